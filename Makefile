@@ -1,0 +1,68 @@
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help dev build generate lint verify test clean
+
+TOOL := go tool -modfile=tools.mod
+
+# Arguments for the program or for go test: make dev ARGS='--help', make test PACKAGES=./internal/billing ARGS='-run Renewal'.
+ARGS ?=
+PACKAGES ?= ./...
+# The packages to test under the race detector, of those in PACKAGES: make test RACE='./internal/webhook ./jobs'.
+RACE ?=
+
+RECEIVER := cmd/portico/testdata/receiver
+GENERATED := ^// Code generated .* DO NOT EDIT\.$$
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+dev: ## Run everything in one process, with a private Postgres and demo data
+	go run ./cmd/portico dev $(ARGS)
+
+build: ## Build bin/portico
+	go build -trimpath -o bin/portico ./cmd/portico
+
+generate: ## Generate db/ from the queries and graph/ from the schema
+	$(TOOL) sqlc generate
+	@# sqlc leaves behind the code of a query file that is gone.
+	@for code in db/*.sql.go; do test -e "db/queries/$$(basename "$$code" .go)" || rm -fv "$$code"; done
+	$(TOOL) gqlgen generate
+
+lint: ## Check the format, go vet and the house rules in .golangci.yml
+	@unformatted=$$(find . -name node_modules -prune -o -name '*.go' -exec gofmt -l {} +) && \
+		if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	$(TOOL) golangci-lint run
+
+verify: lint generate ## Lint, generate again and fail where that changes what git has (staged or committed)
+	@git rev-parse --is-inside-work-tree >/dev/null
+	@drift=$$( \
+		for file in $$(git diff --name-only -- graph db); do \
+			git show ":$$file" | grep -q '$(GENERATED)' && git diff --stat -- "$$file" | head -1; \
+		done; \
+		for file in $$(git ls-files --others --exclude-standard -- graph db); do \
+			grep -q '$(GENERATED)' "$$file" && echo " $$file | not in git"; \
+		done; true); \
+	if [ -n "$$drift" ]; then \
+		echo "Generated code differs from what git has. It is in the tree now: look at it, stage it, run again."; \
+		echo "$$drift"; exit 1; \
+	fi
+
+ifeq ($(RACE),)
+TESTS := go test $(ARGS) $(PACKAGES)
+else
+TESTS := sh -ec 'raced=$$(go list $(RACE)); all=$$(go list $(PACKAGES)); status=0; \
+	go test -race $(ARGS) $$raced || status=1; \
+	echo "$$all" | grep -vxF "$$raced" | xargs -r go test $(ARGS) || status=1; \
+	exit $$status'
+endif
+
+test: $(RECEIVER)/node_modules/.installed ## Run the tests against one private Postgres
+	go run ./db/dbtest/cluster -- $(TESTS)
+
+$(RECEIVER)/node_modules/.installed: $(RECEIVER)/package.json $(RECEIVER)/package-lock.json
+	npm ci --prefix $(RECEIVER) --no-audit --no-fund
+	@mkdir -p $(@D) && touch $@
+
+clean: ## Remove what make has built or installed; the data of make dev stays
+	rm -rf bin $(RECEIVER)/node_modules
