@@ -1,0 +1,69 @@
+// Package db owns the schema, the questions asked of it (sqlc's output) and the one place that tells Postgres which tenants a
+// statement may see.
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// ErrPrivilegedRole is returned by Open for a role that row-level security does not hold.
+var ErrPrivilegedRole = errors.New(
+	"the database role is a superuser or has BYPASSRLS, so row-level security would not hold it: connect as a plain role")
+
+// DB is a connection pool that is only usable through a Scope.
+type DB struct {
+	*Queries
+	pool *pgxpool.Pool
+}
+
+// Open connects to the database at url and refuses a role that could see past row-level security.
+func Open(ctx context.Context, url string) (*DB, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("parse DATABASE_URL: %w", err)
+	}
+	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		conn.TypeMap().RegisterType(&pgtype.Type{
+			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+		})
+		return nil
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	var privileged bool
+	err = pool.QueryRow(ctx, `select rolsuper or rolbypassrls from pg_roles where rolname = current_user`).Scan(&privileged)
+	if err == nil && privileged {
+		err = ErrPrivilegedRole
+	}
+	if err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	return &DB{Queries: New(), pool: pool}, nil
+}
+
+// Pool is for what is not tenant data: River, the test gateway, health checks. A tenant table read through it is an error.
+func (d *DB) Pool() *pgxpool.Pool { return d.pool }
+
+// Ready tells whether the database answers and has its tables.
+func (d *DB) Ready(ctx context.Context) error {
+	if _, err := d.System().Exec(ctx, `select from merchant limit 1`); err != nil {
+		return fmt.Errorf("the database is not ready: %w", err)
+	}
+	return nil
+}
+
+// Close waits for connections in use to come back and closes them all.
+func (d *DB) Close() { d.pool.Close() }
+
+// IsNoRows tells whether a single-row question found nothing.
+func IsNoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

@@ -1,0 +1,112 @@
+-- name: NextMerchantID :one
+select nextval(pg_get_serial_sequence('merchant', 'id'))::bigint;
+
+-- name: InsertMerchant :one
+-- No row when the handle is taken; the transaction goes on.
+insert into merchant (id, shop, name, email, portal_fee_bps, token_key_cipher, created_at)
+values (@id, @shop, @name, @email, @portal_fee_bps, @token_key_cipher, @created_at)
+on conflict (shop) do nothing
+returning *;
+
+-- name: InsertSandbox :one
+-- As InsertMerchant, with the settings of the merchant it belongs to.
+insert into merchant (id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, token_key_cipher, created_at)
+select @id, parent.id, @shop, @name, parent.email, parent.portal_fee_bps, parent.grace_days, parent.dunning_days,
+       @token_key_cipher, @created_at
+from merchant parent
+where parent.id = @merchant_id
+on conflict (shop) do nothing
+returning *;
+
+-- name: Merchant :one
+select * from merchant where id = @merchant_id;
+
+-- name: MerchantsOfMember :many
+-- Real merchants first, then sandboxes, each oldest first.
+select merchant.*
+from membership
+join merchant on merchant.id = membership.merchant_id
+where membership.member_id = @member_id
+order by merchant.sandbox_of is not null, merchant.id;
+
+-- name: MerchantsByID :many
+-- The merchants that are the caller's own or that the member belongs to.
+select * from merchant
+where id = any(@ids::bigint[])
+  and (id = @merchant_id
+       or exists (select from membership where membership.merchant_id = merchant.id and membership.member_id = @member_id))
+order by id;
+
+-- name: InsertMember :one
+-- No row when the e-mail address is taken; the transaction goes on.
+insert into member (email, password_hash, created_at)
+values (@email, @password_hash, @created_at)
+on conflict (email_key) do nothing
+returning *;
+
+-- name: MemberByEmail :one
+select * from member where email_key = lower(@email);
+
+-- name: MemberByID :one
+-- The member itself, or one of the merchant's.
+select * from member
+where id = @id
+  and (id = @viewer_id
+       or exists (select from membership where membership.merchant_id = @merchant_id and membership.member_id = member.id));
+
+-- name: InsertMembership :exec
+insert into membership (merchant_id, member_id, role, created_at) values (@merchant_id, @member_id, @role, @created_at);
+
+-- name: CopyMemberships :exec
+insert into membership (merchant_id, member_id, role, created_at)
+select @sandbox_id, parent.member_id, parent.role, @created_at from membership parent where parent.merchant_id = @merchant_id;
+
+-- name: InsertSession :one
+-- Takes the member's expired sessions away on the way.
+with expired as (delete from session old where old.member_id = @member_id and old.expires_at <= @created_at)
+insert into session (member_id, token_hash, created_at, expires_at)
+values (@member_id, @token_hash, @created_at, @expires_at)
+returning *;
+
+-- name: DeleteSession :exec
+delete from session where id = @id and member_id = @member_id;
+
+-- name: SessionByHash :one
+-- With the merchant it reaches: the one of the shop handle, or without a handle the member's first, real ones before sandboxes.
+select session.id, session.member_id, session.expires_at,
+       coalesce(reached.merchant_id, 0)::bigint as merchant_id, coalesce(reached.role, '')::text as role
+from session
+left join lateral (
+    select membership.merchant_id, membership.role
+    from membership
+    join merchant on merchant.id = membership.merchant_id
+    where membership.member_id = session.member_id and (@shop::text = '' or merchant.shop = @shop::text)
+    order by merchant.sandbox_of is not null, merchant.id
+    limit 1
+) reached on true
+where session.token_hash = @token_hash;
+
+-- name: APIKeyByHash :one
+select api_key.id, api_key.merchant_id, api_key.scopes, api_key.expires_at, api_key.last_used_at, api_key.revoked_at, merchant.shop
+from api_key
+join merchant on merchant.id = api_key.merchant_id
+where api_key.key_hash = @key_hash;
+
+-- name: TouchAPIKey :exec
+-- Of requests at the same time only one writes.
+update api_key set last_used_at = @used_at
+where merchant_id = @merchant_id and id = @id and (last_used_at is null or last_used_at <= @last_before);
+
+-- name: InsertAPIKey :one
+insert into api_key (merchant_id, name, hint, key_hash, scopes, created_at, expires_at)
+values (@merchant_id, @name, @hint, @key_hash, @scopes, @created_at, @expires_at)
+returning *;
+
+-- name: APIKeys :many
+select * from api_key where merchant_id = @merchant_id and id < @before order by id desc limit @row_limit;
+
+-- name: APIKey :one
+select * from api_key where merchant_id = @merchant_id and id = @id;
+
+-- name: RevokeAPIKey :one
+update api_key set revoked_at = coalesce(revoked_at, @revoked_at) where merchant_id = @merchant_id and id = @id returning *;

@@ -1,0 +1,266 @@
+-- Subscriptions --------------------------------------------------------------------------------------------------------
+
+-- name: LockSubscriptions :many
+-- Locks the named rows in a fixed order, waiting for whoever holds them.
+select merchant_id, id from subscription
+where merchant_id = any(@merchant_ids::bigint[]) and id = any(@ids::bigint[])
+order by merchant_id, id
+for update;
+
+-- name: LockDueBills :many
+-- The next rows of the billing due-list that nobody else is working on.
+select merchant_id, id from subscription
+where bill_at <= @now::timestamptz and bill_at is not null and test_clock_id is null and quarantine_reason is null
+order by bill_at, id
+limit @batch
+for update skip locked;
+
+-- name: LockDueEnds :many
+-- The next rows of the ending due-list that nobody else is working on.
+select merchant_id, id from subscription
+where end_at <= @now::timestamptz and end_at is not null and test_clock_id is null and quarantine_reason is null
+order by end_at, id
+limit @batch
+for update skip locked;
+
+-- name: LockStillDue :many
+-- Those of the named rows that are still due and free: for going through a failed batch in halves.
+select merchant_id, id from subscription
+where merchant_id = any(@merchant_ids::bigint[]) and id = any(@ids::bigint[])
+  and (bill_at <= @now::timestamptz or end_at <= @now::timestamptz) and quarantine_reason is null
+order by merchant_id, id
+for update skip locked;
+
+-- name: SubscriptionDetails :many
+-- Subscriptions with the terms and people that decisions and events need.
+select sqlc.embed(s),
+    p.interval, p.currency, p.amount_minor,
+    pl.tier, pl.features,
+    pr.identifier as product_identifier,
+    c.number as customer_number, c.email as customer_email, c.user_meta,
+    m.grace_days, m.dunning_days, m.portal_fee_bps,
+    tc.now_at as clock_now,
+    pm.id as payment_method_id, pm.gateway as payment_gateway
+from subscription s
+join merchant m on m.id = s.merchant_id
+join price p on p.merchant_id = s.merchant_id and p.id = s.price_id
+join plan pl on pl.merchant_id = s.merchant_id and pl.id = s.plan_id
+join product pr on pr.merchant_id = s.merchant_id and pr.id = s.product_id
+join customer c on c.merchant_id = s.merchant_id and c.id = s.customer_id
+left join test_clock tc on tc.merchant_id = s.merchant_id and tc.id = s.test_clock_id
+left join payment_method pm on pm.merchant_id = s.merchant_id and pm.customer_id = s.customer_id and pm.is_default
+where s.merchant_id = any(@merchant_ids::bigint[]) and s.id = any(@ids::bigint[])
+order by s.id desc;
+
+-- name: InsertSubscription :one
+insert into subscription (merchant_id, product_id, company_id, customer_id, plan_id, price_id, status, quantity, anchor_at,
+    test_clock_id, created_at, updated_at)
+values (@merchant_id, @product_id, @company_id, @customer_id, @plan_id, @price_id, @status, @quantity, @anchor_at,
+    @test_clock_id, @created_at, @created_at)
+returning id;
+
+-- name: LockLiveSubscription :one
+-- The holder's live subscription to a product.
+select id, status, charging, open_invoice_id from subscription
+where merchant_id = @merchant_id and product_id = @product_id and company_id = @company_id
+  and status in ('SCHEDULED', 'INCOMPLETE', 'TRIALING', 'ACTIVE', 'PAST_DUE', 'PAUSED')
+for update;
+
+-- name: HadTrial :one
+select exists (
+    select from subscription
+    where merchant_id = @merchant_id and customer_id = @customer_id and product_id = @product_id and trial_end is not null
+);
+
+-- name: SubscriptionIDs :many
+select id from subscription
+where merchant_id = @merchant_id and id < @before
+  and (sqlc.narg('customer_id')::bigint is null or customer_id = sqlc.narg('customer_id'))
+  and (sqlc.narg('product_id')::bigint is null or product_id = sqlc.narg('product_id'))
+  and (sqlc.narg('statuses')::text[] is null or status = any(sqlc.narg('statuses')::text[]))
+order by id desc
+limit @lim;
+
+-- name: SubscriptionsOfPayer :many
+select merchant_id, id from subscription
+where merchant_id = @merchant_id and customer_id = @customer_id and status in ('TRIALING', 'PAST_DUE')
+order by merchant_id, id
+for update;
+
+-- name: QuarantineSubscription :exec
+update subscription set quarantine_reason = @reason where merchant_id = @merchant_id and id = @id;
+
+-- Invoices -------------------------------------------------------------------------------------------------------------
+
+-- name: ReserveInvoiceIDs :many
+select nextval('invoice_id_seq')::bigint from generate_series(1, @n::int) order by 1;
+
+-- name: ReserveAttemptIDs :many
+select nextval('payment_attempt_id_seq')::bigint from generate_series(1, @n::int) order by 1;
+
+-- name: ReservePaymentIDs :many
+select nextval('payment_id_seq')::bigint from generate_series(1, @n::int) order by 1;
+
+-- name: ReserveLedgerTransactionIDs :many
+select nextval('ledger_transaction_id_seq')::bigint from generate_series(1, @n::int) order by 1;
+
+-- name: LockMerchantCounters :many
+-- Taken in one order by everybody, so that two batches over the same merchants cannot wait for each other in a circle.
+select id from merchant where id = any(@merchant_ids::bigint[]) order by id for no key update;
+
+-- name: TakeInvoiceNumbers :many
+-- Moves each merchant's counter by its count and returns where it stands now.
+update merchant m set invoice_counter = m.invoice_counter + c.n
+from (select unnest(@merchant_ids::bigint[]) as id, unnest(@counts::bigint[]) as n) c
+where m.id = c.id
+returning m.id, m.invoice_counter;
+
+-- name: InsertInvoices :exec
+-- An invoice of nothing is paid when it is made.
+insert into invoice (merchant_id, id, number, subscription_id, customer_id, kind, status, currency, amount_minor, period_index,
+    period_start, period_end, created_at, closed_at)
+select merchant_id, id, number, subscription_id, customer_id, kind, status, currency, amount_minor, period_index, period_start,
+    period_end, created_at, case when status = 'OPEN' then null else created_at end
+from (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id, unnest(@numbers::bigint[]) as number,
+    unnest(@subscription_ids::bigint[]) as subscription_id, unnest(@customer_ids::bigint[]) as customer_id,
+    unnest(@kinds::text[]) as kind, unnest(@statuses::text[]) as status, unnest(@currencies::text[]) as currency,
+    unnest(@amounts::bigint[]) as amount_minor, unnest(@period_indexes::int[]) as period_index,
+    unnest(@period_starts::timestamptz[]) as period_start, unnest(@period_ends::timestamptz[]) as period_end,
+    unnest(@created_ats::timestamptz[]) as created_at) n;
+
+-- name: CloseInvoices :exec
+update invoice i set status = c.status, closed_at = c.closed_at
+from (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id, unnest(@statuses::text[]) as status,
+    unnest(@closed_ats::timestamptz[]) as closed_at) c
+where i.merchant_id = c.merchant_id and i.id = c.id and i.status = 'OPEN';
+
+-- name: InvoicesByID :many
+select * from invoice
+where merchant_id = any(@merchant_ids::bigint[]) and id = any(@ids::bigint[])
+order by id desc;
+
+-- name: Invoices :many
+select * from invoice
+where merchant_id = @merchant_id and id < @before
+  and (sqlc.narg('subscription_id')::bigint is null or subscription_id = sqlc.narg('subscription_id'))
+order by id desc
+limit @lim;
+
+-- Payments -------------------------------------------------------------------------------------------------------------
+
+-- name: InsertAttempts :exec
+insert into payment_attempt (merchant_id, id, invoice_id, subscription_id, payment_method_id, status, gateway, created_at)
+select unnest(@merchant_ids::bigint[]), unnest(@ids::bigint[]), unnest(@invoice_ids::bigint[]), unnest(@subscription_ids::bigint[]),
+    unnest(@payment_method_ids::bigint[]), 'OPEN', unnest(@gateways::text[]), @created_at::timestamptz;
+
+-- name: OpenAttempts :many
+-- What is still to be charged or booked of the named attempts.
+select a.merchant_id, a.id, a.invoice_id, a.subscription_id, a.gateway, a.gateway_ref, i.currency, i.amount_minor,
+    i.customer_id, pm.gateway_ref as payment_method_ref
+from payment_attempt a
+join invoice i on i.merchant_id = a.merchant_id and i.id = a.invoice_id
+join payment_method pm on pm.merchant_id = a.merchant_id and pm.id = a.payment_method_id
+where a.merchant_id = any(@merchant_ids::bigint[]) and a.id = any(@ids::bigint[]) and a.status = 'OPEN'
+order by a.merchant_id, a.subscription_id, a.id;
+
+-- name: StoreGatewayRefs :exec
+update payment_attempt a set gateway_ref = r.ref
+from (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id, unnest(@refs::text[]) as ref) r
+where a.merchant_id = r.merchant_id and a.id = r.id and a.gateway_ref is null;
+
+-- name: FinishAttempts :exec
+update payment_attempt a set status = f.status, decline_code = nullif(f.decline_code, ''), finished_at = @finished_at::timestamptz
+from (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id, unnest(@statuses::text[]) as status,
+    unnest(@decline_codes::text[]) as decline_code) f
+where a.merchant_id = f.merchant_id and a.id = f.id and a.status = 'OPEN';
+
+-- name: ForgottenAttempts :many
+-- Attempts that have been open for so long that whoever was to finish them must be gone.
+select merchant_id, id from payment_attempt
+where status = 'OPEN' and created_at < @before::timestamptz
+order by created_at, id
+limit @lim;
+
+-- name: OpenAttemptsOfClock :many
+select a.merchant_id, a.id from payment_attempt a
+join subscription s on s.merchant_id = a.merchant_id and s.id = a.subscription_id
+where s.merchant_id = @merchant_id and s.test_clock_id = @test_clock_id::bigint and s.charging and a.status = 'OPEN'
+order by a.id;
+
+-- name: InsertPayments :exec
+insert into payment (merchant_id, id, invoice_id, attempt_id, customer_id, currency, amount_minor, fee_minor, paid_at)
+select unnest(@merchant_ids::bigint[]), unnest(@ids::bigint[]), unnest(@invoice_ids::bigint[]), unnest(@attempt_ids::bigint[]),
+    unnest(@customer_ids::bigint[]), unnest(@currencies::text[]), unnest(@amounts::bigint[]), unnest(@fees::bigint[]),
+    unnest(@paid_ats::timestamptz[]);
+
+-- name: InsertLedgerEntries :exec
+insert into ledger_entry (merchant_id, transaction_id, account, currency, amount_minor, payment_id, created_at)
+select unnest(@merchant_ids::bigint[]), unnest(@transaction_ids::bigint[]), unnest(@accounts::text[]), unnest(@currencies::text[]),
+    unnest(@amounts::bigint[]), unnest(@payment_ids::bigint[]), unnest(@created_ats::timestamptz[]);
+
+-- name: LedgerEntries :many
+select * from ledger_entry
+where merchant_id = @merchant_id and id < @before
+order by id desc
+limit @lim;
+
+-- name: LedgerEntriesByID :many
+select * from ledger_entry where merchant_id = @merchant_id and id = any(@ids::bigint[]) order by id desc;
+
+-- name: LockCustomer :one
+-- Serialises what concerns one customer's purchases and payment methods, and tells what deciding them needs.
+select c.id, c.number, c.email, c.test_clock_id, tc.now_at as clock_now
+from customer c
+left join test_clock tc on tc.merchant_id = c.merchant_id and tc.id = c.test_clock_id
+where c.merchant_id = @merchant_id and c.id = @id
+for no key update of c;
+
+-- name: ClearDefaultPaymentMethod :exec
+update payment_method set is_default = false where merchant_id = @merchant_id and customer_id = @customer_id and is_default;
+
+-- name: InsertPaymentMethod :one
+insert into payment_method (merchant_id, customer_id, gateway, gateway_ref, brand, last4, exp_month, exp_year, is_default, created_at)
+values (@merchant_id, @customer_id, @gateway, @gateway_ref, @brand, @last4, @exp_month, @exp_year, true, @created_at)
+returning *;
+
+-- name: PaymentMethodsOfCustomers :many
+select * from payment_method
+where merchant_id = @merchant_id and customer_id = any(@customer_ids::bigint[])
+order by customer_id, id desc;
+
+-- name: PaymentMethodsByID :many
+select * from payment_method where merchant_id = @merchant_id and id = any(@ids::bigint[]) order by id desc;
+
+-- Test clocks ----------------------------------------------------------------------------------------------------------
+
+-- name: InsertTestClock :one
+insert into test_clock (merchant_id, name, now_at, created_at) values (@merchant_id, @name, @now_at, @created_at) returning *;
+
+-- name: TestClocks :many
+select * from test_clock where merchant_id = @merchant_id and id < @before order by id desc limit @lim;
+
+-- name: TestClocksByID :many
+select * from test_clock where merchant_id = @merchant_id and id = any(@ids::bigint[]) order by id desc;
+
+-- name: LockTestClock :one
+select * from test_clock where merchant_id = @merchant_id and id = @id for update;
+
+-- name: SetTestClock :exec
+update test_clock set now_at = @now_at, target_at = sqlc.narg('target_at'), lease_until = sqlc.narg('lease_until')
+where merchant_id = @merchant_id and id = @id;
+
+-- name: NextClockStep :one
+-- What falls due next for the customers of a clock. Endings come before bills of the same instant.
+select s.id, least(s.bill_at, s.end_at)::timestamptz as due_at
+from subscription s
+where s.merchant_id = @merchant_id and s.test_clock_id = @test_clock_id::bigint and s.quarantine_reason is null
+  and least(s.bill_at, s.end_at) <= @target::timestamptz
+order by least(s.bill_at, s.end_at), s.id
+limit 1;
+
+-- name: StalledClocks :many
+-- Clocks that are to advance while nobody is advancing them.
+select merchant_id, id from test_clock
+where target_at is not null and (lease_until is null or lease_until < @now::timestamptz)
+order by id
+limit 100;

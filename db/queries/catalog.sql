@@ -1,0 +1,83 @@
+-- name: ShopOfMerchant :one
+select shop from merchant where id = @merchant_id;
+
+-- name: NextProductID :one
+-- The launch secret is sealed for the row's id, so the id comes first.
+select nextval(pg_get_serial_sequence('product', 'id'))::bigint as id;
+
+-- name: IdentifiersWithPrefix :many
+select identifier from product
+where merchant_id = @merchant_id and starts_with(identifier, @prefix::text)
+order by identifier;
+
+-- name: InsertProduct :one
+-- No row comes back when the identifier is in use.
+insert into product (merchant_id, id, identifier, name, description, launch_url, upgrade_url, launch_secret_cipher,
+                     launch_ttl_seconds, created_at)
+values (@merchant_id, @id, @identifier, @name, @description, @launch_url, @upgrade_url, @launch_secret_cipher,
+        @launch_ttl_seconds, @created_at)
+on conflict on constraint product_identifier_key do nothing
+returning *;
+
+-- name: ProductByRef :one
+-- Exactly one of id and identifier is given.
+select sqlc.embed(product), merchant.shop
+from product
+join merchant on merchant.id = product.merchant_id
+where product.merchant_id = @merchant_id and (product.id = sqlc.narg('id') or product.identifier = sqlc.narg('identifier'));
+
+-- name: Products :many
+select sqlc.embed(product), merchant.shop
+from product
+join merchant on merchant.id = product.merchant_id
+where product.merchant_id = @merchant_id and product.id < @before
+order by product.id desc
+limit @size;
+
+-- name: ProductsByID :many
+select sqlc.embed(product), merchant.shop
+from product
+join merchant on merchant.id = product.merchant_id
+where product.merchant_id = @merchant_id and product.id = any(@ids::bigint[])
+order by product.id;
+
+-- name: NextPlanID :one
+select nextval(pg_get_serial_sequence('plan', 'id'))::bigint as id;
+
+-- name: InsertPlan :one
+-- No row comes back when the product has a plan of that number.
+insert into plan (merchant_id, id, product_id, number, name, tier, trial_days, features, created_at)
+values (@merchant_id, @id, @product_id, @number, @name, @tier, @trial_days, @features, @created_at)
+on conflict on constraint plan_number_key do nothing
+returning *;
+
+-- name: InsertPrices :many
+-- The rows come back in the order of the arrays.
+with inserted as (
+    insert into price (merchant_id, plan_id, interval, currency, amount_minor)
+    select @merchant_id, @plan_id, unnest(@intervals::text[]), unnest(@currencies::text[]), unnest(@amounts_minor::bigint[])
+    returning *
+)
+select * from inserted order by id;
+
+-- name: PricesOfPlans :many
+select * from price
+where merchant_id = @merchant_id and plan_id = any(@plan_ids::bigint[])
+order by plan_id, id;
+
+-- name: Plans :many
+select * from plan
+where merchant_id = @merchant_id and id < @before
+  and (sqlc.narg('product_id')::bigint is null or product_id = sqlc.narg('product_id'))
+order by id desc
+limit @size;
+
+-- name: PlansByID :many
+select * from plan
+where merchant_id = @merchant_id and id = any(@ids::bigint[])
+order by id;
+
+-- name: PlansOfProducts :many
+select * from plan
+where merchant_id = @merchant_id and product_id = any(@product_ids::bigint[])
+order by id;

@@ -1,0 +1,245 @@
+-- Events -----------------------------------------------------------------------------------------------------------------
+
+-- name: ReserveEventIDs :many
+select nextval(pg_get_serial_sequence('event', 'id'))::bigint as id from generate_series(1, @n::int) order by id;
+
+-- name: InsertEvents :exec
+insert into event (merchant_id, id, type, subscription_id, sequence, body, occurred_at, created_at)
+select unnest(@merchant_ids::bigint[]), unnest(@ids::bigint[]), unnest(@types::text[]), unnest(@subscription_ids::bigint[]),
+    unnest(@sequences::bigint[]), unnest(@bodies::bytea[]), unnest(@occurred_ats::timestamptz[]), @created_at::timestamptz;
+
+-- name: EventsAfter :many
+-- The transactions below the snapshot's xmin have all ended, so nothing can appear before a row that is shown.
+select merchant_id, id, xid::text::bigint as position, type, subscription_id, sequence, body, occurred_at
+from event
+where merchant_id = @merchant_id and (xid, id) > (cast(cast(@after_xid::bigint as text) as xid8), @after_id::bigint)
+  and xid < pg_snapshot_xmin(pg_current_snapshot())
+order by xid, id
+limit @most;
+
+-- name: EventsByID :many
+select merchant_id, id, xid::text::bigint as position, type, subscription_id, sequence, body, occurred_at
+from event
+where merchant_id = @merchant_id and id = any(@ids::bigint[])
+order by id;
+
+-- Endpoints --------------------------------------------------------------------------------------------------------------
+
+-- name: LockMerchantForEndpoint :exec
+-- Endpoints are counted one creation at a time.
+select from merchant where id = @merchant_id for no key update;
+
+-- name: CountEndpoints :one
+select count(*) from webhook_endpoint where merchant_id = @merchant_id;
+
+-- name: EndpointProductExists :one
+select exists (select from product where merchant_id = @merchant_id and id = @id);
+
+-- name: ReserveEndpointID :one
+select nextval(pg_get_serial_sequence('webhook_endpoint', 'id'))::bigint;
+
+-- name: InsertEndpoint :exec
+insert into webhook_endpoint (merchant_id, id, product_id, url, secret_cipher, event_types, created_at)
+values (@merchant_id, @id, @product_id, @url, @secret_cipher, @event_types, @created_at);
+
+-- name: ListEndpoints :many
+select merchant_id, id, product_id, url, event_types, status, created_at
+from webhook_endpoint
+where merchant_id = @merchant_id and id < @before
+order by id desc
+limit @most;
+
+-- name: EndpointsByID :many
+select merchant_id, id, product_id, url, event_types, status, created_at
+from webhook_endpoint
+where merchant_id = @merchant_id and id = any(@ids::bigint[])
+order by id;
+
+-- The lease --------------------------------------------------------------------------------------------------------------
+
+-- name: LeaseEndpoint :one
+update webhook_endpoint set lease_owner = @owner::bigint, lease_until = @until::timestamptz
+where merchant_id = @merchant_id and id = @id and status = 'ENABLED'
+  and (lease_until is null or lease_until <= @now::timestamptz or lease_owner = @owner::bigint)
+returning url, secret_cipher;
+
+-- name: RenewLease :exec
+update webhook_endpoint set lease_until = @until::timestamptz
+where merchant_id = @merchant_id and id = @id and lease_owner = @owner::bigint;
+
+-- name: FreeLease :one
+-- Tells whether somebody should go on.
+with freed as (
+    update webhook_endpoint e set lease_owner = null, lease_until = null
+    where e.merchant_id = @merchant_id and e.id = @id and e.lease_owner = @owner::bigint
+    returning e.merchant_id, e.id, e.status
+)
+select exists (
+    select from freed f
+    join webhook_delivery d on d.merchant_id = f.merchant_id and d.endpoint_id = f.id
+    where f.status = 'ENABLED' and d.status = 'PENDING' and d.next_attempt_at <= @now::timestamptz
+);
+
+-- name: DisableEndpoint :exec
+update webhook_endpoint set status = 'DISABLED'
+where merchant_id = @merchant_id and id = @id and lease_owner = @owner::bigint;
+
+-- name: EndpointsToWake :many
+-- Endpoints with due deliveries that nobody is draining, those that have waited longest first. The walk jumps from endpoint to
+-- endpoint through the index, so that its cost does not grow with the deliveries that wait.
+with recursive waiting as (
+    (select d.merchant_id, d.endpoint_id from webhook_delivery d
+     where d.status = 'PENDING'
+     order by d.merchant_id, d.endpoint_id
+     limit 1)
+    union all
+    select following.merchant_id, following.endpoint_id
+    from waiting w
+    cross join lateral (
+        select d.merchant_id, d.endpoint_id from webhook_delivery d
+        where d.status = 'PENDING' and (d.merchant_id, d.endpoint_id) > (w.merchant_id, w.endpoint_id)
+        order by d.merchant_id, d.endpoint_id
+        limit 1
+    ) following
+)
+select e.merchant_id, e.id as endpoint_id
+from waiting w
+join webhook_endpoint e on e.merchant_id = w.merchant_id and e.id = w.endpoint_id
+cross join lateral (
+    select d.next_attempt_at from webhook_delivery d
+    where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.status = 'PENDING' and d.next_attempt_at <= @now::timestamptz
+    order by d.next_attempt_at
+    limit 1
+) oldest
+where e.status = 'ENABLED' and (e.lease_until is null or e.lease_until <= @now::timestamptz)
+order by oldest.next_attempt_at, e.merchant_id, e.id
+limit @most;
+
+-- Deliveries -------------------------------------------------------------------------------------------------------------
+
+-- name: InsertDeliveries :many
+-- One delivery for every enabled endpoint that wants the event. Answers which of these endpoints need to be drained: those that
+-- nobody is draining and where no earlier event waits for its first attempt, because that event's job will find this one too.
+with published as (
+    select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@event_ids::bigint[]) as event_id,
+        unnest(@subscription_ids::bigint[]) as subscription_id, unnest(@product_ids::bigint[]) as product_id,
+        unnest(@types::text[]) as type
+), added as (
+    insert into webhook_delivery (merchant_id, endpoint_id, event_id, subscription_id, next_attempt_at, created_at)
+    select p.merchant_id, e.id, p.event_id, p.subscription_id, @now::timestamptz, @now::timestamptz
+    from published p
+    join webhook_endpoint e on e.merchant_id = p.merchant_id
+    where e.status = 'ENABLED' and p.type = any(e.event_types) and (e.product_id is null or e.product_id = p.product_id)
+    order by p.event_id, e.id
+    returning merchant_id, endpoint_id
+)
+select e.merchant_id, e.id as endpoint_id
+from webhook_endpoint e
+where (e.merchant_id, e.id) in (select a.merchant_id, a.endpoint_id from added a)
+  and (e.lease_until is null or e.lease_until <= @now::timestamptz)
+  and not exists (
+      -- Does not see what this statement adds.
+      select from webhook_delivery d
+      where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.status = 'PENDING' and d.attempt_count = 0
+        and d.next_attempt_at <= @now::timestamptz
+  )
+order by e.merchant_id, e.id;
+
+-- name: DueDeliveries :many
+-- What the owner of an endpoint's lease has to do: deliveries to send now, with their bodies, and the held ones that were passed on
+-- the way, without. A delivery is held by an earlier unfinished one of its subscription, until that has been tried for the first
+-- time and then for the given number of seconds. Whoever has lost the lease has nothing to do, nor has anybody for a
+-- disabled endpoint.
+with due as (
+    select d.id, d.event_id, d.subscription_id, d.attempt_count, d.next_attempt_at
+    from webhook_delivery d
+    where d.merchant_id = @merchant_id and d.endpoint_id = @endpoint_id and d.status = 'PENDING'
+      and d.next_attempt_at <= @now::timestamptz and d.id <> all(@sending::bigint[])
+      and exists (select from webhook_endpoint e where e.merchant_id = @merchant_id and e.id = @endpoint_id
+                  and e.lease_owner = @owner::bigint and e.status = 'ENABLED')
+    order by d.next_attempt_at, d.id
+    limit @look_at
+), judged as (
+    select due.id, due.event_id, due.attempt_count, due.next_attempt_at, holder.until
+    from due
+    left join lateral (
+        select least(h.next_attempt_at, a.created_at + make_interval(secs => @hold_seconds::float8)) as until
+        from webhook_delivery h
+        left join webhook_attempt a on a.merchant_id = h.merchant_id and a.delivery_id = h.id and a.number = 1
+        where h.merchant_id = @merchant_id and h.endpoint_id = @endpoint_id and h.subscription_id = due.subscription_id
+          and h.status = 'PENDING' and h.id < due.id
+          and (a.created_at is null or a.created_at + make_interval(secs => @hold_seconds::float8) > @now::timestamptz)
+        order by h.id
+        limit 1
+    ) holder on true
+), sendable as (
+    select j.id, j.event_id from judged j where j.until is null order by j.next_attempt_at, j.id limit @slots
+)
+select j.id, j.event_id, j.attempt_count, (j.until is not null)::bool as held,
+    coalesce(j.until, @now::timestamptz)::timestamptz as held_until, e.body
+from judged j
+left join sendable s on s.id = j.id
+left join event e on e.merchant_id = @merchant_id and e.id = s.event_id
+where j.until is not null or s.id is not null
+order by j.next_attempt_at, j.id;
+
+-- name: ParkDeliveries :exec
+update webhook_delivery d set next_attempt_at = p.until
+from (select unnest(@ids::bigint[]) as id, unnest(@untils::timestamptz[]) as until) p
+where d.merchant_id = @merchant_id and d.id = p.id and d.status = 'PENDING';
+
+-- name: SettleDeliveries :exec
+-- Records one attempt for each delivery, and calls up the parked follower of each that is finished. Nothing happens when the
+-- lease has gone to another owner, who will send these deliveries again.
+with outcome as (
+    select unnest(@ids::bigint[]) as id, unnest(@statuses::text[]) as status,
+        unnest(@next_attempt_ats::timestamptz[]) as next_attempt_at, unnest(@status_codes::int[]) as status_code,
+        unnest(@errors::text[]) as error, unnest(@response_bodies::text[]) as response_body,
+        unnest(@durations_ms::int[]) as duration_ms, unnest(@started_ats::timestamptz[]) as started_at
+), settled as (
+    update webhook_delivery d set status = o.status, attempt_count = d.attempt_count + 1,
+        next_attempt_at = case when o.status = 'PENDING' then o.next_attempt_at end,
+        finished_at = case when o.status <> 'PENDING' then @now::timestamptz end
+    from outcome o
+    where d.merchant_id = @merchant_id and d.id = o.id and d.status = 'PENDING'
+      and exists (select from webhook_endpoint e
+                  where e.merchant_id = @merchant_id and e.id = @endpoint_id and e.lease_owner = @owner::bigint)
+    returning d.id, d.subscription_id, d.status, d.attempt_count
+), called_up as (
+    update webhook_delivery d set next_attempt_at = @now::timestamptz
+    where d.merchant_id = @merchant_id and d.status = 'PENDING' and d.attempt_count = 0 and d.next_attempt_at > @now::timestamptz
+      and d.id in (
+          select (select n.id from webhook_delivery n
+                  where n.merchant_id = @merchant_id and n.endpoint_id = @endpoint_id and n.subscription_id = s.subscription_id
+                    and n.status = 'PENDING' and n.id > s.id and n.id <> all(@ids::bigint[])
+                  order by n.id
+                  limit 1)
+          from settled s
+          where s.status <> 'PENDING'
+      )
+)
+insert into webhook_attempt (merchant_id, delivery_id, number, status_code, error, response_body, duration_ms, created_at)
+select @merchant_id, s.id, s.attempt_count, nullif(o.status_code, 0), nullif(o.error, ''), o.response_body, o.duration_ms, o.started_at
+from settled s
+join outcome o on o.id = s.id;
+
+-- name: ListDeliveries :many
+select merchant_id, id, endpoint_id, event_id, status, attempt_count, next_attempt_at, created_at, finished_at
+from webhook_delivery
+where merchant_id = @merchant_id and id < @before
+  and (sqlc.narg(endpoint_id)::bigint is null or endpoint_id = sqlc.narg(endpoint_id))
+  and (sqlc.narg(status)::text is null or status = sqlc.narg(status))
+order by id desc
+limit @most;
+
+-- name: DeliveriesByID :many
+select merchant_id, id, endpoint_id, event_id, status, attempt_count, next_attempt_at, created_at, finished_at
+from webhook_delivery
+where merchant_id = @merchant_id and id = any(@ids::bigint[])
+order by id;
+
+-- name: AttemptsByDelivery :many
+select delivery_id, number, status_code, error, response_body, duration_ms, created_at
+from webhook_attempt
+where merchant_id = @merchant_id and delivery_id = any(@delivery_ids::bigint[])
+order by delivery_id, number;

@@ -1,0 +1,134 @@
+package db
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const setTenant = `select set_config('portico.tenant', $1, true)`
+
+// Scope runs statements that see the rows of the named merchants only. It satisfies DBTX for single statements, each of which
+// travels with its setting in one round trip; Tx opens a transaction in the same scope.
+type Scope struct {
+	pool   *pgxpool.Pool
+	tenant string
+}
+
+// Tenant is the scope of the given merchants. With none it sees nothing.
+func (d *DB) Tenant(merchantIDs ...int64) Scope {
+	ids := make([]string, len(merchantIDs))
+	for i, id := range merchantIDs {
+		ids[i] = strconv.FormatInt(id, 10)
+	}
+	return Scope{pool: d.pool, tenant: "{" + strings.Join(ids, ",") + "}"}
+}
+
+// System sees every merchant's rows: for sweeps and for look-ups by a credential that is about to name the merchant.
+func (d *DB) System() Scope { return Scope{pool: d.pool, tenant: "system"} }
+
+// Tx runs fn in a transaction of this scope: committed when fn returns nil, rolled back otherwise.
+func (s Scope) Tx(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	// The setting is the word system or digits in braces, never a caller's text, so that it can travel with BEGIN in one round trip.
+	begin := pgx.TxOptions{BeginQuery: "begin; select set_config('portico.tenant', '" + s.tenant + "', true)"}
+	return pgx.BeginTxFunc(ctx, s.pool, begin, fn)
+}
+
+// Exec implements DBTX.
+func (s Scope) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	results, err := s.send(ctx, sql, args)
+	if err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	tag, err := results.Exec()
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
+	return tag, err
+}
+
+// Query implements DBTX.
+func (s Scope) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	results, err := s.send(ctx, sql, args)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := results.Query() //nolint:rowserrcheck // the caller reads them
+	if err != nil {
+		_ = results.Close()
+		return nil, err
+	}
+	return &scopedRows{Rows: rows, results: results}, nil
+}
+
+// QueryRow implements DBTX.
+func (s Scope) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	results, err := s.send(ctx, sql, args)
+	return scopedRow{results: results, err: err}
+}
+
+// A batch without BEGIN is one implicit transaction, which is how far the setting reaches.
+func (s Scope) send(ctx context.Context, sql string, args []any) (pgx.BatchResults, error) {
+	batch := &pgx.Batch{}
+	batch.Queue(setTenant, s.tenant)
+	batch.Queue(sql, args...)
+	results := s.pool.SendBatch(ctx, batch)
+	if _, err := results.Exec(); err != nil {
+		_ = results.Close()
+		return nil, err
+	}
+	return results, nil
+}
+
+// scopedRows gives the connection back when the rows are closed. An error that only the end of the batch shows, such as a
+// deferred constraint, is the rows' error.
+type scopedRows struct {
+	pgx.Rows
+	results  pgx.BatchResults
+	closeErr error
+	closed   bool
+}
+
+func (r *scopedRows) Next() bool {
+	if r.Rows.Next() {
+		return true
+	}
+	r.Close()
+	return false
+}
+
+func (r *scopedRows) Close() {
+	if r.closed {
+		return
+	}
+	r.closed = true
+	r.Rows.Close()
+	r.closeErr = r.results.Close()
+}
+
+func (r *scopedRows) Err() error {
+	if err := r.Rows.Err(); err != nil {
+		return err
+	}
+	return r.closeErr
+}
+
+type scopedRow struct {
+	results pgx.BatchResults
+	err     error
+}
+
+func (r scopedRow) Scan(dest ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	err := r.results.QueryRow().Scan(dest...)
+	if closeErr := r.results.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
