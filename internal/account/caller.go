@@ -1,0 +1,44 @@
+package account
+
+import "slices"
+
+// Kind says what sort of caller a credential stands for.
+type Kind string
+
+// The kinds of caller, as in the schema's CallerKind.
+const (
+	KindAnonymous Kind = "ANONYMOUS"
+	KindMember    Kind = "MEMBER"
+	KindAPIKey    Kind = "API_KEY"
+)
+
+// Role is what a member may do in a merchant.
+type Role string
+
+// The roles, each including the one before it.
+const (
+	RoleViewer Role = "VIEWER"
+	RoleAdmin  Role = "ADMIN"
+	RoleOwner  Role = "OWNER"
+)
+
+// Includes tells whether the role may do what the other may.
+func (r Role) Includes(other Role) bool {
+	order := []Role{RoleViewer, RoleAdmin, RoleOwner}
+	return slices.Index(order, r) >= slices.Index(order, other) && slices.Contains(order, r)
+}
+
+// Caller is who a request acts for. Every operation of the domain that people start takes one, and reads and writes the rows
+// of MerchantID only.
+type Caller struct {
+	Kind       Kind
+	MerchantID int64 // 0 for callers without a merchant
+	MemberID   int64
+	SessionID  int64
+	Role       Role
+	APIKeyID   int64
+	Scopes     []string
+}
+
+// HasScope tells whether an API key carries the scope.
+func (c Caller) HasScope(scope string) bool { return slices.Contains(c.Scopes, scope) }

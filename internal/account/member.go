@@ -1,0 +1,51 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"portico/db"
+	"portico/internal/fault"
+)
+
+// Member is a person who uses the dashboard, in one merchant or several.
+type Member struct {
+	ID        int64
+	Email     string
+	CreatedAt time.Time
+}
+
+func memberOf(row db.Member) Member {
+	return Member{ID: row.ID, Email: row.Email, CreatedAt: row.CreatedAt}
+}
+
+// Member is the caller's own; NOT_FOUND for callers that are no member.
+func (a *Accounts) Member(ctx context.Context, caller Caller) (Member, error) {
+	return a.MemberByID(ctx, caller, caller.MemberID)
+}
+
+// MemberByID is the caller's own member or one of the caller's merchant.
+func (a *Accounts) MemberByID(ctx context.Context, caller Caller, id int64) (Member, error) {
+	row, err := a.DB.MemberByID(ctx, a.DB.Tenant(caller.MerchantID), db.MemberByIDParams{
+		ID: id, ViewerID: caller.MemberID, MerchantID: caller.MerchantID,
+	})
+	if db.IsNoRows(err) {
+		return Member{}, fault.NotFound("id", "member")
+	}
+	if err != nil {
+		return Member{}, fmt.Errorf("find member %d: %w", id, err)
+	}
+	return memberOf(row), nil
+}
+
+func (a *Accounts) insertMember(ctx context.Context, tx db.DBTX, email, passwordHash string) (Member, error) {
+	row, err := a.DB.InsertMember(ctx, tx, db.InsertMemberParams{Email: email, PasswordHash: passwordHash, CreatedAt: a.Now()})
+	if db.IsNoRows(err) {
+		return Member{}, fault.Taken("email", "belongs to a member already")
+	}
+	if err != nil {
+		return Member{}, err
+	}
+	return memberOf(row), nil
+}

@@ -1,0 +1,239 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/db"
+	"portico/internal/account"
+	"portico/internal/fault"
+	"portico/internal/page"
+)
+
+const (
+	maxPlanNumber = 1<<53 - 1 // JavaScript reads no greater one exactly
+	maxTrialDays  = 730
+)
+
+// Plan is a way to buy a product.
+type Plan struct {
+	ID         int64
+	MerchantID int64
+	ProductID  int64
+	Number     int64 // the merchant's own, unique within the product; the ID unless given
+	Name       string
+	Tier       string // the code that tokens and webhooks carry, such as pro
+	TrialDays  int32  // 0 for no trial
+	Features   Features
+	Prices     []Price // as they were given
+	CreatedAt  time.Time
+}
+
+// PlanCreate is the input of Catalog.PlanCreate.
+type PlanCreate struct {
+	Product   ProductRef
+	Number    *int64 // the plan's id when nil
+	Name      string
+	Tier      string
+	TrialDays int32
+	Features  []FeatureInput
+	Prices    []PriceInput
+}
+
+var tierCode = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+
+func (in *PlanCreate) check(check *fault.Check) Features {
+	if in.Number != nil && (*in.Number < 1 || *in.Number > maxPlanNumber) {
+		check.Add(fault.Invalid("number", "must be between 1 and %d", maxPlanNumber))
+	}
+	in.Name = strings.TrimSpace(in.Name)
+	check.Add(checkLine("name", in.Name, maxNameLength))
+	switch {
+	case in.Tier == "":
+		check.Add(fault.Required("tier"))
+	case !tierCode.MatchString(in.Tier):
+		check.Add(fault.Invalid("tier",
+			"must be up to 64 lower-case letters, digits, hyphens and underscores, starting with a letter or a digit"))
+	}
+	if in.TrialDays < 0 || in.TrialDays > maxTrialDays {
+		check.Add(fault.Invalid("trialDays", "must be between 0 and %d", maxTrialDays))
+	}
+	features := checkFeatures(check, in.Features)
+	checkPrices(check, in.Prices)
+	return features
+}
+
+// PlanCreate adds a plan with its features and prices to a product.
+func (c *Catalog) PlanCreate(ctx context.Context, caller account.Caller, in PlanCreate) (Plan, error) {
+	var check fault.Check
+	features := in.check(&check)
+	product, err := c.Product(ctx, caller, in.Product)
+	if err != nil {
+		faults := fault.List(err)
+		if faults == nil {
+			return Plan{}, fmt.Errorf("create plan: %w", err)
+		}
+		for _, wrong := range faults {
+			check.Add(wrong)
+		}
+	}
+	if err := check.Err(); err != nil {
+		return Plan{}, err
+	}
+	column, err := features.stored()
+	if err != nil {
+		return Plan{}, fmt.Errorf("create plan: %w", err)
+	}
+	var made Plan
+	err = c.DB.Tenant(caller.MerchantID).Tx(ctx, func(tx pgx.Tx) error {
+		row, err := c.insertPlan(ctx, tx, in.Number, db.InsertPlanParams{
+			MerchantID: caller.MerchantID, ProductID: product.ID, Name: in.Name, Tier: in.Tier, TrialDays: in.TrialDays,
+			Features: column, CreatedAt: c.Now(),
+		})
+		if err != nil {
+			return err
+		}
+		if made, err = planOf(row); err != nil {
+			return err
+		}
+		made.Prices, err = c.insertPrices(ctx, tx, caller.MerchantID, made.ID, in.Prices)
+		return err
+	})
+	if err != nil {
+		return Plan{}, fmt.Errorf("create plan: %w", err)
+	}
+	return made, nil
+}
+
+// insertPlan saves the plan under the number that is given, or else under its id. An id that the merchant has given to another
+// plan of the product as its number is passed over.
+func (c *Catalog) insertPlan(ctx context.Context, tx pgx.Tx, given *int64, row db.InsertPlanParams) (db.Plan, error) {
+	for {
+		id, err := c.DB.NextPlanID(ctx, tx)
+		if err != nil {
+			return db.Plan{}, err
+		}
+		row.ID, row.Number = id, id
+		if given != nil {
+			row.Number = *given
+		}
+		made, err := c.DB.InsertPlan(ctx, tx, row)
+		switch {
+		case !db.IsNoRows(err):
+			return made, err
+		case given != nil:
+			return made, fault.Taken("number", "is the number of another plan of this product")
+		}
+	}
+}
+
+// Plans lists the plans of one product, or of all when product is nil, newest first: up to a row more than the page, which tells
+// whether there is another.
+func (c *Catalog) Plans(ctx context.Context, caller account.Caller, product *ProductRef, r page.Request) ([]Plan, error) {
+	params := db.PlansParams{MerchantID: caller.MerchantID, Before: r.Before(), Size: r.Limit()}
+	if product != nil {
+		found, err := c.Product(ctx, caller, *product)
+		if err != nil {
+			return nil, err
+		}
+		params.ProductID = &found.ID
+	}
+	rows, err := c.DB.Plans(ctx, c.DB.Tenant(caller.MerchantID), params)
+	if err != nil {
+		return nil, fmt.Errorf("list plans: %w", err)
+	}
+	return c.withPrices(ctx, caller, rows)
+}
+
+// Plan is the one with that id, NOT_FOUND when the merchant has no such plan.
+func (c *Catalog) Plan(ctx context.Context, caller account.Caller, id int64) (Plan, error) {
+	plans, err := c.PlansByID(ctx, caller, []int64{id})
+	if err != nil {
+		return Plan{}, err
+	}
+	found, ok := plans[id]
+	if !ok {
+		return Plan{}, fault.NotFound("plan", "plan")
+	}
+	return found, nil
+}
+
+// PlansByID is those of the named plans that the merchant has.
+func (c *Catalog) PlansByID(ctx context.Context, caller account.Caller, ids []int64) (map[int64]Plan, error) {
+	rows, err := c.DB.PlansByID(ctx, c.DB.Tenant(caller.MerchantID), db.PlansByIDParams{MerchantID: caller.MerchantID, Ids: ids})
+	if err != nil {
+		return nil, fmt.Errorf("find plans: %w", err)
+	}
+	plans, err := c.withPrices(ctx, caller, rows)
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[int64]Plan, len(plans))
+	for _, one := range plans {
+		byID[one.ID] = one
+	}
+	return byID, nil
+}
+
+// PlansByProduct is the plans of each of the named products, oldest first.
+func (c *Catalog) PlansByProduct(ctx context.Context, caller account.Caller, productIDs []int64) (map[int64][]Plan, error) {
+	rows, err := c.DB.PlansOfProducts(ctx, c.DB.Tenant(caller.MerchantID), db.PlansOfProductsParams{
+		MerchantID: caller.MerchantID, ProductIds: productIDs,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find plans of products: %w", err)
+	}
+	plans, err := c.withPrices(ctx, caller, rows)
+	if err != nil {
+		return nil, err
+	}
+	byProduct := make(map[int64][]Plan, len(productIDs))
+	for _, one := range plans {
+		byProduct[one.ProductID] = append(byProduct[one.ProductID], one)
+	}
+	return byProduct, nil
+}
+
+// withPrices keeps the order of the rows and loads the prices of all of them at once.
+func (c *Catalog) withPrices(ctx context.Context, caller account.Caller, rows []db.Plan) ([]Plan, error) {
+	plans := make([]Plan, len(rows))
+	ids := make([]int64, len(rows))
+	for i, row := range rows {
+		var err error
+		if plans[i], err = planOf(row); err != nil {
+			return nil, err
+		}
+		ids[i] = row.ID
+	}
+	prices, err := c.pricesOf(ctx, caller, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i := range plans {
+		plans[i].Prices = prices[plans[i].ID]
+	}
+	return plans, nil
+}
+
+func planOf(row db.Plan) (Plan, error) {
+	features, err := ReadFeatures(row.Features)
+	if err != nil {
+		return Plan{}, fmt.Errorf("plan %d: %w", row.ID, err)
+	}
+	return Plan{
+		ID:         row.ID,
+		MerchantID: row.MerchantID,
+		ProductID:  row.ProductID,
+		Number:     row.Number,
+		Name:       row.Name,
+		Tier:       row.Tier,
+		TrialDays:  row.TrialDays,
+		Features:   features,
+		CreatedAt:  row.CreatedAt.UTC(),
+	}, nil
+}
