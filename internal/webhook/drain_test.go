@@ -1,0 +1,274 @@
+package webhook_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"portico/internal/webhook"
+)
+
+func TestADeliveryIsSentOnceAndCanBeVerified(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	r := receive(t, func(w http.ResponseWriter, _ string) { fmt.Fprint(w, "thank\x00 you \xff") })
+	e, key := m.endpoint(t, r.URL)
+	m.publish(t, m.subscription(t))
+	m.drain(t, e)
+	m.drain(t, e)
+
+	require.Len(t, r.got(), 1)
+	request := r.got()[0]
+	delivery := m.deliveries(t)[0]
+	events, err := w.EventsByID(t.Context(), m.id, []int64{delivery.EventID})
+	require.NoError(t, err)
+	require.Equal(t, string(events[delivery.EventID].Body), request.body)
+
+	id := fmt.Sprintf("evt_%d", delivery.EventID)
+	require.Equal(t, "application/json", request.header.Get("Content-Type"))
+	require.Equal(t, "Portico-Webhooks/1", request.header.Get("User-Agent"))
+	require.Equal(t, id, request.header.Get("webhook-id"))
+	require.Equal(t, fmt.Sprint(start.Unix()), request.header.Get("webhook-timestamp"))
+	require.Equal(t, hex.EncodeToString(mac([]byte(key), request.body)), request.header.Get("x-portal-signature"))
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(key, "whsec_"))
+	require.NoError(t, err)
+	require.Equal(t, "v1,"+base64.StdEncoding.EncodeToString(mac(raw, fmt.Sprintf("%s.%d.%s", id, start.Unix(), request.body))),
+		request.header.Get("webhook-signature"))
+
+	require.Equal(t, webhook.DeliveryDelivered, delivery.Status)
+	require.Nil(t, delivery.NextAttemptAt)
+	require.True(t, delivery.FinishedAt.Equal(start))
+	attempts := m.attempts(t, delivery)
+	require.Len(t, attempts, 1)
+	require.Equal(t, int32(200), *attempts[0].StatusCode)
+	require.Nil(t, attempts[0].Error)
+	require.Equal(t, "thank\uFFFD you \uFFFD", attempts[0].ResponseBody)
+	require.True(t, attempts[0].CreatedAt.Equal(start))
+}
+
+func mac(key []byte, text string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(text))
+	return h.Sum(nil)
+}
+
+func TestASubscriptionsEventsGoOutInOrderAndOneAtATime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	sending := make(chan struct{}, 1)
+	r := receive(t, func(w http.ResponseWriter, _ string) {
+		select {
+		case sending <- struct{}{}:
+			time.Sleep(time.Millisecond)
+			<-sending
+		default:
+			w.WriteHeader(http.StatusConflict)
+		}
+	})
+	e, _ := m.endpoint(t, r.URL)
+	subscription := m.subscription(t)
+	for range 12 {
+		m.publish(t, subscription, subscription)
+	}
+	m.drain(t, e)
+	require.Equal(t, strings.TrimSpace(strings.Repeat("DELIVERED ", 24)), statuses(m.deliveries(t)))
+	for i, request := range r.got() {
+		require.Contains(t, request.body, fmt.Sprintf(`"sequence":%d,`, i+1))
+	}
+}
+
+// more is longer than what a drain looks at together.
+const more = 150
+
+func TestASlowRequestHoldsUpItsOwnSubscriptionOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	slow, quick, late := m.subscription(t), m.subscription(t), m.subscription(t)
+	answer := make(chan struct{})
+	r := receive(t, func(_ http.ResponseWriter, body string) {
+		if strings.Contains(body, fmt.Sprintf(`"sequence":1,`)) && strings.Contains(body, fmt.Sprintf(`"subscriptionId":%d}`, slow)) {
+			<-answer
+		}
+	})
+	e, _ := m.endpoint(t, r.URL)
+	for range more {
+		m.publish(t, slow)
+	}
+	m.publish(t, quick, quick)
+	done := make(chan error)
+	go func() { done <- w.Drain(t.Context(), m.id, e.ID, 1) }()
+	r.await(t, 3)
+	m.publish(t, late)
+	r.await(t, 4)
+	for i, subscription := range []int64{slow, quick, quick, late} {
+		require.Contains(t, r.got()[i].body, fmt.Sprintf(`"subscriptionId":%d}`, subscription))
+	}
+	close(answer)
+	require.NoError(t, <-done)
+	require.Len(t, r.got(), more+3)
+	for i, request := range r.got()[4:] {
+		require.Contains(t, request.body, fmt.Sprintf(`"sequence":%d,`, i+2), "followers that made room are called up in order")
+	}
+}
+
+func TestAHangingReceiverDoesNotDelayAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	answer := make(chan struct{})
+	hanging := receive(t, func(http.ResponseWriter, string) { <-answer })
+	healthy := receive(t, nil)
+	stuck, _ := m.endpoint(t, hanging.URL)
+	fine, _ := m.endpoint(t, healthy.URL)
+	m.publish(t, m.subscriptions(t, 20)...)
+	done := make(chan error)
+	go func() { done <- w.Drain(t.Context(), m.id, stuck.ID, 1) }()
+	hanging.await(t, 10)
+	require.NoError(t, w.Drain(t.Context(), m.id, fine.ID, 2))
+	require.Len(t, healthy.got(), 20)
+	require.Len(t, hanging.got(), 10, "an endpoint gets ten requests at once")
+	close(answer)
+	require.NoError(t, <-done)
+	require.Len(t, hanging.got(), 20)
+}
+
+func TestOneOfTwoDrainsWorks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	answer := make(chan struct{})
+	r := receive(t, func(http.ResponseWriter, string) { <-answer })
+	e, _ := m.endpoint(t, r.URL)
+	m.publish(t, m.subscriptions(t, 3)...)
+	done := make(chan error)
+	go func() { done <- w.Drain(t.Context(), m.id, e.ID, 1) }()
+	r.await(t, 3)
+	require.NoError(t, w.process(t).Drain(t.Context(), m.id, e.ID, 2))
+	close(answer)
+	require.NoError(t, <-done)
+	require.Len(t, r.got(), 3)
+}
+
+func TestAKilledDrainIsTakenOverAfterItsLeaseAndSendsTheSameAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	doomed := w.process(t)
+	r := receive(t, func(http.ResponseWriter, string) { doomed.DB.Close() }) // waits for connections in use: there is none
+	e, _ := m.endpoint(t, r.URL)
+	m.publish(t, m.subscription(t))
+	require.Error(t, doomed.Drain(t.Context(), m.id, e.ID, 1))
+	require.Len(t, r.got(), 1)
+
+	w.clock.advance(15*time.Second - time.Microsecond)
+	require.NoError(t, w.Drain(t.Context(), m.id, e.ID, 2))
+	require.Len(t, r.got(), 1, "its lease is still alive")
+	w.clock.advance(time.Microsecond)
+	require.NoError(t, w.Drain(t.Context(), m.id, e.ID, 2))
+	require.Len(t, r.got(), 2)
+	first, second := r.got()[0], r.got()[1]
+	require.Equal(t, first.body, second.body)
+	require.Equal(t, first.header.Get("webhook-id"), second.header.Get("webhook-id"))
+	require.Equal(t, first.header.Get("x-portal-signature"), second.header.Get("x-portal-signature"))
+	require.Len(t, m.attempts(t, m.deliveries(t)[0]), 1)
+}
+
+func TestADrainThatHasLostItsLeaseRecordsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	var r *inbox
+	var e webhook.Endpoint
+	r = receive(t, func(http.ResponseWriter, string) {
+		if len(r.got()) == 1 { // while the first owner waits, the second takes over
+			w.clock.advance(15 * time.Second)
+			require.NoError(t, w.Drain(t.Context(), m.id, e.ID, 2))
+		}
+	})
+	e, _ = m.endpoint(t, r.URL)
+	m.publish(t, m.subscription(t))
+	require.NoError(t, w.Drain(t.Context(), m.id, e.ID, 1))
+	require.Len(t, r.got(), 2)
+	delivery := m.deliveries(t)[0]
+	require.Equal(t, webhook.DeliveryDelivered, delivery.Status)
+	require.Equal(t, int32(1), delivery.AttemptCount)
+	require.True(t, m.attempts(t, delivery)[0].CreatedAt.Equal(start.Add(15*time.Second)))
+}
+
+func TestADrainKeepsItsLeaseAndHandsOverAfterItsSlice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	var e webhook.Endpoint
+	answer := make(chan struct{})
+	r := receive(t, func(http.ResponseWriter, string) { <-answer })
+	e, _ = m.endpoint(t, r.URL)
+	m.publish(t, m.subscriptions(t, 11)...)
+	done := make(chan error)
+	go func() { done <- w.Drain(t.Context(), m.id, e.ID, 1) }()
+	r.await(t, 10)
+	w.clock.advance(10 * time.Second)
+	require.Eventually(t, func() bool {
+		return m.ask(t, `select count(*) from webhook_endpoint where merchant_id = $1 and lease_until = $2`, start.Add(25*time.Second)) == 1
+	}, patience, time.Millisecond)
+	require.Equal(t, 1, m.jobs(t, e))
+	close(answer)
+	require.NoError(t, <-done)
+	require.Len(t, r.got(), 10, "the slice was over")
+	require.Equal(t, 2, m.jobs(t, e), "its successor")
+	require.Equal(t, int64(1), m.ask(t, `select count(*) from webhook_endpoint where merchant_id = $1 and lease_owner is null and lease_until is null`))
+	m.drain(t, e)
+	require.Len(t, r.got(), 11)
+	require.Equal(t, 2, m.jobs(t, e), "nothing is left to hand over")
+}
+
+func TestAShutdownRecordsWhatIsUnderWayAndHandsOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	answer := make(chan struct{})
+	r := receive(t, func(http.ResponseWriter, string) { <-answer })
+	e, _ := m.endpoint(t, r.URL)
+	m.publish(t, m.subscriptions(t, 11)...)
+	ctx, shutDown := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- w.Drain(ctx, m.id, e.ID, 1) }()
+	r.await(t, 10)
+	shutDown()
+	select {
+	case err := <-done:
+		require.Fail(t, "the drain has ended before its requests", "%v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	close(answer)
+	require.NoError(t, <-done)
+	require.Len(t, r.got(), 10)
+	require.Equal(t, strings.Repeat("DELIVERED ", 10)+"PENDING", statuses(m.deliveries(t)))
+	require.Equal(t, 2, m.jobs(t, e))
+	require.Equal(t, int64(1), m.ask(t, `select count(*) from webhook_endpoint where merchant_id = $1 and lease_owner is null`))
+}
+
+func TestADrainWithAWrongKeySaysSoAndFreesTheEndpoint(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	e, _ := m.endpoint(t, "https://example.com/hooks")
+	m.publish(t, m.subscription(t))
+	_, err := w.DB.Tenant(m.id).Exec(t.Context(), `update webhook_endpoint set secret_cipher = 'x' where id = $1`, e.ID)
+	require.NoError(t, err)
+	require.ErrorContains(t, w.Drain(t.Context(), m.id, e.ID, 1), "cannot be decrypted")
+	require.Equal(t, int64(1), m.ask(t, `select count(*) from webhook_endpoint where merchant_id = $1 and lease_owner is null`))
+	require.Equal(t, 1, m.jobs(t, e), "a fault that lasts must not insert jobs without a pause")
+}

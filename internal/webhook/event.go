@@ -1,0 +1,111 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"portico/db"
+)
+
+// Type says what happened. Receivers read it as the body's member event.
+type Type string
+
+// The types of event. Integrations that know nothing else live on the first four: every loss of access is a
+// subscription.canceled and every regain a subscription.renewed, whatever finer event goes beside it.
+const (
+	SubscriptionCreated  Type = "subscription.created"
+	SubscriptionUpdated  Type = "subscription.updated"
+	SubscriptionCanceled Type = "subscription.canceled"
+	SubscriptionRenewed  Type = "subscription.renewed"
+	SubscriptionPastDue  Type = "subscription.past_due"
+	SubscriptionExpired  Type = "subscription.expired"
+	InvoiceCreated       Type = "invoice.created"
+	PaymentSucceeded     Type = "payment.succeeded"
+	PaymentFailed        Type = "payment.failed"
+)
+
+// Types is every type of event.
+func Types() []Type {
+	return append(DefaultTypes(), SubscriptionPastDue, SubscriptionExpired, InvoiceCreated, PaymentSucceeded, PaymentFailed)
+}
+
+// DefaultTypes is what an endpoint receives that names no types.
+func DefaultTypes() []Type {
+	return []Type{SubscriptionCreated, SubscriptionUpdated, SubscriptionCanceled, SubscriptionRenewed}
+}
+
+// Event is something that happened to a subscription.
+type Event struct {
+	MerchantID     int64
+	SubscriptionID int64
+	ProductID      int64
+	Type           Type
+	Sequence       int64     // consecutive within the subscription, from 1
+	OccurredAt     time.Time // in the subscription's own time, which may be a test clock's
+	Data           Object
+}
+
+// body is the bytes that are signed and sent, the same for every endpoint and every attempt.
+func (e Event) body(id int64) ([]byte, error) {
+	return StableJSON(Object{
+		{Key: "event", Value: e.Type},
+		{Key: "id", Value: messageID(id)},
+		{Key: "sequence", Value: e.Sequence},
+		{Key: "createdAt", Value: e.OccurredAt},
+		{Key: "data", Value: e.Data},
+	})
+}
+
+// messageID is how receivers know an event, whichever endpoint and attempt it comes by.
+func messageID(eventID int64) string { return "evt_" + strconv.FormatInt(eventID, 10) }
+
+// StoredEvent is a published event.
+type StoredEvent struct {
+	MerchantID     int64
+	ID             int64
+	XID            int64 // with ID, the position in Events
+	Type           Type
+	SubscriptionID int64
+	Sequence       int64
+	Body           []byte // exactly as endpoints receive it
+	OccurredAt     time.Time
+}
+
+// Events is what follows the position (afterXID, afterID), oldest first; 0, 0 is the beginning. The order is that of the
+// transactions that published, and none is shown while an older one is still open: an event that commits late is never behind
+// the position of a reader.
+func (w *Webhooks) Events(ctx context.Context, merchantID, afterXID, afterID int64, limit int32) ([]StoredEvent, error) {
+	rows, err := w.DB.EventsAfter(ctx, w.DB.Tenant(merchantID), db.EventsAfterParams{
+		MerchantID: merchantID, AfterXid: afterXID, AfterID: afterID, Most: limit,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read events: %w", err)
+	}
+	events := make([]StoredEvent, len(rows))
+	for i, row := range rows {
+		events[i] = storedEvent(db.EventsByIDRow(row))
+	}
+	return events, nil
+}
+
+// EventsByID is the merchant's events among the ids.
+func (w *Webhooks) EventsByID(ctx context.Context, merchantID int64, ids []int64) (map[int64]StoredEvent, error) {
+	rows, err := w.DB.EventsByID(ctx, w.DB.Tenant(merchantID), db.EventsByIDParams{MerchantID: merchantID, Ids: ids})
+	if err != nil {
+		return nil, fmt.Errorf("read events by id: %w", err)
+	}
+	events := make(map[int64]StoredEvent, len(rows))
+	for _, row := range rows {
+		events[row.ID] = storedEvent(row)
+	}
+	return events, nil
+}
+
+func storedEvent(row db.EventsByIDRow) StoredEvent {
+	return StoredEvent{
+		MerchantID: row.MerchantID, ID: row.ID, XID: row.Position, Type: Type(row.Type), SubscriptionID: row.SubscriptionID,
+		Sequence: row.Sequence, Body: row.Body, OccurredAt: row.OccurredAt,
+	}
+}

@@ -1,0 +1,71 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/db"
+)
+
+// leaseTime is how long an endpoint stays with a drain that has died.
+const (
+	leaseTime  = 15 * time.Second
+	renewEvery = 5 * time.Second
+)
+
+// lease tells whether the endpoint is this drain's now.
+func (d *drain) lease(ctx context.Context) (bool, error) {
+	now := d.w.Now()
+	d.endAt, d.renewAt = now.Add(sliceTime), now.Add(renewEvery)
+	var err error
+	d.endpoint, err = d.w.DB.LeaseEndpoint(ctx, d.scope, db.LeaseEndpointParams{
+		MerchantID: d.merchantID, ID: d.endpointID, Owner: d.owner, Until: now.Add(leaseTime), Now: now,
+	})
+	if db.IsNoRows(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("lease endpoint %d: %w", d.endpointID, err)
+	}
+	return true, nil
+}
+
+// renew keeps the lease. Where another drain has it by now, nothing is left to do for this one: every statement asks for the owner.
+func (d *drain) renew(ctx context.Context) error {
+	now := d.w.Now()
+	if now.Before(d.renewAt) {
+		return nil
+	}
+	d.renewAt = now.Add(renewEvery)
+	err := d.w.DB.RenewLease(ctx, d.scope, db.RenewLeaseParams{
+		MerchantID: d.merchantID, ID: d.endpointID, Owner: d.owner, Until: now.Add(leaseTime),
+	})
+	if err != nil {
+		return fmt.Errorf("renew the lease: %w", err)
+	}
+	return nil
+}
+
+// free gives the endpoint back and, in the same transaction, inserts the job that goes on. A drain that failed leaves that to Wake,
+// so that a fault that lasts does not make for a job without a pause.
+func (d *drain) free(ctx context.Context, handOver bool) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookTimeout)
+	defer cancel()
+	err := d.scope.Tx(ctx, func(tx pgx.Tx) error {
+		more, err := d.w.DB.FreeLease(ctx, tx, db.FreeLeaseParams{
+			MerchantID: d.merchantID, ID: d.endpointID, Owner: d.owner, Now: d.w.Now(),
+		})
+		if err != nil || !more || !handOver {
+			return err
+		}
+		_, err = d.w.insertDrains(ctx, tx, []DrainArgs{{d.merchantID, d.endpointID}}, nil)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("free endpoint %d: %w", d.endpointID, err)
+	}
+	return nil
+}

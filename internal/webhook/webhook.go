@@ -1,0 +1,22 @@
+package webhook
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"portico/db"
+	"portico/internal/secret"
+)
+
+// Webhooks publishes events and delivers them.
+type Webhooks struct {
+	DB    *db.DB
+	Keys  *secret.Keyring
+	Jobs  *river.Client[pgx.Tx] // inserts only
+	Guard *Guard
+	Now   func() time.Time // real time, also for customers who live on a test clock
+	Log   *slog.Logger
+}
