@@ -1,0 +1,320 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+	"golang.org/x/sync/errgroup"
+
+	"portico/db"
+	"portico/internal/gateway"
+	"portico/internal/money"
+	"portico/internal/webhook"
+)
+
+// The queues that billing's jobs go to.
+const (
+	QueueRenewals    = "renewals"
+	QueueExpiries    = "expiries"
+	QueueMaintenance = "maintenance"
+)
+
+const (
+	attemptsPerJob = 20
+	chargesAtOnce  = 10
+	gatewayTimeout = 20 * time.Second
+	// A caller who waits for a charge makes it; should that process die, the job takes over after this time.
+	callerChargesFor = 30 * time.Second
+	forgottenAfter   = 3 * time.Minute
+	forgottenBatch   = 500
+
+	// Behind the sweeps, which are in the same queue and must not wait for a backlog of charges.
+	chargePriority = 2
+)
+
+// AttemptRef names a payment attempt among all merchants.
+type AttemptRef struct {
+	MerchantID int64 `json:"merchant_id"`
+	ID         int64 `json:"id"`
+}
+
+// ChargeArgs is the job that takes and books what attempts are for.
+type ChargeArgs struct {
+	Attempts []AttemptRef `json:"attempts"`
+}
+
+// Kind implements river.JobArgs.
+func (ChargeArgs) Kind() string { return "payment.charge" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (ChargeArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueRenewals, Priority: chargePriority}
+}
+
+// Charge takes the money for open attempts and books what the gateway says. It may run twice or in two processes at once: the
+// gateway knows an attempt by its key, and only an attempt that is still open is booked. Attempts whose outcome stays unknown
+// are left open and reported as an error, so that the job asks again; nothing is ever charged a second time.
+func (b *Billing) Charge(ctx context.Context, refs []AttemptRef) error {
+	_, err := b.charge(ctx, refs)
+	return err
+}
+
+func (b *Billing) charge(ctx context.Context, refs []AttemptRef) (map[AttemptRef]gateway.Outcome, error) {
+	open, err := b.openAttempts(ctx, b.DB.System(), refs)
+	if err != nil || len(open) == 0 {
+		return nil, err
+	}
+	prepared, prepareErr := b.prepare(ctx, open)
+	outcomes, confirmErr := b.confirm(ctx, prepared)
+	bookErr := b.book(ctx, outcomes)
+	return outcomes, errors.Join(prepareErr, confirmErr, bookErr)
+}
+
+func (b *Billing) openAttempts(ctx context.Context, tx db.DBTX, refs []AttemptRef) ([]db.OpenAttemptsRow, error) {
+	var p db.OpenAttemptsParams
+	for _, r := range refs {
+		p.MerchantIds = append(p.MerchantIds, r.MerchantID)
+		p.Ids = append(p.Ids, r.ID)
+	}
+	open, err := b.DB.OpenAttempts(ctx, tx, p)
+	if err != nil {
+		return nil, fmt.Errorf("read open attempts: %w", err)
+	}
+	return open, nil
+}
+
+// prepare announces the charges that have no reference yet and stores the references before any money moves.
+func (b *Billing) prepare(ctx context.Context, open []db.OpenAttemptsRow) (prepared []db.OpenAttemptsRow, err error) {
+	failures := b.each(ctx, open, func(ctx context.Context, a *db.OpenAttemptsRow, g gateway.Gateway) error {
+		if a.GatewayRef != nil {
+			return nil
+		}
+		ref, err := g.Prepare(ctx, gateway.Charge{
+			Key: fmt.Sprintf("attempt/%d", a.ID), Method: a.PaymentMethodRef,
+			Amount: money.Money{Minor: a.AmountMinor, Currency: a.Currency},
+		})
+		if err != nil {
+			return fmt.Errorf("prepare attempt %d: %w", a.ID, err)
+		}
+		a.GatewayRef = &ref
+		return nil
+	})
+	var p db.StoreGatewayRefsParams
+	for _, a := range open {
+		if a.GatewayRef == nil {
+			continue
+		}
+		prepared = append(prepared, a)
+		p.MerchantIds = append(p.MerchantIds, a.MerchantID)
+		p.Ids = append(p.Ids, a.ID)
+		p.Refs = append(p.Refs, *a.GatewayRef)
+	}
+	if err := b.DB.StoreGatewayRefs(ctx, b.DB.System(), p); err != nil {
+		return nil, errors.Join(failures, fmt.Errorf("store gateway references: %w", err))
+	}
+	return prepared, failures
+}
+
+// confirm takes the money, or finds out what became of it when the answer is lost.
+func (b *Billing) confirm(ctx context.Context, prepared []db.OpenAttemptsRow) (map[AttemptRef]gateway.Outcome, error) {
+	var mu sync.Mutex
+	outcomes := make(map[AttemptRef]gateway.Outcome, len(prepared))
+	err := b.each(ctx, prepared, func(ctx context.Context, a *db.OpenAttemptsRow, g gateway.Gateway) error {
+		outcome, err := g.Confirm(ctx, *a.GatewayRef)
+		if err != nil {
+			outcome, err = g.Get(ctx, *a.GatewayRef)
+		}
+		if err != nil {
+			return fmt.Errorf("outcome of attempt %d is unknown: %w", a.ID, err)
+		}
+		if outcome.State == gateway.Prepared {
+			return fmt.Errorf("attempt %d is not confirmed yet", a.ID)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		outcomes[AttemptRef{a.MerchantID, a.ID}] = outcome
+		return nil
+	})
+	return outcomes, err
+}
+
+// each calls the gateways of the attempts, a bounded number at once. One failure does not keep the others from going on.
+func (b *Billing) each(ctx context.Context, attempts []db.OpenAttemptsRow,
+	call func(context.Context, *db.OpenAttemptsRow, gateway.Gateway) error,
+) error {
+	failures := make([]error, len(attempts))
+	var group errgroup.Group
+	group.SetLimit(chargesAtOnce)
+	for i := range attempts {
+		group.Go(func() error {
+			a := &attempts[i]
+			g := b.Gateways[a.Gateway]
+			if g == nil {
+				failures[i] = fmt.Errorf("attempt %d: the gateway %q is not configured", a.ID, a.Gateway)
+				return nil
+			}
+			ctx, cancel := context.WithTimeout(ctx, gatewayTimeout)
+			defer cancel()
+			failures[i] = call(ctx, a, g)
+			return nil
+		})
+	}
+	_ = group.Wait() // failures are collected one by one
+	return errors.Join(failures...)
+}
+
+// book writes down the outcomes: payment, ledger, invoice, subscription, events.
+func (b *Billing) book(ctx context.Context, outcomes map[AttemptRef]gateway.Outcome) error {
+	if len(outcomes) == 0 {
+		return nil
+	}
+	refs := make([]AttemptRef, 0, len(outcomes))
+	for ref := range outcomes {
+		refs = append(refs, ref)
+	}
+	err := b.DB.System().Tx(ctx, func(tx pgx.Tx) error {
+		return b.bookIn(ctx, tx, refs, outcomes)
+	})
+	if err != nil {
+		return fmt.Errorf("book charges: %w", err)
+	}
+	return nil
+}
+
+func (b *Billing) bookIn(ctx context.Context, tx pgx.Tx, refs []AttemptRef, outcomes map[AttemptRef]gateway.Outcome) error {
+	open, err := b.openAttempts(ctx, tx, refs)
+	if err != nil {
+		return err
+	}
+	subRefs := make([]Ref, len(open))
+	for i, a := range open {
+		subRefs[i] = Ref{a.MerchantID, a.SubscriptionID}
+	}
+	subs, err := b.lock(ctx, tx, subRefs)
+	if err != nil {
+		return err
+	}
+	// Asked again behind the lock: another process may have booked some of them meanwhile.
+	if open, err = b.openAttempts(ctx, tx, refs); err != nil {
+		return err
+	}
+	invoices, err := b.invoicesOf(ctx, tx, open)
+	if err != nil {
+		return err
+	}
+	bySub := make(map[Ref]*Subscription, len(subs))
+	for _, s := range subs {
+		bySub[Ref{s.MerchantID, s.ID}] = s
+	}
+	c, err := b.begin(ctx, tx, 0)
+	if err != nil {
+		return err
+	}
+	for _, a := range open {
+		s, i := bySub[Ref{a.MerchantID, a.SubscriptionID}], invoices[Ref{a.MerchantID, a.InvoiceID}]
+		if err := c.bookOne(s, i, AttemptRef{a.MerchantID, a.ID}, outcomes[AttemptRef{a.MerchantID, a.ID}]); err != nil {
+			return fmt.Errorf("attempt %d: %w", a.ID, err)
+		}
+	}
+	return c.flush(ctx, 0)
+}
+
+func (b *Billing) invoicesOf(ctx context.Context, tx pgx.Tx, open []db.OpenAttemptsRow) (map[Ref]*Invoice, error) {
+	var p db.InvoicesByIDParams
+	for _, a := range open {
+		p.MerchantIds = append(p.MerchantIds, a.MerchantID)
+		p.Ids = append(p.Ids, a.InvoiceID)
+	}
+	rows, err := b.DB.InvoicesByID(ctx, tx, p)
+	if err != nil {
+		return nil, fmt.Errorf("read invoices: %w", err)
+	}
+	invoices := make(map[Ref]*Invoice, len(rows))
+	for _, row := range rows {
+		invoices[Ref{row.MerchantID, row.ID}] = &Invoice{row}
+	}
+	return invoices, nil
+}
+
+func (c *change) bookOne(s *Subscription, i *Invoice, ref AttemptRef, outcome gateway.Outcome) error {
+	now := s.now(c.now)
+	if outcome.State == gateway.Succeeded {
+		c.finished = append(c.finished, finish{ref: ref, status: attemptSucceeded})
+		return c.bookPaid(s, i, ref, now)
+	}
+	c.finished = append(c.finished, finish{ref: ref, status: attemptFailed, code: outcome.DeclineCode})
+	return c.bookUnpaid(s, i, now, outcome.Hard)
+}
+
+func (c *change) bookPaid(s *Subscription, i *Invoice, ref AttemptRef, now time.Time) error {
+	kind := webhook.SubscriptionRenewed
+	if s.Status == Incomplete {
+		kind = webhook.SubscriptionCreated
+	}
+	total := i.Total()
+	c.close(i, InvoicePaid, now)
+	c.payments = append(c.payments, payment{
+		merchantID: s.MerchantID, invoiceID: i.ID, attemptID: ref.ID, customerID: i.CustomerID,
+		amount: total, fee: total.BasisPoints(int64(s.feeBPS)), paidAt: now,
+	})
+	s.paid(i)
+	if err := c.emit(s, kind, "", i); err != nil {
+		return err
+	}
+	return c.emit(s, webhook.PaymentSucceeded, "", i)
+}
+
+func (c *change) bookUnpaid(s *Subscription, i *Invoice, now time.Time, hard bool) error {
+	wasIncomplete, firstOfStreak := s.Status == Incomplete, s.PastDueSince == nil
+	s.unpaid(now, hard)
+	if err := c.emit(s, webhook.PaymentFailed, reasonUnpaid, i); err != nil {
+		return err
+	}
+	if wasIncomplete || !firstOfStreak {
+		return nil
+	}
+	return c.emitPastDue(s, i)
+}
+
+// emitPastDue tells of the trouble once per failure streak.
+func (c *change) emitPastDue(s *Subscription, i *Invoice) error {
+	if err := c.emit(s, webhook.SubscriptionUpdated, reasonUnpaid, nil); err != nil {
+		return err
+	}
+	return c.emit(s, webhook.SubscriptionPastDue, reasonUnpaid, i)
+}
+
+// ResumeCharges finds attempts that have been open for so long that whoever was to finish them must be gone, and hands them
+// to new charge jobs.
+func (b *Billing) ResumeCharges(ctx context.Context) (int, error) {
+	rows, err := b.DB.ForgottenAttempts(ctx, b.DB.System(), db.ForgottenAttemptsParams{
+		Before: b.Now().Add(-forgottenAfter), Lim: forgottenBatch,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read forgotten attempts: %w", err)
+	}
+	params := make([]river.InsertManyParams, len(rows))
+	for i, row := range rows {
+		params[i] = river.InsertManyParams{
+			Args: ChargeArgs{Attempts: []AttemptRef{{row.MerchantID, row.ID}}},
+			// One unfinished job for each attempt, however often it is found.
+			InsertOpts: &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
+				rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning, rivertype.JobStateRetryable,
+				rivertype.JobStateScheduled,
+			}}},
+		}
+	}
+	if len(params) == 0 {
+		return 0, nil
+	}
+	if _, err := b.Jobs.InsertMany(ctx, params); err != nil {
+		return 0, fmt.Errorf("insert charge jobs: %w", err)
+	}
+	return len(params), nil
+}

@@ -1,0 +1,136 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/db"
+	"portico/internal/account"
+	"portico/internal/fault"
+	"portico/internal/gateway"
+)
+
+// PaymentMethod is a card or the like, known by its provider's reference.
+type PaymentMethod struct{ db.PaymentMethod }
+
+// AttachPaymentMethod exchanges the provider's token for a payment method and makes it the customer's default. Subscriptions on
+// trial will convert with it, and a past-due one is charged at once; a decline of that charge is no error of attaching.
+func (b *Billing) AttachPaymentMethod(ctx context.Context, caller account.Caller, ref account.CustomerRef, token string,
+) (PaymentMethod, error) {
+	if token == "" {
+		return PaymentMethod{}, fault.Required("token")
+	}
+	var check fault.Check
+	customer, err := b.Accounts.Customer(ctx, caller, ref)
+	if err != nil && !blame(&check, err, "customer") {
+		return PaymentMethod{}, err
+	}
+	if err := check.Err(); err != nil {
+		return PaymentMethod{}, err
+	}
+	name, provider, err := b.gatewayOf(ctx, caller)
+	if err != nil {
+		return PaymentMethod{}, err
+	}
+	card, err := provider.Attach(ctx, token)
+	var decline *gateway.Decline
+	if errors.As(err, &decline) {
+		return PaymentMethod{}, fault.New(fault.CodePaymentFailed, "token", "%s", decline.Error())
+	}
+	if err != nil {
+		return PaymentMethod{}, fmt.Errorf("attach payment method: %w", err)
+	}
+	var method db.PaymentMethod
+	var attempts []Attempt
+	err = b.DB.Tenant(caller.MerchantID).Tx(ctx, func(tx pgx.Tx) error {
+		method, attempts, err = b.storeMethod(ctx, tx, caller.MerchantID, customer.ID, name, card)
+		return err
+	})
+	if err != nil {
+		return PaymentMethod{}, err
+	}
+	if err := b.chargeNow(ctx, attempts); err != nil && fault.List(err) == nil {
+		return PaymentMethod{}, err
+	}
+	return PaymentMethod{method}, nil
+}
+
+// gatewayOf is the payment provider of the caller's merchant: sandboxes have the test gateway.
+func (b *Billing) gatewayOf(ctx context.Context, caller account.Caller) (string, gateway.Gateway, error) {
+	merchant, err := b.Accounts.Merchant(ctx, caller)
+	if err != nil {
+		return "", nil, err
+	}
+	name := b.LiveGateway
+	if merchant.Sandbox() {
+		name = gateway.TestName
+	}
+	provider := b.Gateways[name]
+	if provider == nil {
+		return "", nil, fault.New(fault.CodeConflict, "",
+			"this installation has no payment provider for live merchants: use a sandbox")
+	}
+	return name, provider, nil
+}
+
+func (b *Billing) storeMethod(ctx context.Context, tx pgx.Tx, merchantID, customerID int64, gatewayName string, card gateway.Card,
+) (method db.PaymentMethod, attempts []Attempt, err error) {
+	if _, err = b.DB.LockCustomer(ctx, tx, db.LockCustomerParams{MerchantID: merchantID, ID: customerID}); err != nil {
+		return method, nil, fmt.Errorf("lock customer: %w", err)
+	}
+	clear := db.ClearDefaultPaymentMethodParams{MerchantID: merchantID, CustomerID: customerID}
+	if err = b.DB.ClearDefaultPaymentMethod(ctx, tx, clear); err != nil {
+		return method, nil, fmt.Errorf("clear the default payment method: %w", err)
+	}
+	method, err = b.DB.InsertPaymentMethod(ctx, tx, db.InsertPaymentMethodParams{
+		MerchantID: merchantID, CustomerID: customerID, Gateway: gatewayName, GatewayRef: card.Ref, Brand: card.Brand,
+		Last4: card.Last4, ExpMonth: card.ExpMonth, ExpYear: card.ExpYear, CreatedAt: b.Now(),
+	})
+	if err != nil {
+		return method, nil, fmt.Errorf("insert payment method: %w", err)
+	}
+	rows, err := b.DB.SubscriptionsOfPayer(ctx, tx, db.SubscriptionsOfPayerParams{MerchantID: merchantID, CustomerID: customerID})
+	if err != nil {
+		return method, nil, fmt.Errorf("lock the customer's subscriptions: %w", err)
+	}
+	refs := make([]Ref, len(rows))
+	for i, row := range rows {
+		refs[i] = Ref(row)
+	}
+	subs, err := b.load(ctx, tx, refs)
+	if err != nil {
+		return method, nil, err
+	}
+	c, err := b.begin(ctx, tx, len(subs))
+	if err != nil {
+		return method, nil, err
+	}
+	for _, s := range subs {
+		switch {
+		case s.Status == Trialing && !s.Charging:
+			s.schedule()
+			c.save(s)
+		case s.Status == PastDue && !s.Charging && s.OpenInvoiceID != nil:
+			c.attempt(s, *s.OpenInvoiceID)
+		}
+	}
+	return method, c.attempts, c.flush(ctx, callerChargesFor)
+}
+
+// PaymentMethods are the payment methods of each of the customers, newest first.
+func (b *Billing) PaymentMethods(ctx context.Context, caller account.Caller, customerIDs []int64) (map[int64][]PaymentMethod, error) {
+	rows, err := b.DB.PaymentMethodsOfCustomers(ctx, b.DB.Tenant(caller.MerchantID), db.PaymentMethodsOfCustomersParams{
+		MerchantID: caller.MerchantID, CustomerIds: customerIDs,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read payment methods: %w", err)
+	}
+	methods := make(map[int64][]PaymentMethod, len(customerIDs))
+	for _, row := range rows {
+		methods[row.CustomerID] = append(methods[row.CustomerID], PaymentMethod{row})
+	}
+	return methods, nil
+}

@@ -1,0 +1,121 @@
+package billing
+
+import (
+	"context"
+	"fmt"
+
+	"portico/db"
+	"portico/internal/account"
+	"portico/internal/fault"
+	"portico/internal/money"
+	"portico/internal/page"
+)
+
+// Filter narrows a list of subscriptions. Nil fields do not.
+type Filter struct {
+	CustomerID *int64
+	ProductID  *int64
+	Statuses   []string
+}
+
+// Get reads one subscription of the caller's merchant.
+func (b *Billing) Get(ctx context.Context, caller account.Caller, id int64) (*Subscription, error) {
+	found, err := b.ByID(ctx, caller, []int64{id})
+	if err != nil {
+		return nil, err
+	}
+	if found[id] == nil {
+		return nil, fault.NotFound("subscription", "subscription")
+	}
+	return found[id], nil
+}
+
+// ByID finds those of the named subscriptions that the merchant has.
+func (b *Billing) ByID(ctx context.Context, caller account.Caller, ids []int64) (map[int64]*Subscription, error) {
+	rows, err := b.DB.SubscriptionDetails(ctx, b.DB.Tenant(caller.MerchantID), db.SubscriptionDetailsParams{
+		MerchantIds: []int64{caller.MerchantID}, Ids: ids,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read subscriptions: %w", err)
+	}
+	found := make(map[int64]*Subscription, len(rows))
+	for _, row := range rows {
+		found[row.Subscription.ID] = subscriptionOf(row)
+	}
+	return found, nil
+}
+
+// List reads subscriptions, newest first.
+func (b *Billing) List(ctx context.Context, caller account.Caller, f Filter, p page.Request) ([]*Subscription, error) {
+	ids, err := b.DB.SubscriptionIDs(ctx, b.DB.Tenant(caller.MerchantID), db.SubscriptionIDsParams{
+		MerchantID: caller.MerchantID, Before: p.Before(), CustomerID: f.CustomerID, ProductID: f.ProductID,
+		Statuses: f.Statuses, Lim: p.Limit(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list subscriptions: %w", err)
+	}
+	found, err := b.ByID(ctx, caller, ids)
+	if err != nil {
+		return nil, err
+	}
+	subs := make([]*Subscription, 0, len(ids))
+	for _, id := range ids {
+		if s := found[id]; s != nil {
+			subs = append(subs, s)
+		}
+	}
+	return subs, nil
+}
+
+// Invoices lists invoices, newest first, of one subscription or (nil) of all.
+func (b *Billing) Invoices(ctx context.Context, caller account.Caller, subscriptionID *int64, p page.Request) ([]Invoice, error) {
+	rows, err := b.DB.Invoices(ctx, b.DB.Tenant(caller.MerchantID), db.InvoicesParams{
+		MerchantID: caller.MerchantID, Before: p.Before(), SubscriptionID: subscriptionID, Lim: p.Limit(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list invoices: %w", err)
+	}
+	invoices := make([]Invoice, len(rows))
+	for i, row := range rows {
+		invoices[i] = Invoice{row}
+	}
+	return invoices, nil
+}
+
+// InvoicesByID finds those of the named invoices that the merchant has.
+func (b *Billing) InvoicesByID(ctx context.Context, caller account.Caller, ids []int64) (map[int64]Invoice, error) {
+	rows, err := b.DB.InvoicesByID(ctx, b.DB.Tenant(caller.MerchantID), db.InvoicesByIDParams{
+		MerchantIds: []int64{caller.MerchantID}, Ids: ids,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read invoices: %w", err)
+	}
+	invoices := make(map[int64]Invoice, len(rows))
+	for _, row := range rows {
+		invoices[row.ID] = Invoice{row}
+	}
+	return invoices, nil
+}
+
+// LedgerEntry is one leg of a ledger transaction: positive is a debit, negative a credit.
+type LedgerEntry struct{ db.LedgerEntry }
+
+// Money is the leg's amount.
+func (e *LedgerEntry) Money() money.Money {
+	return money.Money{Minor: e.AmountMinor, Currency: e.Currency}
+}
+
+// LedgerEntries lists ledger entries, newest first.
+func (b *Billing) LedgerEntries(ctx context.Context, caller account.Caller, p page.Request) ([]LedgerEntry, error) {
+	rows, err := b.DB.LedgerEntries(ctx, b.DB.Tenant(caller.MerchantID), db.LedgerEntriesParams{
+		MerchantID: caller.MerchantID, Before: p.Before(), Lim: p.Limit(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list ledger entries: %w", err)
+	}
+	entries := make([]LedgerEntry, len(rows))
+	for i, row := range rows {
+		entries[i] = LedgerEntry{row}
+	}
+	return entries, nil
+}

@@ -1,0 +1,163 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"portico/db"
+)
+
+const (
+	sweepBatch = 500
+	// A sweep ends well before its job's timeout; what is left is found by the next one.
+	sweepFor = 15 * time.Second
+)
+
+// decide is what a sweep does about one due subscription, in memory.
+type decide func(*change, *Subscription) error
+
+type pick func(context.Context, pgx.Tx) ([]Ref, error)
+
+// BillDue bills every subscription whose time has come, batch by batch, and returns how many it worked on. A missed run is
+// harmless: the next finds the same rows.
+func (b *Billing) BillDue(ctx context.Context) (int, error) {
+	return b.sweep(ctx, (*change).bill, func(ctx context.Context, tx pgx.Tx) ([]Ref, error) {
+		rows, err := b.DB.LockDueBills(ctx, tx, db.LockDueBillsParams{Now: b.Now(), Batch: sweepBatch})
+		refs := make([]Ref, len(rows))
+		for i, row := range rows {
+			refs[i] = Ref(row)
+		}
+		return refs, err
+	})
+}
+
+// EndDue ends every subscription whose time has come, as BillDue bills them.
+func (b *Billing) EndDue(ctx context.Context) (int, error) {
+	return b.sweep(ctx, (*change).endDue, func(ctx context.Context, tx pgx.Tx) ([]Ref, error) {
+		rows, err := b.DB.LockDueEnds(ctx, tx, db.LockDueEndsParams{Now: b.Now(), Batch: sweepBatch})
+		refs := make([]Ref, len(rows))
+		for i, row := range rows {
+			refs[i] = Ref(row)
+		}
+		return refs, err
+	})
+}
+
+func (b *Billing) sweep(ctx context.Context, act decide, next pick) (int, error) {
+	total := 0
+	for started := b.Now(); b.Now().Sub(started) < sweepFor; {
+		var refs []Ref
+		err := b.DB.System().Tx(ctx, func(tx pgx.Tx) (err error) {
+			if refs, err = next(ctx, tx); err != nil {
+				return fmt.Errorf("claim due subscriptions: %w", err)
+			}
+			return b.apply(ctx, tx, refs, act)
+		})
+		if blamesRow(err) {
+			err = b.bisect(ctx, refs, act, err)
+		}
+		total += len(refs)
+		if err != nil || len(refs) < sweepBatch {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// apply decides each of the locked subscriptions and writes all decisions set-based.
+func (b *Billing) apply(ctx context.Context, tx pgx.Tx, refs []Ref, act decide) error {
+	if len(refs) == 0 {
+		return nil
+	}
+	subs, err := b.load(ctx, tx, refs)
+	if err != nil {
+		return err
+	}
+	c, err := b.begin(ctx, tx, len(subs))
+	if err != nil {
+		return err
+	}
+	for _, s := range subs {
+		if err := act(c, s); err != nil {
+			return &undecidable{err: fmt.Errorf("subscription %d: %w", s.ID, err)}
+		}
+	}
+	return c.flush(ctx, 0)
+}
+
+// undecidable marks an error that one subscription's data causes.
+type undecidable struct{ err error }
+
+func (u *undecidable) Error() string { return u.err.Error() }
+func (u *undecidable) Unwrap() error { return u.err }
+
+// blamesRow tells whether an error comes from some row's data, so that leaving that row out helps. Everything else (a lost
+// connection, a deadlock, a shutdown) is for the next run.
+func blamesRow(err error) bool {
+	var undecided *undecidable
+	if errors.As(err, &undecided) {
+		return true
+	}
+	var pgErr *pgconn.PgError
+	if !errors.As(err, &pgErr) {
+		return false
+	}
+	const dataException, integrityViolation, raised = "22", "23", "P0"
+	for _, class := range []string{dataException, integrityViolation, raised} {
+		if strings.HasPrefix(pgErr.Code, class) {
+			return true
+		}
+	}
+	return false
+}
+
+// bisect goes through a batch that failed in halves until the row that is to blame stands alone, and quarantines it: one bad
+// row never stops the others.
+func (b *Billing) bisect(ctx context.Context, refs []Ref, act decide, cause error) error {
+	if len(refs) == 1 {
+		b.Log.ErrorContext(ctx, "subscription quarantined",
+			"merchant_id", refs[0].MerchantID, "subscription_id", refs[0].ID, "error", cause)
+		err := b.DB.QuarantineSubscription(ctx, b.DB.System(), db.QuarantineSubscriptionParams{
+			MerchantID: refs[0].MerchantID, ID: refs[0].ID, Reason: at(cause.Error()),
+		})
+		if err != nil {
+			return fmt.Errorf("quarantine subscription %d: %w", refs[0].ID, err)
+		}
+		return nil
+	}
+	for _, half := range [][]Ref{refs[:len(refs)/2], refs[len(refs)/2:]} {
+		err := b.DB.System().Tx(ctx, func(tx pgx.Tx) error {
+			still, err := b.lockStillDue(ctx, tx, half)
+			if err != nil {
+				return err
+			}
+			return b.apply(ctx, tx, still, act)
+		})
+		if blamesRow(err) {
+			err = b.bisect(ctx, half, act, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Billing) lockStillDue(ctx context.Context, tx pgx.Tx, refs []Ref) ([]Ref, error) {
+	merchantIDs, ids := columns(refs)
+	rows, err := b.DB.LockStillDue(ctx, tx, db.LockStillDueParams{MerchantIds: merchantIDs, Ids: ids, Now: b.Now()})
+	if err != nil {
+		return nil, fmt.Errorf("lock due subscriptions: %w", err)
+	}
+	still := make([]Ref, len(rows))
+	for i, row := range rows {
+		still[i] = Ref(row)
+	}
+	return still, nil
+}

@@ -1,0 +1,120 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// TestName is how payment methods of the test gateway are marked.
+const TestName = "test"
+
+// Test is a payment provider that moves no money. It keeps its charges in a table of its own, written in its own transactions
+// as a provider on the other side of the network would.
+type Test struct {
+	Pool *pgxpool.Pool
+	Now  func() time.Time
+}
+
+type testCard struct {
+	brand, last4 string
+	attachCode   string // refused when attached
+	chargeCode   string // refused when charged
+	hard         bool
+}
+
+func testCards(token string) (testCard, bool) {
+	card, known := map[string]testCard{
+		"pm_card_visa":                                {brand: "visa", last4: "4242"},
+		"pm_card_mastercard":                          {brand: "mastercard", last4: "4444"},
+		"pm_card_chargeCustomerFail":                  {brand: "visa", last4: "0341", chargeCode: "do_not_honor", hard: true},
+		"pm_card_chargeCustomerFailInsufficientFunds": {brand: "visa", last4: "9995", chargeCode: "insufficient_funds"},
+		"pm_card_chargeDeclined":                      {attachCode: "card_declined"},
+		"pm_card_chargeDeclinedExpiredCard":           {attachCode: "expired_card"},
+	}[token]
+	return card, known
+}
+
+// Attach takes the tokens listed at the schema's PaymentMethodAttachInput.
+func (t *Test) Attach(_ context.Context, token string) (Card, error) {
+	card, known := testCards(token)
+	switch {
+	case !known:
+		return Card{}, &Decline{Code: "resource_missing", Message: "the test gateway knows no such token"}
+	case card.attachCode == "expired_card":
+		return Card{}, &Decline{Code: card.attachCode, Message: "the card has expired"}
+	case card.attachCode != "":
+		return Card{}, &Decline{Code: card.attachCode, Message: "the card was declined"}
+	}
+	const yearsValid = 5
+	return Card{
+		Ref: token, Brand: card.brand, Last4: card.last4,
+		ExpMonth: 12, ExpYear: int32(t.Now().Year() + yearsValid), //nolint:gosec // a year
+	}, nil
+}
+
+// Prepare implements Gateway.
+func (t *Test) Prepare(ctx context.Context, charge Charge) (string, error) {
+	var ref, method, currency string
+	var minor int64
+	err := t.Pool.QueryRow(ctx, `
+		insert into test_gateway_charge (ref, idempotency_key, payment_method, currency, amount_minor, status, created_at)
+		values ($1, $2, $3, $4, $5, 'PREPARED', $6)
+		on conflict (idempotency_key) do update set idempotency_key = excluded.idempotency_key
+		returning ref, payment_method, currency, amount_minor`,
+		"pi_"+rand.Text(), charge.Key, charge.Method, charge.Amount.Currency, charge.Amount.Minor, t.Now(),
+	).Scan(&ref, &method, &currency, &minor)
+	if err != nil {
+		return "", fmt.Errorf("prepare test charge: %w", err)
+	}
+	if method != charge.Method || currency != charge.Amount.Currency || minor != charge.Amount.Minor {
+		return "", fmt.Errorf("prepare test charge: key %s was used for another charge", charge.Key)
+	}
+	return ref, nil
+}
+
+// Confirm implements Gateway.
+func (t *Test) Confirm(ctx context.Context, ref string) (Outcome, error) {
+	var method string
+	err := t.Pool.QueryRow(ctx, `select payment_method from test_gateway_charge where ref = $1`, ref).Scan(&method)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("confirm test charge: %w", err)
+	}
+	status := Succeeded
+	card, _ := testCards(method)
+	if card.chargeCode != "" {
+		status = Declined
+	}
+	_, err = t.Pool.Exec(ctx, `
+		update test_gateway_charge set status = $2, decline_code = nullif($3, '') where ref = $1 and status = 'PREPARED'`,
+		ref, string(status), card.chargeCode)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("confirm test charge: %w", err)
+	}
+	return t.Get(ctx, ref)
+}
+
+// Get implements Gateway.
+func (t *Test) Get(ctx context.Context, ref string) (Outcome, error) {
+	var status, method string
+	var code *string
+	err := t.Pool.QueryRow(ctx, `select status, payment_method, decline_code from test_gateway_charge where ref = $1`, ref).
+		Scan(&status, &method, &code)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Outcome{}, fmt.Errorf("get test charge: there is no charge %s", ref)
+	}
+	if err != nil {
+		return Outcome{}, fmt.Errorf("get test charge: %w", err)
+	}
+	outcome := Outcome{State: State(status)}
+	if code != nil {
+		card, _ := testCards(method)
+		outcome.DeclineCode, outcome.Hard = *code, card.hard
+	}
+	return outcome, nil
+}

@@ -1,0 +1,150 @@
+// Package jobs is the door for the clock: it registers every worker, and says what runs in which queue and how often.
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"portico/internal/billing"
+	"portico/internal/webhook"
+)
+
+const (
+	jobTimeout = 30 * time.Second
+	// River has no heartbeat: a job that runs for longer than this has lost its process. Well above every job's timeout.
+	rescueAfter = 2 * time.Minute
+	keepDone    = 2 * time.Hour
+)
+
+// Domain is what the workers call.
+type Domain struct {
+	Billing  *billing.Billing
+	Webhooks *webhook.Webhooks
+}
+
+// queues are all queues with the number of jobs one process works at once. The cooldown bounds how many jobs a second a queue
+// can start: River fetches at most MaxWorkers of them each time.
+func queues() map[string]river.QueueConfig {
+	return map[string]river.QueueConfig{
+		billing.QueueRenewals:    {MaxWorkers: 8, FetchCooldown: 20 * time.Millisecond},
+		billing.QueueExpiries:    {MaxWorkers: 2},
+		billing.QueueMaintenance: {MaxWorkers: 4, FetchCooldown: 20 * time.Millisecond},
+		webhook.Queue:            {MaxWorkers: 50, FetchCooldown: 10 * time.Millisecond},
+	}
+}
+
+// schedule are the jobs that recur. Each is level-triggered: it looks at what is due, so a missed run is made up by the next.
+func schedule() []*river.PeriodicJob {
+	return []*river.PeriodicJob{
+		every(2*time.Second, RenewalSweep{}),
+		every(2*time.Second, ExpirySweep{}),
+		every(time.Second, WebhookWake{}),
+		every(30*time.Second, ChargeResume{}),
+		every(5*time.Second, ClockResume{}),
+	}
+}
+
+// every makes a recurring job, unique within its period only: a killed run never blocks the next.
+func every(period time.Duration, args river.JobArgs) *river.PeriodicJob {
+	return river.NewPeriodicJob(river.PeriodicInterval(period), func() (river.JobArgs, *river.InsertOpts) {
+		return args, &river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByPeriod: period}}
+	}, &river.PeriodicJobOpts{ID: args.Kind(), RunOnStart: true})
+}
+
+func workers(d Domain) *river.Workers {
+	all := river.NewWorkers()
+	work(all, func(ctx context.Context, _ *river.Job[RenewalSweep]) error {
+		_, err := d.Billing.BillDue(ctx)
+		return err
+	})
+	work(all, func(ctx context.Context, _ *river.Job[ExpirySweep]) error {
+		_, err := d.Billing.EndDue(ctx)
+		return err
+	})
+	work(all, func(ctx context.Context, job *river.Job[billing.ChargeArgs]) error {
+		return d.Billing.Charge(ctx, job.Args.Attempts)
+	})
+	work(all, func(ctx context.Context, _ *river.Job[ChargeResume]) error {
+		_, err := d.Billing.ResumeCharges(ctx)
+		return err
+	})
+	work(all, func(ctx context.Context, job *river.Job[billing.AdvanceClockArgs]) error {
+		return d.Billing.AdvanceClock(ctx, job.Args)
+	})
+	work(all, func(ctx context.Context, _ *river.Job[ClockResume]) error {
+		_, err := d.Billing.ResumeClocks(ctx)
+		return err
+	})
+	work(all, func(ctx context.Context, job *river.Job[webhook.DrainArgs]) error {
+		return d.Webhooks.Drain(ctx, job.Args.MerchantID, job.Args.EndpointID, job.ID)
+	})
+	work(all, func(ctx context.Context, _ *river.Job[WebhookWake]) error {
+		_, err := d.Webhooks.Wake(ctx)
+		return err
+	})
+	return all
+}
+
+func work[T river.JobArgs](all *river.Workers, do func(context.Context, *river.Job[T]) error) {
+	river.AddWorker(all, river.WorkFunc(do))
+}
+
+// NewInserter makes the client that API processes and the domain insert jobs with. It works none.
+func NewInserter(pool *pgxpool.Pool, log *slog.Logger) (*river.Client[pgx.Tx], error) {
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("make River client: %w", err)
+	}
+	return client, nil
+}
+
+// NewWorker makes the client that works the named queues; none names all. Every process registers every kind, so that any
+// worker can take any job of its queues; a process without the maintenance queue leaves the schedule to others.
+func NewWorker(pool *pgxpool.Pool, domain Domain, names []string, log *slog.Logger) (*river.Client[pgx.Tx], error) {
+	chosen := queues()
+	for _, name := range names {
+		if _, known := chosen[name]; !known {
+			return nil, fmt.Errorf("there is no queue %q: choose among %v", name, QueueNames())
+		}
+	}
+	if len(names) > 0 {
+		for name := range chosen {
+			if !slices.Contains(names, name) {
+				delete(chosen, name)
+			}
+		}
+	}
+	_, leads := chosen[billing.QueueMaintenance]
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
+		Queues:                      chosen,
+		Workers:                     workers(domain),
+		PeriodicJobs:                schedule(),
+		LeaderElectionDisabled:      !leads,
+		JobTimeout:                  jobTimeout,
+		RescueStuckJobsAfter:        rescueAfter,
+		CompletedJobRetentionPeriod: keepDone,
+		Logger:                      log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make River client: %w", err)
+	}
+	return client, nil
+}
+
+// QueueNames are the names of all queues, sorted.
+func QueueNames() []string {
+	var names []string
+	for name := range queues() {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

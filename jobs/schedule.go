@@ -1,0 +1,61 @@
+package jobs
+
+import (
+	"github.com/riverqueue/river"
+
+	"portico/internal/billing"
+	"portico/internal/webhook"
+)
+
+// RenewalSweep bills what is due.
+type RenewalSweep struct{}
+
+// Kind implements river.JobArgs.
+func (RenewalSweep) Kind() string { return "renewal.sweep" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (RenewalSweep) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: billing.QueueRenewals}
+}
+
+// ExpirySweep ends what is due.
+type ExpirySweep struct{}
+
+// Kind implements river.JobArgs.
+func (ExpirySweep) Kind() string { return "expiry.sweep" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (ExpirySweep) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: billing.QueueExpiries}
+}
+
+// ChargeResume takes up charges that nobody is making.
+type ChargeResume struct{}
+
+// Kind implements river.JobArgs.
+func (ChargeResume) Kind() string { return "charge.resume" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (ChargeResume) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: billing.QueueMaintenance}
+}
+
+// ClockResume takes up test clocks that nobody is advancing.
+type ClockResume struct{}
+
+// Kind implements river.JobArgs.
+func (ClockResume) Kind() string { return "test_clock.resume" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (ClockResume) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: billing.QueueMaintenance}
+}
+
+// WebhookWake finds endpoints with due deliveries that nobody is draining.
+type WebhookWake struct{}
+
+// Kind implements river.JobArgs.
+func (WebhookWake) Kind() string { return "webhook.wake" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (WebhookWake) InsertOpts() river.InsertOpts { return river.InsertOpts{Queue: webhook.Queue} }
