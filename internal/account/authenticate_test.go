@@ -1,9 +1,11 @@
 package account_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"portico/internal/account"
@@ -110,6 +112,23 @@ func TestTheUseOfAnAPIKeyIsRecordedOnceAMinute(t *testing.T) {
 	used, err := w.APIKey(t.Context(), acme, key.ID)
 	require.NoError(t, err)
 	require.True(t, leapDay.Add(time.Hour).Equal(*used.LastUsedAt), "a refused request is no use")
+}
+
+func TestABusyAPIKeyWritesNothing(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	_, text := w.apiKey(t, w.signUp(t, "acme"), nil)
+	w.caller(t, text, "")
+	err := w.DB.System().Tx(t.Context(), func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), `lock table api_key in share mode`)
+		require.NoError(t, err)
+		short, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		w.now = w.now.Add(time.Second)
+		_, err = w.Authenticate(short, text, "")
+		return err
+	})
+	require.NoError(t, err)
 }
 
 func TestAMemberChoosesAMerchantByItsHandle(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -115,25 +116,29 @@ func TestAPersonalCompanyIsMadeOnceWhenItIsFirstNeeded(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, ada.PersonalCompanyID)
 
-	const tries = 6
-	var companies [tries]int64
-	var errs [tries]error
+	var first, second int64
+	var secondErr error
 	var done sync.WaitGroup
-	for i := range tries {
-		done.Go(func() { companies[i], errs[i] = w.holder(t, acme, ada.ID, to(true)) })
-	}
+	err = w.DB.Tenant(acme.MerchantID).Tx(t.Context(), func(tx pgx.Tx) error {
+		var err error
+		first, err = w.Holder(t.Context(), tx, acme.MerchantID, ada.ID, to(true))
+		done.Go(func() { second, secondErr = w.holder(t, acme, ada.ID, to(true)) })
+		require.Eventually(t, func() bool {
+			return scan[bool](t, w.DB, `select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')`)
+		}, 10*time.Second, 5*time.Millisecond, "the second waits for the first")
+		return err
+	})
+	require.NoError(t, err)
 	done.Wait()
-	for i := range tries {
-		require.NoError(t, errs[i])
-		require.Equal(t, companies[0], companies[i])
-	}
+	require.NoError(t, secondErr)
+	require.Equal(t, first, second)
 	require.Equal(t, 2, w.rows(t, "company"))
 	after, err := w.Customer(t.Context(), acme, account.CustomerRef{ID: &ada.ID})
 	require.NoError(t, err)
-	require.Equal(t, companies[0], *after.PersonalCompanyID)
+	require.Equal(t, first, *after.PersonalCompanyID)
 	require.Equal(t, engines.ID, after.CompanyID)
-	found, err := w.CompaniesByID(t.Context(), acme, []int64{companies[0]})
+	found, err := w.CompaniesByID(t.Context(), acme, []int64{first})
 	require.NoError(t, err)
-	require.True(t, found[companies[0]].Personal)
-	require.Equal(t, "Ada", found[companies[0]].Name)
+	require.True(t, found[first].Personal)
+	require.Equal(t, "Ada", found[first].Name)
 }

@@ -122,3 +122,14 @@ func TestAnUnknownMemberCostsAHashingToo(t *testing.T) {
 	_, _, err := a.SignIn(short, "nobody@example.com", passphrase)
 	require.ErrorIs(t, err, context.DeadlineExceeded, "an answer without hashing would tell that the address is unknown")
 }
+
+func TestWhatCannotMatchCostsNeitherALookUpNorAHashing(t *testing.T) {
+	t.Parallel()
+	offline := &Accounts{}
+	for email, password := range map[string]string{
+		"ada@example.com": strings.Repeat("x", MaxPasswordBytes+1), "ada": passphrase,
+	} {
+		_, _, err := offline.SignIn(t.Context(), email, password)
+		require.True(t, fault.Is(err, fault.CodeUnauthenticated))
+	}
+}

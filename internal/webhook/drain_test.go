@@ -96,11 +96,8 @@ func TestASlowRequestHoldsUpItsOwnSubscriptionOnly(t *testing.T) {
 	w := newWorld(t)
 	m := w.merchant(t)
 	slow, quick, late := m.subscription(t), m.subscription(t), m.subscription(t)
-	answer := make(chan struct{})
-	r := receive(t, func(_ http.ResponseWriter, body string) {
-		if strings.Contains(body, fmt.Sprintf(`"sequence":1,`)) && strings.Contains(body, fmt.Sprintf(`"subscriptionId":%d}`, slow)) {
-			<-answer
-		}
+	r := hold(t, func(body string) bool {
+		return strings.Contains(body, `"sequence":1,`) && strings.Contains(body, fmt.Sprintf(`"subscriptionId":%d}`, slow))
 	})
 	e, _ := m.endpoint(t, r.URL)
 	for range more {
@@ -115,7 +112,7 @@ func TestASlowRequestHoldsUpItsOwnSubscriptionOnly(t *testing.T) {
 	for i, subscription := range []int64{slow, quick, quick, late} {
 		require.Contains(t, r.got()[i].body, fmt.Sprintf(`"subscriptionId":%d}`, subscription))
 	}
-	close(answer)
+	r.open()
 	require.NoError(t, <-done)
 	require.Len(t, r.got(), more+3)
 	for i, request := range r.got()[4:] {
@@ -127,8 +124,7 @@ func TestAHangingReceiverDoesNotDelayAnother(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.merchant(t)
-	answer := make(chan struct{})
-	hanging := receive(t, func(http.ResponseWriter, string) { <-answer })
+	hanging := hold(t, nil)
 	healthy := receive(t, nil)
 	stuck, _ := m.endpoint(t, hanging.URL)
 	fine, _ := m.endpoint(t, healthy.URL)
@@ -139,7 +135,7 @@ func TestAHangingReceiverDoesNotDelayAnother(t *testing.T) {
 	require.NoError(t, w.Drain(t.Context(), m.id, fine.ID, 2))
 	require.Len(t, healthy.got(), 20)
 	require.Len(t, hanging.got(), 10, "an endpoint gets ten requests at once")
-	close(answer)
+	hanging.open()
 	require.NoError(t, <-done)
 	require.Len(t, hanging.got(), 20)
 }
@@ -148,15 +144,14 @@ func TestOneOfTwoDrainsWorks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.merchant(t)
-	answer := make(chan struct{})
-	r := receive(t, func(http.ResponseWriter, string) { <-answer })
+	r := hold(t, nil)
 	e, _ := m.endpoint(t, r.URL)
 	m.publish(t, m.subscriptions(t, 3)...)
 	done := make(chan error)
 	go func() { done <- w.Drain(t.Context(), m.id, e.ID, 1) }()
 	r.await(t, 3)
 	require.NoError(t, w.process(t).Drain(t.Context(), m.id, e.ID, 2))
-	close(answer)
+	r.open()
 	require.NoError(t, <-done)
 	require.Len(t, r.got(), 3)
 }
@@ -185,36 +180,35 @@ func TestAKilledDrainIsTakenOverAfterItsLeaseAndSendsTheSameAgain(t *testing.T) 
 	require.Len(t, m.attempts(t, m.deliveries(t)[0]), 1)
 }
 
-func TestADrainThatHasLostItsLeaseRecordsNothing(t *testing.T) {
+func TestADrainThatHasLostItsLeaseRecordsNothingAndTakesUpNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.merchant(t)
-	var r *inbox
-	var e webhook.Endpoint
-	r = receive(t, func(http.ResponseWriter, string) {
-		if len(r.got()) == 1 { // while the first owner waits, the second takes over
-			w.clock.advance(15 * time.Second)
-			require.NoError(t, w.Drain(t.Context(), m.id, e.ID, 2))
-		}
-	})
-	e, _ = m.endpoint(t, r.URL)
+	r := hold(t, nil)
+	e, _ := m.endpoint(t, r.URL)
+	subscription := m.subscription(t)
+	m.publish(t, subscription)
+	done := make(chan error)
+	go func() { done <- w.Drain(t.Context(), m.id, e.ID, 1) }()
+	r.await(t, 1)
+	// A process whose clock is ahead has taken over.
+	m.ask(t, `update webhook_endpoint set lease_owner = 2, lease_until = $2 where merchant_id = $1 returning 1`, start.Add(time.Hour))
 	m.publish(t, m.subscription(t))
-	require.NoError(t, w.Drain(t.Context(), m.id, e.ID, 1))
-	require.Len(t, r.got(), 2)
-	delivery := m.deliveries(t)[0]
-	require.Equal(t, webhook.DeliveryDelivered, delivery.Status)
-	require.Equal(t, int32(1), delivery.AttemptCount)
-	require.True(t, m.attempts(t, delivery)[0].CreatedAt.Equal(start.Add(15*time.Second)))
+	r.open()
+	require.NoError(t, <-done)
+	require.Len(t, r.got(), 1)
+	require.Equal(t, "PENDING PENDING", statuses(m.deliveries(t)))
+	require.Zero(t, m.deliveries(t)[0].AttemptCount)
+	require.Empty(t, m.attempts(t, m.deliveries(t)[0]))
+	require.Equal(t, int64(1), m.ask(t, `select count(*) from webhook_endpoint where merchant_id = $1 and lease_owner = 2`))
 }
 
 func TestADrainKeepsItsLeaseAndHandsOverAfterItsSlice(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.merchant(t)
-	var e webhook.Endpoint
-	answer := make(chan struct{})
-	r := receive(t, func(http.ResponseWriter, string) { <-answer })
-	e, _ = m.endpoint(t, r.URL)
+	r := hold(t, nil)
+	e, _ := m.endpoint(t, r.URL)
 	m.publish(t, m.subscriptions(t, 11)...)
 	done := make(chan error)
 	go func() { done <- w.Drain(t.Context(), m.id, e.ID, 1) }()
@@ -224,7 +218,7 @@ func TestADrainKeepsItsLeaseAndHandsOverAfterItsSlice(t *testing.T) {
 		return m.ask(t, `select count(*) from webhook_endpoint where merchant_id = $1 and lease_until = $2`, start.Add(25*time.Second)) == 1
 	}, patience, time.Millisecond)
 	require.Equal(t, 1, m.jobs(t, e))
-	close(answer)
+	r.open()
 	require.NoError(t, <-done)
 	require.Len(t, r.got(), 10, "the slice was over")
 	require.Equal(t, 2, m.jobs(t, e), "its successor")
@@ -238,8 +232,7 @@ func TestAShutdownRecordsWhatIsUnderWayAndHandsOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.merchant(t)
-	answer := make(chan struct{})
-	r := receive(t, func(http.ResponseWriter, string) { <-answer })
+	r := hold(t, nil)
 	e, _ := m.endpoint(t, r.URL)
 	m.publish(t, m.subscriptions(t, 11)...)
 	ctx, shutDown := context.WithCancel(t.Context())
@@ -252,7 +245,7 @@ func TestAShutdownRecordsWhatIsUnderWayAndHandsOver(t *testing.T) {
 		require.Fail(t, "the drain has ended before its requests", "%v", err)
 	case <-time.After(100 * time.Millisecond):
 	}
-	close(answer)
+	r.open()
 	require.NoError(t, <-done)
 	require.Len(t, r.got(), 10)
 	require.Equal(t, strings.Repeat("DELIVERED ", 10)+"PENDING", statuses(m.deliveries(t)))

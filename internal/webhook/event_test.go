@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -45,15 +46,17 @@ func TestAnEventThatCommitsLateIsNotBehindTheCursor(t *testing.T) {
 		}
 	}
 
-	commitLate, publishedLate, done := make(chan struct{}), make(chan struct{}), make(chan error)
-	go func() { done <- w.DB.Tenant(m.id).Tx(t.Context(), publish(commitLate, publishedLate, late)) }()
+	gate, publishedLate, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	commitLate := sync.OnceFunc(func() { close(gate) })
+	t.Cleanup(commitLate)
+	go func() { done <- w.DB.Tenant(m.id).Tx(t.Context(), publish(gate, publishedLate, late)) }()
 	<-publishedLate
 	commitEarly := make(chan struct{})
 	close(commitEarly)
 	require.NoError(t, w.DB.Tenant(m.id).Tx(t.Context(), publish(commitEarly, make(chan struct{}), early)))
 	poll()
 	require.Empty(t, seen, "the later transaction must not be shown while the earlier one is open")
-	close(commitLate)
+	commitLate()
 	require.NoError(t, <-done)
 	// Transactions of other tests count for the snapshot as well, so it may take a moment.
 	require.Eventually(t, func() bool { poll(); return len(seen) == 2 }, patience, time.Millisecond)

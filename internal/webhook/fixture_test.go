@@ -219,8 +219,9 @@ type got struct {
 // inbox is a receiver that notes what it gets and answers as its test likes, 200 if it does not care.
 type inbox struct {
 	*httptest.Server
-	mu  sync.Mutex
-	all []got
+	open func() // lets go the requests that hold has held
+	mu   sync.Mutex
+	all  []got
 }
 
 func receive(t *testing.T, answer func(w http.ResponseWriter, body string)) *inbox {
@@ -236,6 +237,20 @@ func receive(t *testing.T, answer func(w http.ResponseWriter, body string)) *inb
 		}
 	}))
 	t.Cleanup(r.Close)
+	return r
+}
+
+// hold is a receiver that answers the requests that which picks, or all, only after open.
+func hold(t *testing.T, which func(body string) bool) *inbox {
+	t.Helper()
+	gate := make(chan struct{})
+	r := receive(t, func(_ http.ResponseWriter, body string) {
+		if which == nil || which(body) {
+			<-gate
+		}
+	})
+	r.open = sync.OnceFunc(func() { close(gate) })
+	t.Cleanup(r.open) // before Close, which waits for its requests
 	return r
 }
 

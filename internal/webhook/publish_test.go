@@ -3,7 +3,6 @@ package webhook_test
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"testing"
 	"time"
 
@@ -135,8 +134,7 @@ func TestPublishingInsertsADrainJobOnlyWhereNoneIsComing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.merchant(t)
-	answer := make(chan struct{})
-	r := receive(t, func(http.ResponseWriter, string) { <-answer })
+	r := hold(t, nil)
 	e, _ := m.endpoint(t, r.URL)
 	subscription := m.subscription(t)
 
@@ -150,12 +148,17 @@ func TestPublishingInsertsADrainJobOnlyWhereNoneIsComing(t *testing.T) {
 	r.await(t, 1)
 	m.publish(t, subscription)
 	require.Equal(t, 1, m.jobs(t, e), "the drain finds it")
-	close(answer)
+	r.open()
 	require.NoError(t, <-done)
 	require.Len(t, r.got(), 3)
 
 	m.publish(t, subscription)
 	require.Equal(t, 2, m.jobs(t, e), "the drain has ended")
+
+	m.drain(t, e)
+	m.ask(t, `update webhook_endpoint set lease_owner = 2, lease_until = $2 where merchant_id = $1 returning 1`, start.Add(time.Microsecond))
+	m.publish(t, subscription)
+	require.Equal(t, 2, m.jobs(t, e), "somebody is draining")
 }
 
 func TestABodyThatCannotBeWrittenFailsThePublication(t *testing.T) {

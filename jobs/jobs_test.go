@@ -1,0 +1,46 @@
+package jobs_test
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"portico/db/dbtest"
+	"portico/internal/billing"
+	"portico/internal/secret"
+	"portico/internal/webhook"
+	"portico/jobs"
+)
+
+func TestAnUnknownQueueIsRefusedByName(t *testing.T) {
+	t.Parallel()
+	_, err := jobs.NewWorker(dbtest.New(t).Pool(), jobs.Domain{}, []string{"renewals", "renewal"}, slog.New(slog.DiscardHandler))
+	require.ErrorContains(t, err, `there is no queue "renewal"`)
+	require.ErrorContains(t, err, "maintenance")
+}
+
+func TestTheScheduleRunsEverySweep(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	log := slog.New(slog.DiscardHandler)
+	inserter, err := jobs.NewInserter(d.Pool(), log)
+	require.NoError(t, err)
+	keys, err := secret.NewKeyring("1:"+secret.NewKey(), secret.NewKey())
+	require.NoError(t, err)
+	now := func() time.Time { return time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC) }
+	hooks := &webhook.Webhooks{DB: d, Keys: keys, Jobs: inserter, Guard: webhook.NewGuard(webhook.GuardOptions{}), Now: now, Log: log}
+	worker, err := jobs.NewWorker(d.Pool(), jobs.Domain{
+		Webhooks: hooks, Billing: &billing.Billing{DB: d, Webhooks: hooks, Jobs: inserter, Now: now, Log: log},
+	}, nil, log)
+	require.NoError(t, err)
+	require.NoError(t, worker.Start(t.Context()))
+	defer func() { require.NoError(t, worker.Stop(t.Context())) }()
+	require.Eventually(t, func() bool {
+		var done int
+		err := d.Pool().QueryRow(t.Context(), `select count(distinct kind) from river_job where state = 'completed' and kind in
+			('renewal.sweep', 'expiry.sweep', 'charge.resume', 'test_clock.resume', 'webhook.wake')`).Scan(&done)
+		return err == nil && done == 5
+	}, 30*time.Second, 50*time.Millisecond)
+}
