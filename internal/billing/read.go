@@ -97,6 +97,23 @@ func (b *Billing) InvoicesByID(ctx context.Context, caller account.Caller, ids [
 	return invoices, nil
 }
 
+// InvoicesOf lists the invoices of each of the subscriptions, newest first: up to a row more than the page, which tells whether
+// there is another.
+func (b *Billing) InvoicesOf(ctx context.Context, caller account.Caller, subscriptionIDs []int64, p page.Request,
+) (map[int64][]Invoice, error) {
+	rows, err := b.DB.InvoicesOfSubscriptions(ctx, b.DB.Tenant(caller.MerchantID), db.InvoicesOfSubscriptionsParams{
+		MerchantID: caller.MerchantID, SubscriptionIds: subscriptionIDs, Before: p.Before(), Lim: p.Limit(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list invoices of subscriptions: %w", err)
+	}
+	invoices := make(map[int64][]Invoice, len(subscriptionIDs))
+	for _, row := range rows {
+		invoices[row.SubscriptionID] = append(invoices[row.SubscriptionID], Invoice{row})
+	}
+	return invoices, nil
+}
+
 // LedgerEntry is one leg of a ledger transaction: positive is a debit, negative a credit.
 type LedgerEntry struct{ db.LedgerEntry }
 
@@ -118,4 +135,34 @@ func (b *Billing) LedgerEntries(ctx context.Context, caller account.Caller, p pa
 		entries[i] = LedgerEntry{row}
 	}
 	return entries, nil
+}
+
+// LedgerEntriesByID finds those of the named ledger entries that the merchant has.
+func (b *Billing) LedgerEntriesByID(ctx context.Context, caller account.Caller, ids []int64) (map[int64]LedgerEntry, error) {
+	rows, err := b.DB.LedgerEntriesByID(ctx, b.DB.Tenant(caller.MerchantID), db.LedgerEntriesByIDParams{
+		MerchantID: caller.MerchantID, Ids: ids,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read ledger entries: %w", err)
+	}
+	entries := make(map[int64]LedgerEntry, len(rows))
+	for _, row := range rows {
+		entries[row.ID] = LedgerEntry{row}
+	}
+	return entries, nil
+}
+
+// PaymentMethodsByID finds those of the named payment methods that the merchant has.
+func (b *Billing) PaymentMethodsByID(ctx context.Context, caller account.Caller, ids []int64) (map[int64]PaymentMethod, error) {
+	rows, err := b.DB.PaymentMethodsByID(ctx, b.DB.Tenant(caller.MerchantID), db.PaymentMethodsByIDParams{
+		MerchantID: caller.MerchantID, Ids: ids,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read payment methods: %w", err)
+	}
+	methods := make(map[int64]PaymentMethod, len(rows))
+	for _, row := range rows {
+		methods[row.ID] = PaymentMethod{row}
+	}
+	return methods, nil
 }

@@ -1,0 +1,249 @@
+package main_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"portico/db/dbtest"
+	"portico/internal/secret"
+)
+
+// TestAProductIsSoldLaunchedRenewedAndCanceled drives the main job with real processes: one API, two workers, and a merchant's
+// product in Node that knows Portico only by its published contract.
+func TestAProductIsSoldLaunchedRenewedAndCanceled(t *testing.T) {
+	t.Parallel()
+	env := []string{
+		"DATABASE_URL=" + dbtest.Empty(t),
+		"PORTICO_KEYS=1:" + string(secret.NewKey()), "PORTICO_PEPPER=" + string(secret.NewKey()),
+		"PORTICO_WEBHOOK_ALLOW_LOOPBACK=true", "PORTICO_WEBHOOK_ALLOW_HTTP=true",
+		fmt.Sprintf("PORTICO_ADDR=127.0.0.1:%d", freePort(t)),
+	}
+	portico(t, env, "migrate").wait()
+	server := portico(t, env, "serve")
+	var started object
+	require.NoError(t, json.Unmarshal([]byte(server.line(`"msg":"serving"`)), &started))
+	base := "http://" + started.text("addr")
+	workers := []*process{portico(t, env, "work"), portico(t, env, "work", "--queues", "renewals,webhooks,maintenance")}
+	for _, w := range workers {
+		w.line(`"msg":"working"`)
+	}
+	for _, probe := range []string{"/healthz", "/readyz"} {
+		response, err := http.Get(base + probe)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, http.StatusOK, response.StatusCode)
+	}
+
+	// A merchant signs up, opens a sandbox and makes a key for its servers.
+	public := api{t: t, url: base + "/graphql"}
+	signedUp := public.do(`mutation { merchantSignUp(input: {name: "Acorn", email: "owner@acorn.test", password: "correct horse battery"}) {
+		merchant { shop } sessionToken userErrors { message } } }`, nil)
+	member := public.with("Authorization", "Bearer "+signedUp.text("merchantSignUp.sessionToken"))
+	sandbox := member.do(`mutation { sandboxCreate(input: {name: "Acorn test"}) { merchant { shop sandbox } userErrors { message } } }`, nil)
+	require.Equal(t, true, sandbox.at("sandboxCreate.merchant.sandbox"))
+	member = member.with("Portico-Merchant", sandbox.text("sandboxCreate.merchant.shop"))
+	key := member.do(`mutation { apiKeyCreate(input: {name: "server"}) { secret userErrors { message } } }`, nil)
+	merchant := public.with("X-API-Key", key.text("apiKeyCreate.secret"))
+
+	// It plugs a product in and starts it with the secrets it was shown.
+	port := freePort(t)
+	product := merchant.do(`mutation($launchUrl: String!) { productCreate(input: {identifier: "rosterly", name: "Rosterly", launchUrl: $launchUrl}) {
+		product { id } launchSecret userErrors { message } } }`, object{"launchUrl": fmt.Sprintf("http://127.0.0.1:%d/launch", port)})
+	plan := merchant.do(`mutation { planCreate(input: {product: {identifier: "rosterly"}, name: "Pro", tier: "pro",
+		features: [{name: "advancedReporting", kind: BOOLEAN, enabled: true}, {name: "maxEmployees", kind: LIMIT, limit: 50}],
+		prices: [{interval: MONTH, money: {amountMinor: 4900, currency: "USD"}}]}) { plan { id } userErrors { message } } }`, nil)
+	endpoint := merchant.do(`mutation($url: String!) { webhookEndpointCreate(input: {url: $url, eventTypes: ["subscription.created",
+		"subscription.updated", "subscription.canceled", "subscription.renewed", "invoice.created", "payment.succeeded"]}) {
+		secret userErrors { message } } }`, object{"url": fmt.Sprintf("http://127.0.0.1:%d/webhook", port)})
+	receiver := start(t, []string{
+		fmt.Sprintf("PORT=%d", port), "PRODUCT_IDENTIFIER=rosterly",
+		"PORTAL_JWT_SECRET=" + product.text("productCreate.launchSecret"),
+		"PORTAL_WEBHOOK_SECRET=" + endpoint.text("webhookEndpointCreate.secret"),
+	}, "node", filepath.Join("testdata", "receiver", "receiver.mjs"))
+	receiver.line("listening")
+
+	// It sells to a customer on a test clock, and to one in real time.
+	clock := merchant.do(`mutation { testClockCreate(input: {name: "a year", now: "2026-01-31T09:30:00Z"}) { testClock { id } userErrors { message } } }`, nil)
+	sell := func(email, clockID string) string {
+		t.Helper()
+		input := object{"email": email, "name": "Ada", "userMeta": object{"crm": object{"10": "ten", "9": "nine", "note": "<b>&\u2028"}}}
+		if clockID != "" {
+			input["testClock"] = clockID
+		}
+		merchant.do(`mutation($in: CustomerCreateInput!) { customerCreate(input: $in) { customer { id } userErrors { message } } }`, object{"in": input})
+		merchant.do(`mutation($email: String!) { paymentMethodAttach(input: {customer: {email: $email}, token: "pm_card_visa"}) {
+			paymentMethod { last4 } userErrors { message } } }`, object{"email": email})
+		sold := merchant.do(`mutation($email: String!, $plan: ID!) { subscriptionCreate(input: {customer: {email: $email}, plan: $plan, interval: MONTH}) {
+			subscription { id status currentPeriodEnd } userErrors { message } } }`, object{"email": email, "plan": plan.text("planCreate.plan.id")})
+		require.Equal(t, "ACTIVE", sold.at("subscriptionCreate.subscription.status"))
+		return sold.text("subscriptionCreate.subscription.id")
+	}
+	subscription := sell("ada@example.test", clock.text("testClockCreate.testClock.id"))
+	inRealTime := sell("bob@example.test", "")
+
+	// The customer has access, and launches the product.
+	access := func() object {
+		t.Helper()
+		return merchant.do(`{ access(customer: {email: "ADA@example.test"}, product: {identifier: "rosterly"}) {
+			allowed reason tier status seats feature(name: "advancedReporting") limit(name: "maxEmployees", current: 50) { allowed limit error } } }`, nil).object("access")
+	}
+	require.Equal(t, true, access()["allowed"])
+	require.Equal(t, true, access()["feature"])
+	require.Equal(t, false, access().at("limit.allowed"))
+	launch := merchant.do(`mutation { launchTokenCreate(input: {customer: {email: "ada@example.test"}, product: {identifier: "rosterly"}}) {
+		token url userErrors { message } } }`, nil)
+	launched := get(t, launch.text("launchTokenCreate.url"))
+	require.Equal(t, "pro", launched.at("user.subscription.tier"))
+	require.Equal(t, "active", launched.at("user.subscription.status"))
+	require.Equal(t, float64(50), launched.at("user.subscription.features.maxEmployees"))
+	require.Equal(t, true, launched["canReport"])
+	require.Equal(t, "rosterly", launched.at("user.aud"))
+	require.NotNil(t, launched.at("user.companyId"))
+	require.Contains(t, get(t, fmt.Sprintf("http://127.0.0.1:%d/launch?token=%sx", port, launch.text("launchTokenCreate.token"))), "error")
+
+	advance := func(to string) {
+		t.Helper()
+		id := clock.text("testClockCreate.testClock.id")
+		merchant.do(`mutation($id: ID!, $to: DateTime!) { testClockAdvance(input: {testClock: $id, to: $to}) { testClock { status } userErrors { message } } }`,
+			object{"id": id, "to": to})
+		require.Eventually(t, func() bool {
+			return merchant.do(`query($id: ID!) { node(id: $id) { ... on TestClock { status now } } }`, object{"id": id}).text("node.status") == "READY"
+		}, patience, 50*time.Millisecond)
+	}
+	advance("2027-02-28T09:30:00Z")
+
+	// Every period was invoiced once, in order, and paid.
+	invoices := merchant.do(`query($id: ID!) { invoices(subscription: $id, first: 100) { nodes { status total { amount } periodStart periodEnd } } }`,
+		object{"id": subscription}).list("invoices.nodes")
+	require.Len(t, invoices, 14)
+	for i, invoice := range invoices {
+		require.Equal(t, "PAID", invoice["status"])
+		require.Equal(t, "49.00", invoice.at("total.amount"))
+		if i > 0 {
+			require.Equal(t, invoices[i-1]["periodStart"], invoice["periodEnd"])
+		}
+	}
+	require.Equal(t, "2026-01-31T09:30:00Z", invoices[13]["periodStart"])
+	require.Equal(t, "2026-03-31T09:30:00Z", invoices[11]["periodStart"])
+	untouched := merchant.do(`query($id: ID!) { subscription(id: $id) { invoices { nodes { id } } } }`, object{"id": inRealTime})
+	require.Len(t, untouched.list("subscription.invoices.nodes"), 1)
+
+	// Every event was delivered once, in order, and verified by the receiver.
+	delivered := func(atLeast int) []object {
+		t.Helper()
+		var got []object
+		require.Eventually(t, func() bool {
+			got = nil
+			for _, event := range get(t, fmt.Sprintf("http://127.0.0.1:%d/received", port)).list("list") {
+				if "gid://portico/CustomerSubscription/"+fmt.Sprint(event.at("data.subscriptionId")) == subscription {
+					got = append(got, event)
+				}
+			}
+			return len(got) >= atLeast
+		}, patience, 50*time.Millisecond)
+		return got
+	}
+	events := delivered(3 + 13*3)
+	require.Len(t, events, 3+13*3)
+	for i, event := range events {
+		require.EqualValues(t, i+1, event["sequence"], "in order, none missing, none twice")
+	}
+	require.Equal(t, "<b>&\u2028", events[0].at("data.userMeta.crm.note"))
+	require.Equal(t, "subscription.created", events[1]["event"])
+	require.Equal(t, "pro", events[1].at("data.tier.name"))
+	pending := merchant.do(`{ webhookDeliveries(status: PENDING) { nodes { id } } failed: webhookDeliveries(status: FAILED) { nodes { id } } }`, nil)
+	require.Empty(t, pending.list("failed.nodes"))
+
+	// A cancellation takes effect when the period ends: access is over, and the product hears of it.
+	merchant.do(`mutation($id: ID!) { subscriptionCancel(input: {subscription: $id, reason: "done"}) { subscription { cancelAtPeriodEnd } userErrors { message } } }`,
+		object{"id": subscription})
+	require.Equal(t, true, access()["allowed"])
+	advance("2027-04-01T00:00:00Z")
+	require.Equal(t, false, access()["allowed"])
+	require.Equal(t, "CANCELED", access()["reason"])
+	refused := merchant.post(`mutation { launchTokenCreate(input: {customer: {email: "ada@example.test"}, product: {identifier: "rosterly"}}) {
+		token userErrors { code url } } }`, nil)
+	require.Equal(t, "NO_ACTIVE_SUBSCRIPTION", refused.list("data.launchTokenCreate.userErrors")[0]["code"])
+	require.NotEmpty(t, refused.list("data.launchTokenCreate.userErrors")[0]["url"])
+	events = delivered(len(events) + 2)
+	require.Equal(t, "subscription.canceled", events[len(events)-1]["event"])
+	require.Equal(t, "canceled", events[len(events)-1].at("data.status"))
+
+	// The books balance, and everything stops when asked to.
+	sum := 0.0
+	for _, entry := range merchant.do(`{ ledgerEntries(first: 100) { nodes { money { amountMinor } } } }`, nil).list("ledgerEntries.nodes") {
+		sum += entry.at("money.amountMinor").(float64)
+	}
+	require.Zero(t, sum)
+	for _, p := range append(workers, server) {
+		p.stop()
+	}
+	requireNoSecrets(t, []*process{server, workers[0], workers[1]},
+		key.text("apiKeyCreate.secret"), signedUp.text("merchantSignUp.sessionToken"), product.text("productCreate.launchSecret"),
+		endpoint.text("webhookEndpointCreate.secret"), launch.text("launchTokenCreate.token"), "correct horse battery", "ada@example.test")
+}
+
+// requireNoSecrets looks for what logs must never hold.
+func requireNoSecrets(t *testing.T, processes []*process, secrets ...string) {
+	t.Helper()
+	for _, p := range processes {
+		for i, s := range secrets {
+			require.NotEmpty(t, s)
+			require.NotContains(t, p.text(), s, "secret %d is in the log", i)
+		}
+	}
+}
+
+// TestDevIsOneCommand starts what a newcomer starts, and does with it what the screen says.
+func TestDevIsOneCommand(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	dev := func() (*process, object) {
+		p := portico(t, []string{"DATABASE_URL="}, "dev", "--json", "--addr", "127.0.0.1:0", "--data-dir", folder)
+		var info object
+		require.NoError(t, json.Unmarshal([]byte(p.line(`"graphqlUrl"`)), &info))
+		return p, info
+	}
+	first, info := dev()
+	require.Len(t, info.list("merchants"), 2)
+	products := 0
+	for _, m := range info.list("merchants") {
+		merchant := api{t: t, url: info.text("graphqlUrl")}.with("X-API-Key", m.text("apiKey"))
+		products += len(m.list("products"))
+		for _, product := range m.list("products") {
+			require.Len(t, product.list("plans"), 2)
+			for _, customer := range m.list("customers") {
+				answer := merchant.do(`query($c: CustomerRef!, $p: ProductRef!) { access(customer: $c, product: $p) { allowed } }`, object{
+					"c": object{"email": customer["email"]}, "p": object{"identifier": product["identifier"]},
+				})
+				require.Equal(t, customer["subscribed"] == product["identifier"], answer.at("access.allowed"), "%v and %v", customer, product)
+			}
+		}
+		signedIn := api{t: t, url: info.text("graphqlUrl")}.do(`mutation($in: MemberSignInInput!) { memberSignIn(input: $in) {
+			merchants { shop } userErrors { message } } }`, object{"in": object{"email": m["memberEmail"], "password": m["memberPassword"]}})
+		require.Equal(t, m["shop"], signedIn.list("memberSignIn.merchants")[0]["shop"])
+	}
+	require.Equal(t, 3, products)
+
+	second := portico(t, []string{"DATABASE_URL="}, "dev", "--addr", "127.0.0.1:0", "--data-dir", folder)
+	<-second.done
+	require.Error(t, second.err, "a second one on the same folder")
+	require.Contains(t, second.text(), fmt.Sprint(first.cmd.Process.Pid), "says who has it")
+
+	// Killed without warning, it leaves nothing behind and starts again with the same data and credentials.
+	require.NoError(t, first.cmd.Process.Kill())
+	<-first.done
+	again, infoAgain := dev()
+	require.Equal(t, info["merchants"], infoAgain["merchants"])
+	again.stop()
+	if _, err := os.Stat(filepath.Join(folder, "postgres", "postmaster.pid")); err == nil {
+		require.Fail(t, "postgres was not shut down")
+	}
+}

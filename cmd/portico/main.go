@@ -1,0 +1,55 @@
+// Command portico is the subscription portal: its API, its workers, and their administration.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"portico/internal/config"
+)
+
+type cli struct {
+	Dev     devCommand     `cmd:"" help:"Run everything in one process on a private Postgres with demo data: for newcomers and development."`
+	Serve   serveCommand   `cmd:"" help:"Serve the API. Stateless: run as many as you like."`
+	Work    workCommand    `cmd:"" help:"Work the background jobs. Run as many as you like."`
+	Migrate migrateCommand `cmd:"" help:"Bring the database of DATABASE_URL up to date."`
+}
+
+func main() {
+	var commands cli
+	parser := kong.Must(&commands,
+		kong.Name("portico"),
+		kong.Description("Self-hosted subscription portal. Settings come from the environment; see docs/configuration.md."),
+		kong.UsageOnError(),
+	)
+	chosen, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
+
+	// The first signal asks for a graceful stop. Then the default returns, so that a second one ends the process at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	chosen.BindTo(ctx, (*context.Context)(nil))
+	if err := chosen.Run(); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "portico:", err)
+		os.Exit(1)
+	}
+}
+
+// settings are the environment of a command that works on an existing database.
+func settings() (config.Config, *slog.Logger, error) {
+	c, err := config.Load()
+	if err != nil {
+		return config.Config{}, nil, err
+	}
+	if err := c.RequireDatabase(); err != nil {
+		return config.Config{}, nil, err
+	}
+	return c, slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel})), nil
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"portico/graph"
+	"portico/internal/config"
+)
+
+const (
+	stopWithin     = 20 * time.Second
+	readinessLimit = 2 * time.Second
+)
+
+type serveCommand struct {
+	Addr string `help:"Address to listen on, instead of PORTICO_ADDR."`
+}
+
+// Run serves until the context ends.
+func (s *serveCommand) Run(ctx context.Context) error {
+	c, log, err := settings()
+	if err != nil {
+		return err
+	}
+	if s.Addr != "" {
+		c.Addr = s.Addr
+	}
+	a, err := wire(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Addr)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	log.Info("serving", "addr", listener.Addr().String())
+	return newAPIServer(a, c, listener).run(ctx)
+}
+
+// apiServer is an HTTP server that has its address already.
+type apiServer struct {
+	http     *http.Server
+	listener net.Listener
+}
+
+func newAPIServer(a *app, c config.Config, listener net.Listener) *apiServer {
+	return &apiServer{listener: listener, http: &http.Server{
+		Handler:           routes(a, c),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      45 * time.Second, // a mutation may wait for a payment provider
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}}
+}
+
+// run serves until the context ends, then lets requests in progress finish.
+func (s *apiServer) run(ctx context.Context) error {
+	failed := make(chan error, 1)
+	go func() { failed <- s.http.Serve(s.listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	if err := s.http.Shutdown(stopping); err != nil {
+		return errors.Join(fmt.Errorf("stop serving: %w", err), s.http.Close())
+	}
+	return nil
+}
+
+func routes(a *app, c config.Config) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", graph.NewHandler(&graph.Resolver{
+		Accounts: a.accounts, Catalog: a.catalog, Access: a.access, Billing: a.billing, Webhooks: a.webhooks,
+	}, graph.Options{Secure: strings.HasPrefix(c.PublicURL, "https://"), Log: a.log}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readinessLimit)
+		defer cancel()
+		if err := a.db.Ready(ctx); err != nil {
+			a.log.WarnContext(ctx, "not ready", "error", err)
+			http.Error(w, "the database is not ready", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintln(w, "Portico. The API is at POST /graphql; schema.graphqls documents it.")
+	})
+	return mux
+}

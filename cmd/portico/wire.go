@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"time"
+
+	"portico/db"
+	"portico/internal/access"
+	"portico/internal/account"
+	"portico/internal/billing"
+	"portico/internal/catalog"
+	"portico/internal/config"
+	"portico/internal/gateway"
+	"portico/internal/secret"
+	"portico/internal/webhook"
+	"portico/jobs"
+)
+
+// app is the domain on one database.
+type app struct {
+	db       *db.DB
+	accounts *account.Accounts
+	catalog  *catalog.Catalog
+	access   *access.Access
+	billing  *billing.Billing
+	webhooks *webhook.Webhooks
+	log      *slog.Logger
+}
+
+// wire is where everything is put together. Callers close the app.
+func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) {
+	keys, err := secret.NewKeyring(c.Keys, c.Pepper)
+	if err != nil {
+		return nil, err
+	}
+	address, err := withMaxConns(string(c.DatabaseURL), c.DBMaxConns)
+	if err != nil {
+		return nil, err
+	}
+	d, err := db.Open(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Ready(ctx); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("%w: run portico migrate", err)
+	}
+	inserter, err := jobs.NewInserter(d.Pool(), log)
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	now := func() time.Time { return time.Now().UTC() }
+	a := &app{db: d, log: log}
+	a.accounts = &account.Accounts{DB: d, Keys: keys, Now: now, PortalFeeBPS: c.PortalFeeBPS}
+	a.catalog = &catalog.Catalog{DB: d, Keys: keys, Now: now, PublicURL: c.PublicURL}
+	a.access = &access.Access{DB: d, Keys: keys, Now: now, Issuer: c.PublicURL}
+	guard := webhook.NewGuard(webhook.GuardOptions{
+		AllowLoopback: c.WebhookAllowLoopback, AllowHTTP: c.WebhookAllowHTTP, AllowCIDRs: c.WebhookAllowCIDRs,
+	})
+	a.webhooks = &webhook.Webhooks{DB: d, Keys: keys, Jobs: inserter, Guard: guard, Now: now, Log: log}
+	a.billing = &billing.Billing{
+		DB: d, Accounts: a.accounts, Catalog: a.catalog, Webhooks: a.webhooks, Jobs: inserter, Now: now, Log: log,
+		Gateways:    map[string]gateway.Gateway{gateway.TestName: &gateway.Test{Pool: d.Pool(), Now: now, Loss: c.TestGatewayLoss}},
+		LiveGateway: c.LiveGateway,
+	}
+	return a, nil
+}
+
+func (a *app) close() { a.db.Close() }
+
+func withMaxConns(address string, n int32) (string, error) {
+	parsed, err := url.Parse(address)
+	if err != nil {
+		// url.Parse repeats the address, password included, in its error.
+		return "", fmt.Errorf("DATABASE_URL cannot be read")
+	}
+	query := parsed.Query()
+	if !query.Has("pool_max_conns") {
+		query.Set("pool_max_conns", strconv.Itoa(int(n)))
+	}
+	parsed.RawQuery = query.Encode()
+	return parsed.String(), nil
+}

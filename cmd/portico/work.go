@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"portico/jobs"
+)
+
+const (
+	// Jobs get this long to finish; then they are cancelled, which they survive: everything they do can be taken up again.
+	finishWithin = 5 * time.Second
+	cancelWithin = 10 * time.Second
+)
+
+type workCommand struct {
+	Queues []string `help:"Queues to work, separated by commas; all when left out. At least one process must work maintenance, which keeps the schedule." placeholder:"QUEUE,..."`
+}
+
+// Run works until the context ends.
+func (w *workCommand) Run(ctx context.Context) error {
+	c, log, err := settings()
+	if err != nil {
+		return err
+	}
+	a, err := wire(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	worker, err := startWorker(ctx, a, w.Queues)
+	if err != nil {
+		return err
+	}
+	log.Info("working", "queues", w.Queues)
+	<-ctx.Done()
+	return stopWorker(ctx, worker)
+}
+
+func startWorker(ctx context.Context, a *app, queues []string) (*river.Client[pgx.Tx], error) {
+	worker, err := jobs.NewWorker(a.db.Pool(), jobs.Domain{Billing: a.billing, Webhooks: a.webhooks}, queues, a.log)
+	if err != nil {
+		return nil, err
+	}
+	// Work ends by Stop, which lets jobs finish; the context's end would cancel them.
+	if err := worker.Start(context.WithoutCancel(ctx)); err != nil {
+		return nil, fmt.Errorf("start working: %w", err)
+	}
+	return worker, nil
+}
+
+func stopWorker(ctx context.Context, worker *river.Client[pgx.Tx]) error {
+	finishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
+	defer cancel()
+	err := worker.Stop(finishing)
+	if errors.Is(err, context.DeadlineExceeded) {
+		cancelling, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelWithin)
+		defer cancel()
+		err = worker.StopAndCancel(cancelling)
+	}
+	if err != nil {
+		return fmt.Errorf("stop working: %w", err)
+	}
+	return nil
+}

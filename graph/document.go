@@ -1,0 +1,100 @@
+package graph
+
+import (
+	"context"
+	"regexp"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/parser"
+	"github.com/vektah/gqlparser/v2/validator"
+	"github.com/vektah/gqlparser/v2/validator/rules"
+
+	"portico/internal/account"
+)
+
+const (
+	// A parsed document takes some thirty times the memory of its text.
+	keptDocuments = 250
+	// maxRefusals is how many of a document's errors are shown.
+	maxRefusals = 10
+)
+
+// documents reads and validates documents, and keeps those that it has.
+type documents struct {
+	schema *ast.Schema
+	limits Limits
+	kept   *lru.LRU[*ast.QueryDocument]
+}
+
+func newDocuments(schema *ast.Schema, limits Limits) *documents {
+	return &documents{schema: schema, limits: limits, kept: lru.New[*ast.QueryDocument](keptDocuments)}
+}
+
+// surrogates are written as two escapes, which the parser takes for two broken characters.
+var surrogate = regexp.MustCompile(`\\u[dD][89a-fA-F]`)
+
+// read gives the document of a text, or why it cannot be had.
+func (d *documents) read(ctx context.Context, text string) (*ast.QueryDocument, gqlerror.List) {
+	if doc, kept := d.kept.Get(ctx, text); kept {
+		return doc, nil
+	}
+	if len(text) > d.limits.DocumentBytes {
+		return nil, gqlerror.List{tooComplex("The document has more than %d bytes.", d.limits.DocumentBytes)}
+	}
+	if surrogate.MatchString(text) {
+		return nil, gqlerror.List{badRequest("Escaped surrogate pairs are not supported in documents: write the character, or send a variable.")}
+	}
+	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, d.limits.Tokens)
+	if err != nil {
+		return nil, coded(gqlerror.List{gqlerror.WrapIfUnwrapped(err)})
+	}
+	if err := d.limits.check(doc); err != nil {
+		return nil, gqlerror.List{err}
+	}
+	if errs := validator.ValidateWithRules(d.schema, doc, rules.NewDefaultRules()); len(errs) > 0 {
+		return nil, coded(errs[:min(len(errs), maxRefusals)])
+	}
+	d.kept.Add(ctx, text, doc)
+	return doc, nil
+}
+
+// coded says of what the parser and the validator refuse that it is the caller's to mend.
+func coded(errs gqlerror.List) gqlerror.List {
+	for _, err := range errs {
+		if len(err.Path) > 0 { // of a variable: there is no answer yet that a path could lead into
+			err.Message, err.Path = err.Path.String()+": "+err.Message, nil
+		}
+		err.Extensions = map[string]any{"code": codeBadRequest}
+	}
+	return errs
+}
+
+// operation prepares one of a document's operations for its execution.
+func (d *documents) operation(
+	ctx context.Context, doc *ast.QueryDocument, asked *graphql.RawParams,
+) (*graphql.OperationContext, gqlerror.List) {
+	operation := doc.Operations.ForName(asked.OperationName)
+	if operation == nil {
+		return nil, gqlerror.List{badRequest("The document has no operation of that name, or several and none is named.")}
+	}
+	variables, err := validator.VariableValues(d.schema, operation, asked.Variables)
+	if err != nil {
+		return nil, coded(gqlerror.List{gqlerror.WrapIfUnwrapped(err)})
+	}
+	limit := d.limits.Cost
+	if callerOf(ctx).Kind == account.KindAnonymous {
+		limit = d.limits.AnonymousCost
+	}
+	if cost := costOf(operation, variables); cost > limit {
+		return nil, gqlerror.List{tooComplex("The operation costs %d; %d are allowed. Ask for fewer objects at once.", cost, limit)}
+	}
+	return &graphql.OperationContext{
+		RawQuery: asked.Query, OperationName: asked.OperationName, Variables: variables, Doc: doc, Operation: operation,
+		RecoverFunc:            panicked,
+		ResolverMiddleware:     func(ctx context.Context, next graphql.Resolver) (any, error) { return next(ctx) },
+		RootResolverMiddleware: func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) },
+	}, nil
+}

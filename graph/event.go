@@ -1,0 +1,58 @@
+package graph
+
+import (
+	"context"
+	"encoding/json"
+
+	"portico/internal/account"
+	"portico/internal/page"
+	"portico/internal/webhook"
+)
+
+// Event is webhook.StoredEvent as the schema shows it.
+type Event struct{ webhook.StoredEvent }
+
+func showEvent(row webhook.StoredEvent, _ *siblings[Event]) *Event { return &Event{row} }
+
+// IsNode implements Node.
+func (*Event) IsNode() {}
+
+// ID is the global id.
+func (e *Event) ID() string { return gid("Event", e.StoredEvent.ID) }
+
+// SubscriptionID is the global id of what it happened to.
+func (e *Event) SubscriptionID() string {
+	return gid("CustomerSubscription", e.StoredEvent.SubscriptionID)
+}
+
+// Type is what happened.
+func (e *Event) Type() string { return string(e.StoredEvent.Type) }
+
+// Body is what endpoints receive.
+func (e *Event) Body() json.RawMessage { return e.StoredEvent.Body }
+
+// Events are what follows a position in commit order.
+func (r query) Events(ctx context.Context, first *int32, after *string) (*Connection[Event], error) {
+	request, err := pageOf(first, nil)
+	if err != nil {
+		return nil, err
+	}
+	xid, id, err := page.Position(after)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.Webhooks.Events(ctx, callerOf(ctx).MerchantID, xid, id, request.Limit())
+	if err != nil {
+		return nil, err
+	}
+	rows, more := page.Trim(rows, request.Size)
+	cursor := func(e *Event) string { return page.Cursor(e.XID, e.StoredEvent.ID) }
+	return &Connection[Event]{Nodes: family(rows, showEvent), more: more, cursor: cursor}, nil
+}
+
+func (r *Resolver) events(ctx context.Context, ids []int64) (map[int64]*Event, error) {
+	read := func(ctx context.Context, caller account.Caller, ids []int64) (map[int64]webhook.StoredEvent, error) {
+		return r.Webhooks.EventsByID(ctx, caller.MerchantID, ids)
+	}
+	return readByID(ctx, "Event", ids, read, showEvent)
+}

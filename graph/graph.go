@@ -1,0 +1,31 @@
+// Package graph owns the GraphQL door: who may call which field, what an operation may cost, and how the domain's answers and
+// errors are shown.
+package graph
+
+import (
+	"portico/internal/access"
+	"portico/internal/account"
+	"portico/internal/billing"
+	"portico/internal/catalog"
+	"portico/internal/webhook"
+)
+
+// Resolver is what the door opens to.
+type Resolver struct {
+	Accounts *account.Accounts
+	Catalog  *catalog.Catalog
+	Access   *access.Access
+	Billing  *billing.Billing
+	Webhooks *webhook.Webhooks
+}
+
+type (
+	query    struct{ *Resolver }
+	mutation struct{ *Resolver }
+)
+
+// Query implements ResolverRoot.
+func (r *Resolver) Query() QueryResolver { return query{r} }
+
+// Mutation implements ResolverRoot.
+func (r *Resolver) Mutation() MutationResolver { return mutation{r} }

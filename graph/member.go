@@ -1,0 +1,77 @@
+package graph
+
+import (
+	"context"
+
+	"portico/internal/account"
+)
+
+// Member is account.Member as the schema shows it.
+type Member struct{ account.Member }
+
+// IsNode implements Node.
+func (*Member) IsNode() {}
+
+// ID is the global id.
+func (m *Member) ID() string { return gid("Member", m.Member.ID) }
+
+// Viewer is the caller.
+type Viewer struct{ account.Caller }
+
+// Kind is the kind of caller.
+func (v *Viewer) Kind() string { return string(v.Caller.Kind) }
+
+type viewerFields struct{ *Resolver }
+
+// Viewer implements ResolverRoot.
+func (r *Resolver) Viewer() ViewerResolver { return viewerFields{r} }
+
+// Viewer is the caller.
+func (r query) Viewer(ctx context.Context) (*Viewer, error) { return &Viewer{callerOf(ctx)}, nil }
+
+// Member is the signed-in one.
+func (r viewerFields) Member(ctx context.Context, viewer *Viewer) (*Member, error) {
+	member, err := r.Accounts.Member(ctx, viewer.Caller)
+	return orNull(&Member{member}, err)
+}
+
+// Merchant is the one that the request acts for.
+func (r viewerFields) Merchant(ctx context.Context, viewer *Viewer) (*Merchant, error) {
+	merchant, err := r.Accounts.Merchant(ctx, viewer.Caller)
+	return orNull(&Merchant{merchant}, err)
+}
+
+// Merchants are those of the signed-in member.
+func (r viewerFields) Merchants(ctx context.Context, viewer *Viewer) ([]*Merchant, error) {
+	merchants, err := r.Accounts.Merchants(ctx, viewer.Caller)
+	return family(merchants, showMerchant), err
+}
+
+// MemberSignIn opens a session.
+func (r mutation) MemberSignIn(ctx context.Context, in MemberSignInInput) (*MemberSignInPayload, error) {
+	session, merchants, err := r.Accounts.SignIn(ctx, in.Email, in.Password)
+	if err != nil {
+		refused, err := userErrors(err)
+		return &MemberSignInPayload{UserErrors: refused}, err
+	}
+	token := r.keepSession(ctx, session)
+	return &MemberSignInPayload{
+		Member: &Member{session.Member}, Merchants: family(merchants, showMerchant),
+		SessionToken: &token, ExpiresAt: &session.ExpiresAt,
+	}, nil
+}
+
+// MemberSignOut ends the session that the request carries.
+func (r mutation) MemberSignOut(ctx context.Context) (*MemberSignOutPayload, error) {
+	if err := r.Accounts.SignOut(ctx, callerOf(ctx)); err != nil {
+		refused, err := userErrors(err)
+		return &MemberSignOutPayload{UserErrors: refused}, err
+	}
+	r.dropSession(ctx)
+	return &MemberSignOutPayload{}, nil
+}
+
+func (r *Resolver) member(ctx context.Context, caller account.Caller, id int64) (*Member, error) {
+	member, err := r.Accounts.MemberByID(ctx, caller, id)
+	return &Member{member}, err
+}

@@ -1,0 +1,77 @@
+package graph
+
+import (
+	"context"
+
+	"portico/internal/catalog"
+	"portico/internal/secret"
+)
+
+// Product is catalog.Product as the schema shows it.
+type Product struct {
+	catalog.Product
+	siblings *siblings[Product]
+}
+
+func showProduct(row catalog.Product, s *siblings[Product]) *Product { return &Product{row, s} }
+
+// IsNode implements Node.
+func (*Product) IsNode() {}
+
+// ID is the global id.
+func (p *Product) ID() string { return gid("Product", p.Product.ID) }
+
+func (p *Product) rowID() int64 { return p.Product.ID }
+
+type productFields struct{ *Resolver }
+
+// Product implements ResolverRoot.
+func (r *Resolver) Product() ProductResolver { return productFields{r} }
+
+// Products are the merchant's.
+func (r query) Products(ctx context.Context, first *int32, after *string) (*Connection[Product], error) {
+	request, err := pageOf(first, after)
+	if err != nil {
+		return nil, err
+	}
+	products, err := r.Catalog.Products(ctx, callerOf(ctx), request)
+	return connect(products, err, request.Size, showProduct, (*Product).rowID)
+}
+
+// Product is the one that is referred to.
+func (r query) Product(ctx context.Context, in ProductRef) (*Product, error) {
+	ref, err := productRef("ref", in)
+	if err != nil {
+		return nil, err
+	}
+	product, err := r.Catalog.Product(ctx, callerOf(ctx), ref)
+	return orNull(alone(product, showProduct), err)
+}
+
+// Plans are the product's.
+func (r productFields) Plans(ctx context.Context, product *Product) ([]*Plan, error) {
+	return children(ctx, product, product.siblings, "Plan", (*Product).rowID, r.Catalog.PlansByProduct, showPlan)
+}
+
+func (r *Resolver) products(ctx context.Context, ids []int64) (map[int64]*Product, error) {
+	return readByID(ctx, "Product", ids, r.Catalog.ProductsByID, showProduct)
+}
+
+// ProductCreate plugs a product in.
+func (r mutation) ProductCreate(ctx context.Context, in ProductCreateInput) (*ProductCreatePayload, error) {
+	product, launchSecret, err := r.Catalog.ProductCreate(ctx, callerOf(ctx), catalog.ProductCreate{
+		Identifier: in.Identifier, Name: in.Name, Description: in.Description, LaunchURL: in.LaunchURL, UpgradeURL: in.UpgradeURL,
+		LaunchTTLSeconds: in.LaunchTTLSeconds,
+	})
+	if err != nil {
+		refused, err := userErrors(err)
+		return &ProductCreatePayload{UserErrors: refused}, err
+	}
+	return &ProductCreatePayload{Product: alone(product, showProduct), LaunchSecret: reveal(launchSecret)}, nil
+}
+
+// reveal shows a secret: in the one answer that holds it.
+func reveal(s secret.Text) *string {
+	plain := string(s)
+	return &plain
+}

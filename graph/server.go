@@ -1,0 +1,176 @@
+package graph
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"portico/internal/fault"
+)
+
+// Options are how the door is set up.
+type Options struct {
+	Secure bool   // people reach this installation over https: the session cookie is for https only
+	Limits Limits // DefaultLimits for the zero value
+	Log    *slog.Logger
+}
+
+// handler answers GraphQL over HTTP.
+type handler struct {
+	resolver  *Resolver
+	schema    graphql.ExecutableSchema
+	documents *documents
+	limits    Limits
+	origins   *http.CrossOriginProtection
+	secure    bool
+	log       *slog.Logger
+}
+
+// exchange is one request and its answer.
+type exchange struct {
+	handler *handler
+	id      string
+	cookie  *http.Cookie // for the answer to set
+
+	mu     sync.Mutex
+	logged map[string]bool
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
+
+// NewHandler makes the handler of POST /graphql. A mutation may take as long as Limits.MutationTime.
+func NewHandler(r *Resolver, o Options) http.Handler {
+	if o.Limits == (Limits{}) {
+		o.Limits = DefaultLimits()
+	}
+	schema := NewExecutableSchema(Config{Resolvers: r, Directives: DirectiveRoot{Auth: auth}})
+	return &handler{
+		resolver: r, schema: schema, documents: newDocuments(schema.Schema(), o.Limits), limits: o.Limits,
+		origins: http.NewCrossOriginProtection(), secure: o.Secure, log: o.Log,
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{handler: h, id: rand.Text()}
+	w.Header().Set("X-Request-Id", x.id)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			x.fail(ctx, w, r, panicked(ctx, recovered))
+		}
+	}()
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		x.refuse(w, r, http.StatusMethodNotAllowed, badRequest("Send operations with POST."))
+		return
+	}
+	asked, problem := readRequest(w, r, h.limits.BodyBytes)
+	if problem != nil {
+		x.refuse(w, r, problem.status, badRequest("%s", problem.sentence))
+		return
+	}
+	authenticating, cancel := context.WithTimeout(ctx, h.limits.QueryTime)
+	caller, err := h.authenticate(authenticating, x, r)
+	cancel()
+	if err != nil {
+		x.fail(ctx, w, r, err)
+		return
+	}
+	h.perform(withCaller(ctx, caller), x, w, r, asked)
+}
+
+// perform executes an operation.
+func (h *handler) perform(ctx context.Context, x *exchange, w http.ResponseWriter, r *http.Request, asked *graphql.RawParams) {
+	// Clients that do not know better take any status but 200 for the end of the conversation.
+	refused := http.StatusOK
+	if prefersResponseType(r) {
+		refused = http.StatusBadRequest
+	}
+	doc, errs := h.documents.read(ctx, asked.Query)
+	if errs != nil {
+		x.refuse(w, r, refused, errs...)
+		return
+	}
+	operation, errs := h.documents.operation(ctx, doc, asked)
+	if errs != nil {
+		x.refuse(w, r, refused, errs...)
+		return
+	}
+	limit := h.limits.QueryTime
+	if operation.Operation.Operation == ast.Mutation {
+		// What has begun is finished, whether or not the client waits for the answer.
+		ctx, limit = context.WithoutCancel(ctx), h.limits.MutationTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	ctx = graphql.WithOperationContext(ctx, operation)
+	ctx = graphql.WithResponseContext(ctx, x.present, panicked)
+	response := h.schema.Exec(ctx)(ctx)
+	x.answer(w, r, http.StatusOK, graphql.GetErrors(ctx), response.Data)
+}
+
+// fail answers a request that broke before there was an operation.
+func (x *exchange) fail(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
+	status := http.StatusInternalServerError
+	switch {
+	case fault.Is(err, fault.CodeUnauthenticated):
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	case fault.Is(err, fault.CodeForbidden):
+		status = http.StatusForbidden
+	}
+	x.refuse(w, r, status, x.present(ctx, err))
+}
+
+// refuse answers a request without executing an operation.
+func (x *exchange) refuse(w http.ResponseWriter, r *http.Request, status int, errs ...*gqlerror.Error) {
+	for _, err := range errs {
+		err.Extensions["requestId"] = x.id
+	}
+	x.answer(w, r, status, errs, nil)
+}
+
+// answer writes an answer; without data it is one that no operation has given.
+func (x *exchange) answer(w http.ResponseWriter, r *http.Request, status int, errs gqlerror.List, data json.RawMessage) {
+	var body bytes.Buffer
+	body.WriteByte('{')
+	if len(errs) > 0 {
+		shown, err := json.Marshal(errs)
+		if err != nil {
+			panic(err) // texts, numbers and maps of them
+		}
+		body.WriteString(`"errors":`)
+		body.Write(shown)
+	}
+	if data != nil {
+		if len(errs) > 0 {
+			body.WriteByte(',')
+		}
+		body.WriteString(`"data":`)
+		body.Write(data)
+	}
+	body.WriteByte('}')
+	media := mediaJSON
+	if prefersResponseType(r) {
+		media = mediaResponse
+	}
+	w.Header().Set("Content-Type", media+"; charset=utf-8")
+	if x.cookie != nil {
+		http.SetCookie(w, x.cookie)
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes())
+}

@@ -1,0 +1,140 @@
+package graph
+
+import (
+	"context"
+
+	"portico/internal/account"
+	"portico/internal/secret"
+	"portico/internal/webhook"
+)
+
+// WebhookEndpoint is webhook.Endpoint as the schema shows it.
+type WebhookEndpoint struct{ webhook.Endpoint }
+
+// WebhookDelivery is webhook.Delivery as the schema shows it.
+type WebhookDelivery struct {
+	webhook.Delivery
+	siblings *siblings[WebhookDelivery]
+}
+
+func showEndpoint(row webhook.Endpoint, _ *siblings[WebhookEndpoint]) *WebhookEndpoint {
+	return &WebhookEndpoint{row}
+}
+
+func showDelivery(row webhook.Delivery, s *siblings[WebhookDelivery]) *WebhookDelivery {
+	return &WebhookDelivery{row, s}
+}
+
+// IsNode implements Node.
+func (*WebhookEndpoint) IsNode() {}
+
+// ID is the global id.
+func (e *WebhookEndpoint) ID() string { return gid("WebhookEndpoint", e.rowID()) }
+
+func (e *WebhookEndpoint) rowID() int64 { return e.Endpoint.ID }
+
+// ProductID is the global id of the product whose events it receives, nil for all.
+func (e *WebhookEndpoint) ProductID() *string {
+	if e.Endpoint.ProductID == nil {
+		return nil
+	}
+	id := gid("Product", *e.Endpoint.ProductID)
+	return &id
+}
+
+// IsNode implements Node.
+func (*WebhookDelivery) IsNode() {}
+
+// ID is the global id.
+func (d *WebhookDelivery) ID() string { return gid("WebhookDelivery", d.rowID()) }
+
+func (d *WebhookDelivery) rowID() int64 { return d.Delivery.ID }
+
+// EndpointID is the global id of the receiver.
+func (d *WebhookDelivery) EndpointID() string { return gid("WebhookEndpoint", d.Delivery.EndpointID) }
+
+type deliveryFields struct{ *Resolver }
+
+// WebhookDelivery implements ResolverRoot.
+func (r *Resolver) WebhookDelivery() WebhookDeliveryResolver { return deliveryFields{r} }
+
+// WebhookEndpoints are the merchant's.
+func (r query) WebhookEndpoints(ctx context.Context, first *int32, after *string) (*Connection[WebhookEndpoint], error) {
+	request, err := pageOf(first, after)
+	if err != nil {
+		return nil, err
+	}
+	endpoints, more, err := r.Webhooks.Endpoints(ctx, callerOf(ctx).MerchantID, request)
+	return connected(endpoints, more, err, showEndpoint, (*WebhookEndpoint).rowID)
+}
+
+// WebhookDeliveries are the merchant's, narrowed by the arguments.
+func (r query) WebhookDeliveries(
+	ctx context.Context, endpoint, status *string, first *int32, after *string,
+) (*Connection[WebhookDelivery], error) {
+	request, err := pageOf(first, after)
+	if err != nil {
+		return nil, err
+	}
+	endpointID, err := optional("endpoint", "WebhookEndpoint", endpoint)
+	if err != nil {
+		return nil, err
+	}
+	filter := webhook.DeliveryFilter{EndpointID: endpointID, Status: status}
+	deliveries, more, err := r.Webhooks.Deliveries(ctx, callerOf(ctx).MerchantID, filter, request)
+	return connected(deliveries, more, err, showDelivery, (*WebhookDelivery).rowID)
+}
+
+// Event is what is delivered.
+func (r deliveryFields) Event(ctx context.Context, delivery *WebhookDelivery) (*Event, error) {
+	return child(ctx, delivery, delivery.siblings, "event", func(d *WebhookDelivery) int64 { return d.EventID }, r.events)
+}
+
+// Attempts are the delivery's so far.
+func (r deliveryFields) Attempts(ctx context.Context, delivery *WebhookDelivery) ([]*webhook.Attempt, error) {
+	read := func(ctx context.Context, caller account.Caller, ids []int64) (map[int64][]webhook.Attempt, error) {
+		return r.Webhooks.AttemptsByDelivery(ctx, caller.MerchantID, ids)
+	}
+	show := func(row webhook.Attempt, _ *siblings[webhook.Attempt]) *webhook.Attempt { return &row }
+	return children(ctx, delivery, delivery.siblings, "WebhookDelivery", (*WebhookDelivery).rowID, read, show)
+}
+
+// WebhookEndpointCreate registers an endpoint.
+func (r mutation) WebhookEndpointCreate(ctx context.Context, in WebhookEndpointCreateInput) (*WebhookEndpointCreatePayload, error) {
+	endpoint, plain, err := r.createEndpoint(ctx, in)
+	if err != nil {
+		refused, err := userErrors(err)
+		return &WebhookEndpointCreatePayload{UserErrors: refused}, err
+	}
+	return &WebhookEndpointCreatePayload{WebhookEndpoint: &WebhookEndpoint{endpoint}, Secret: reveal(plain)}, nil
+}
+
+func (r mutation) createEndpoint(ctx context.Context, in WebhookEndpointCreateInput) (webhook.Endpoint, secret.Text, error) {
+	asked := webhook.EndpointCreate{URL: in.URL, EventTypes: in.EventTypes}
+	if in.Product != nil {
+		ref, err := productRef("product", *in.Product)
+		if err != nil {
+			return webhook.Endpoint{}, "", err
+		}
+		product, err := r.Catalog.Product(ctx, callerOf(ctx), ref)
+		if err != nil {
+			return webhook.Endpoint{}, "", err
+		}
+		asked.ProductID = &product.ID
+	}
+	return r.Webhooks.EndpointCreate(ctx, callerOf(ctx).MerchantID, asked)
+}
+
+func (r *Resolver) webhookEndpoints(ctx context.Context, ids []int64) (map[int64]*WebhookEndpoint, error) {
+	read := func(ctx context.Context, caller account.Caller, ids []int64) (map[int64]webhook.Endpoint, error) {
+		return r.Webhooks.EndpointsByID(ctx, caller.MerchantID, ids)
+	}
+	return readByID(ctx, "WebhookEndpoint", ids, read, showEndpoint)
+}
+
+func (r *Resolver) webhookDeliveries(ctx context.Context, ids []int64) (map[int64]*WebhookDelivery, error) {
+	read := func(ctx context.Context, caller account.Caller, ids []int64) (map[int64]webhook.Delivery, error) {
+		return r.Webhooks.DeliveriesByID(ctx, caller.MerchantID, ids)
+	}
+	return readByID(ctx, "WebhookDelivery", ids, read, showDelivery)
+}
