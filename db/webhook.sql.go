@@ -145,46 +145,51 @@ const dueDeliveries = `-- name: DueDeliveries :many
 with due as (
     select d.id, d.event_id, d.subscription_id, d.attempt_count, d.next_attempt_at
     from webhook_delivery d
-    where d.merchant_id = $2 and d.endpoint_id = $3 and d.status = 'PENDING'
-      and d.next_attempt_at <= $1::timestamptz and d.id <> all($4::bigint[])
-      and exists (select from webhook_endpoint e where e.merchant_id = $2 and e.id = $3
-                  and e.lease_owner = $5::bigint and e.status = 'ENABLED')
+    where d.merchant_id = $2 and d.endpoint_id = $4 and d.status = 'PENDING'
+      and d.next_attempt_at <= $1::timestamptz and d.id <> all($5::bigint[])
+      and exists (select from webhook_endpoint e where e.merchant_id = $2 and e.id = $4
+                  and e.lease_owner = $6::bigint and e.status = 'ENABLED')
     order by d.next_attempt_at, d.id
-    limit $6
+    limit $7
 ), judged as (
-    select due.id, due.event_id, due.attempt_count, due.next_attempt_at, holder.until
+    select due.id, due.event_id, due.attempt_count, due.next_attempt_at, holder.until,
+        row_number() over (partition by holder.until is null order by due.next_attempt_at, due.id) as place
     from due
     left join lateral (
-        select least(h.next_attempt_at, a.created_at + make_interval(secs => $7::float8)) as until
-        from webhook_delivery h
-        left join webhook_attempt a on a.merchant_id = h.merchant_id and a.delivery_id = h.id and a.number = 1
-        where h.merchant_id = $2 and h.endpoint_id = $3 and h.subscription_id = due.subscription_id
-          and h.status = 'PENDING' and h.id < due.id
-          and (a.created_at is null or a.created_at + make_interval(secs => $7::float8) > $1::timestamptz)
+        select least(h.next_attempt_at, h.hold_ends) as until
+        from (
+            select u.id, u.next_attempt_at, case when u.attempt_count > 0 then (
+                select a.created_at + make_interval(secs => $8::float8) from webhook_attempt a
+                where a.merchant_id = $2 and a.delivery_id = u.id and a.number = 1
+            ) end as hold_ends
+            from webhook_delivery u
+            where u.merchant_id = $2 and u.endpoint_id = $4 and u.subscription_id = due.subscription_id
+              and u.status = 'PENDING' and u.id < due.id
+        ) h
+        where h.hold_ends is null or h.hold_ends > $1::timestamptz
         order by h.id
         limit 1
     ) holder on true
-), sendable as (
-    select j.id, j.event_id from judged j where j.until is null order by j.next_attempt_at, j.id limit $8
 )
 select j.id, j.event_id, j.attempt_count, (j.until is not null)::bool as held,
-    coalesce(j.until, $1::timestamptz)::timestamptz as held_until, e.body
+    coalesce(j.until, $1::timestamptz)::timestamptz as held_until,
+    (case when j.until is null then (
+        select e.body from event e where e.merchant_id = $2 and e.id = j.event_id
+    ) end)::bytea as body
 from judged j
-left join sendable s on s.id = j.id
-left join event e on e.merchant_id = $2 and e.id = s.event_id
-where j.until is not null or s.id is not null
+where j.until is not null or j.place <= $3::int
 order by j.next_attempt_at, j.id
 `
 
 type DueDeliveriesParams struct {
 	Now         time.Time
 	MerchantID  int64
+	Slots       int32
 	EndpointID  int64
 	Sending     []int64
 	Owner       int64
 	LookAt      int32
 	HoldSeconds float64
-	Slots       int32
 }
 
 type DueDeliveriesRow struct {
@@ -204,12 +209,12 @@ func (q *Queries) DueDeliveries(ctx context.Context, db DBTX, arg DueDeliveriesP
 	rows, err := db.Query(ctx, dueDeliveries,
 		arg.Now,
 		arg.MerchantID,
+		arg.Slots,
 		arg.EndpointID,
 		arg.Sending,
 		arg.Owner,
 		arg.LookAt,
 		arg.HoldSeconds,
-		arg.Slots,
 	)
 	if err != nil {
 		return nil, err
@@ -486,8 +491,14 @@ with freed as (
 )
 select exists (
     select from freed f
-    join webhook_delivery d on d.merchant_id = f.merchant_id and d.endpoint_id = f.id
-    where f.status = 'ENABLED' and d.status = 'PENDING' and d.next_attempt_at <= $1::timestamptz
+    cross join lateral (
+        select d.id from webhook_delivery d
+        where d.merchant_id = f.merchant_id and d.endpoint_id = f.id and d.status = 'PENDING'
+          and d.next_attempt_at <= $1::timestamptz
+        order by d.next_attempt_at, d.id
+        limit 1
+    ) due
+    where f.status = 'ENABLED'
 )
 `
 
@@ -530,12 +541,14 @@ select e.merchant_id, e.id as endpoint_id
 from webhook_endpoint e
 where (e.merchant_id, e.id) in (select a.merchant_id, a.endpoint_id from added a)
   and (e.lease_until is null or e.lease_until <= $1::timestamptz)
-  and not exists (
+  and (
       -- Does not see what this statement adds.
-      select from webhook_delivery d
+      select d.id from webhook_delivery d
       where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.status = 'PENDING' and d.attempt_count = 0
         and d.next_attempt_at <= $1::timestamptz
-  )
+      order by d.next_attempt_at, d.id
+      limit 1
+  ) is null
 order by e.merchant_id, e.id
 `
 
@@ -554,6 +567,9 @@ type InsertDeliveriesRow struct {
 }
 
 // Deliveries -------------------------------------------------------------------------------------------------------------
+// Pending deliveries are none at all or very many, and the planner's idea of how many is usually out of date. These statements
+// leave it one way to go: rows are reached one by one through their key, where finished_at says what status says without
+// offering the partial indexes; and first rows in the order of an index.
 // One delivery for every enabled endpoint that wants the event. Answers which of these endpoints need to be drained: those that
 // nobody is draining and where no earlier event waits for its first attempt, because that event's job will find this one too.
 func (q *Queries) InsertDeliveries(ctx context.Context, db DBTX, arg InsertDeliveriesParams) ([]InsertDeliveriesRow, error) {
@@ -810,7 +826,7 @@ func (q *Queries) LockMerchantForEndpoint(ctx context.Context, db DBTX, merchant
 const parkDeliveries = `-- name: ParkDeliveries :exec
 update webhook_delivery d set next_attempt_at = p.until
 from (select unnest($2::bigint[]) as id, unnest($3::timestamptz[]) as until) p
-where d.merchant_id = $1 and d.id = p.id and d.status = 'PENDING'
+where d.merchant_id = $1 and d.id = p.id and d.finished_at is null
 `
 
 type ParkDeliveriesParams struct {
@@ -894,22 +910,22 @@ with outcome as (
         next_attempt_at = case when o.status = 'PENDING' then o.next_attempt_at end,
         finished_at = case when o.status <> 'PENDING' then $10::timestamptz end
     from outcome o
-    where d.merchant_id = $1 and d.id = o.id and d.status = 'PENDING'
+    where d.merchant_id = $1 and d.id = o.id and d.finished_at is null
       and exists (select from webhook_endpoint e
                   where e.merchant_id = $1 and e.id = $11 and e.lease_owner = $12::bigint)
     returning d.id, d.subscription_id, d.status, d.attempt_count
+), follower as materialized (
+    select (select n.id from webhook_delivery n
+            where n.merchant_id = $1 and n.endpoint_id = $11 and n.subscription_id = s.subscription_id
+              and n.status = 'PENDING' and n.id > s.id and n.id <> all($2::bigint[])
+            order by n.id
+            limit 1) as id
+    from settled s
+    where s.status <> 'PENDING'
 ), called_up as (
     update webhook_delivery d set next_attempt_at = $10::timestamptz
-    where d.merchant_id = $1 and d.status = 'PENDING' and d.attempt_count = 0 and d.next_attempt_at > $10::timestamptz
-      and d.id in (
-          select (select n.id from webhook_delivery n
-                  where n.merchant_id = $1 and n.endpoint_id = $11 and n.subscription_id = s.subscription_id
-                    and n.status = 'PENDING' and n.id > s.id and n.id <> all($2::bigint[])
-                  order by n.id
-                  limit 1)
-          from settled s
-          where s.status <> 'PENDING'
-      )
+    from follower f
+    where d.merchant_id = $1 and d.id = f.id and d.attempt_count = 0 and d.next_attempt_at > $10::timestamptz
 )
 insert into webhook_attempt (merchant_id, delivery_id, number, status_code, error, response_body, duration_ms, created_at)
 select $1, s.id, s.attempt_count, nullif(o.status_code, 0), nullif(o.error, ''), o.response_body, o.duration_ms, o.started_at

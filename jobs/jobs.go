@@ -22,6 +22,9 @@ const (
 	// River has no heartbeat: a job that runs for longer than this has lost its process. Well above every job's timeout.
 	rescueAfter = 2 * time.Minute
 	keepDone    = 2 * time.Hour
+	// Bounds how many jobs a second a queue can start, as River fetches at most MaxWorkers of them each time, and how soon a
+	// worker hears of a new one.
+	cooldown = 10 * time.Millisecond
 )
 
 // Domain is what the workers call.
@@ -30,14 +33,14 @@ type Domain struct {
 	Webhooks *webhook.Webhooks
 }
 
-// queues are all queues with the number of jobs one process works at once. The cooldown bounds how many jobs a second a queue
-// can start: River fetches at most MaxWorkers of them each time.
+// queues are all queues with the number of jobs one process works at once.
 func queues() map[string]river.QueueConfig {
 	return map[string]river.QueueConfig{
-		billing.QueueRenewals:    {MaxWorkers: 8, FetchCooldown: 20 * time.Millisecond},
+		billing.QueueRenewals:    {MaxWorkers: 8, FetchCooldown: cooldown},
 		billing.QueueExpiries:    {MaxWorkers: 2},
-		billing.QueueMaintenance: {MaxWorkers: 4, FetchCooldown: 20 * time.Millisecond},
-		webhook.Queue:            {MaxWorkers: 50, FetchCooldown: 10 * time.Millisecond},
+		billing.QueueMaintenance: {MaxWorkers: 4, FetchCooldown: cooldown},
+		// Drains mostly wait for receivers, and a hanging one holds its worker for a slice.
+		webhook.Queue: {MaxWorkers: 200, FetchCooldown: cooldown},
 	}
 }
 
@@ -99,7 +102,7 @@ func work[T river.JobArgs](all *river.Workers, do func(context.Context, *river.J
 
 // NewInserter makes the client that API processes and the domain insert jobs with. It works none.
 func NewInserter(pool *pgxpool.Pool, log *slog.Logger) (*river.Client[pgx.Tx], error) {
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Logger: log})
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{FetchCooldown: cooldown, Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("make River client: %w", err)
 	}

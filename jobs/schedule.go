@@ -4,7 +4,6 @@ import (
 	"github.com/riverqueue/river"
 
 	"portico/internal/billing"
-	"portico/internal/webhook"
 )
 
 // RenewalSweep bills what is due.
@@ -57,5 +56,7 @@ type WebhookWake struct{}
 // Kind implements river.JobArgs.
 func (WebhookWake) Kind() string { return "webhook.wake" }
 
-// InsertOpts implements river.JobArgsWithInsertOpts.
-func (WebhookWake) InsertOpts() river.InsertOpts { return river.InsertOpts{Queue: webhook.Queue} }
+// InsertOpts implements river.JobArgsWithInsertOpts. Not the queue of the drains, behind which it would wait.
+func (WebhookWake) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: billing.QueueMaintenance}
+}

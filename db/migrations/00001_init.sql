@@ -438,7 +438,6 @@ create table webhook_delivery (
 );
 create index webhook_delivery_due on webhook_delivery (merchant_id, endpoint_id, next_attempt_at, id) where status = 'PENDING';
 create index webhook_delivery_lane on webhook_delivery (merchant_id, endpoint_id, subscription_id, id) where status = 'PENDING';
-create index webhook_delivery_waiting on webhook_delivery (next_attempt_at) where status = 'PENDING';
 call guard_tenant('webhook_delivery');
 
 create table webhook_attempt (

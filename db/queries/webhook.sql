@@ -76,8 +76,14 @@ with freed as (
 )
 select exists (
     select from freed f
-    join webhook_delivery d on d.merchant_id = f.merchant_id and d.endpoint_id = f.id
-    where f.status = 'ENABLED' and d.status = 'PENDING' and d.next_attempt_at <= @now::timestamptz
+    cross join lateral (
+        select d.id from webhook_delivery d
+        where d.merchant_id = f.merchant_id and d.endpoint_id = f.id and d.status = 'PENDING'
+          and d.next_attempt_at <= @now::timestamptz
+        order by d.next_attempt_at, d.id
+        limit 1
+    ) due
+    where f.status = 'ENABLED'
 );
 
 -- name: DisableEndpoint :exec
@@ -116,6 +122,9 @@ order by oldest.next_attempt_at, e.merchant_id, e.id
 limit @most;
 
 -- Deliveries -------------------------------------------------------------------------------------------------------------
+-- Pending deliveries are none at all or very many, and the planner's idea of how many is usually out of date. These statements
+-- leave it one way to go: rows are reached one by one through their key, where finished_at says what status says without
+-- offering the partial indexes; and first rows in the order of an index.
 
 -- name: InsertDeliveries :many
 -- One delivery for every enabled endpoint that wants the event. Answers which of these endpoints need to be drained: those that
@@ -137,12 +146,14 @@ select e.merchant_id, e.id as endpoint_id
 from webhook_endpoint e
 where (e.merchant_id, e.id) in (select a.merchant_id, a.endpoint_id from added a)
   and (e.lease_until is null or e.lease_until <= @now::timestamptz)
-  and not exists (
+  and (
       -- Does not see what this statement adds.
-      select from webhook_delivery d
+      select d.id from webhook_delivery d
       where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.status = 'PENDING' and d.attempt_count = 0
         and d.next_attempt_at <= @now::timestamptz
-  )
+      order by d.next_attempt_at, d.id
+      limit 1
+  ) is null
 order by e.merchant_id, e.id;
 
 -- name: DueDeliveries :many
@@ -160,33 +171,38 @@ with due as (
     order by d.next_attempt_at, d.id
     limit @look_at
 ), judged as (
-    select due.id, due.event_id, due.attempt_count, due.next_attempt_at, holder.until
+    select due.id, due.event_id, due.attempt_count, due.next_attempt_at, holder.until,
+        row_number() over (partition by holder.until is null order by due.next_attempt_at, due.id) as place
     from due
     left join lateral (
-        select least(h.next_attempt_at, a.created_at + make_interval(secs => @hold_seconds::float8)) as until
-        from webhook_delivery h
-        left join webhook_attempt a on a.merchant_id = h.merchant_id and a.delivery_id = h.id and a.number = 1
-        where h.merchant_id = @merchant_id and h.endpoint_id = @endpoint_id and h.subscription_id = due.subscription_id
-          and h.status = 'PENDING' and h.id < due.id
-          and (a.created_at is null or a.created_at + make_interval(secs => @hold_seconds::float8) > @now::timestamptz)
+        select least(h.next_attempt_at, h.hold_ends) as until
+        from (
+            select u.id, u.next_attempt_at, case when u.attempt_count > 0 then (
+                select a.created_at + make_interval(secs => @hold_seconds::float8) from webhook_attempt a
+                where a.merchant_id = @merchant_id and a.delivery_id = u.id and a.number = 1
+            ) end as hold_ends
+            from webhook_delivery u
+            where u.merchant_id = @merchant_id and u.endpoint_id = @endpoint_id and u.subscription_id = due.subscription_id
+              and u.status = 'PENDING' and u.id < due.id
+        ) h
+        where h.hold_ends is null or h.hold_ends > @now::timestamptz
         order by h.id
         limit 1
     ) holder on true
-), sendable as (
-    select j.id, j.event_id from judged j where j.until is null order by j.next_attempt_at, j.id limit @slots
 )
 select j.id, j.event_id, j.attempt_count, (j.until is not null)::bool as held,
-    coalesce(j.until, @now::timestamptz)::timestamptz as held_until, e.body
+    coalesce(j.until, @now::timestamptz)::timestamptz as held_until,
+    (case when j.until is null then (
+        select e.body from event e where e.merchant_id = @merchant_id and e.id = j.event_id
+    ) end)::bytea as body
 from judged j
-left join sendable s on s.id = j.id
-left join event e on e.merchant_id = @merchant_id and e.id = s.event_id
-where j.until is not null or s.id is not null
+where j.until is not null or j.place <= @slots::int
 order by j.next_attempt_at, j.id;
 
 -- name: ParkDeliveries :exec
 update webhook_delivery d set next_attempt_at = p.until
 from (select unnest(@ids::bigint[]) as id, unnest(@untils::timestamptz[]) as until) p
-where d.merchant_id = @merchant_id and d.id = p.id and d.status = 'PENDING';
+where d.merchant_id = @merchant_id and d.id = p.id and d.finished_at is null;
 
 -- name: SettleDeliveries :exec
 -- Records one attempt for each delivery, and calls up the parked follower of each that is finished. Nothing happens when the
@@ -201,22 +217,22 @@ with outcome as (
         next_attempt_at = case when o.status = 'PENDING' then o.next_attempt_at end,
         finished_at = case when o.status <> 'PENDING' then @now::timestamptz end
     from outcome o
-    where d.merchant_id = @merchant_id and d.id = o.id and d.status = 'PENDING'
+    where d.merchant_id = @merchant_id and d.id = o.id and d.finished_at is null
       and exists (select from webhook_endpoint e
                   where e.merchant_id = @merchant_id and e.id = @endpoint_id and e.lease_owner = @owner::bigint)
     returning d.id, d.subscription_id, d.status, d.attempt_count
+), follower as materialized (
+    select (select n.id from webhook_delivery n
+            where n.merchant_id = @merchant_id and n.endpoint_id = @endpoint_id and n.subscription_id = s.subscription_id
+              and n.status = 'PENDING' and n.id > s.id and n.id <> all(@ids::bigint[])
+            order by n.id
+            limit 1) as id
+    from settled s
+    where s.status <> 'PENDING'
 ), called_up as (
     update webhook_delivery d set next_attempt_at = @now::timestamptz
-    where d.merchant_id = @merchant_id and d.status = 'PENDING' and d.attempt_count = 0 and d.next_attempt_at > @now::timestamptz
-      and d.id in (
-          select (select n.id from webhook_delivery n
-                  where n.merchant_id = @merchant_id and n.endpoint_id = @endpoint_id and n.subscription_id = s.subscription_id
-                    and n.status = 'PENDING' and n.id > s.id and n.id <> all(@ids::bigint[])
-                  order by n.id
-                  limit 1)
-          from settled s
-          where s.status <> 'PENDING'
-      )
+    from follower f
+    where d.merchant_id = @merchant_id and d.id = f.id and d.attempt_count = 0 and d.next_attempt_at > @now::timestamptz
 )
 insert into webhook_attempt (merchant_id, delivery_id, number, status_code, error, response_body, duration_ms, created_at)
 select @merchant_id, s.id, s.attempt_count, nullif(o.status_code, 0), nullif(o.error, ''), o.response_body, o.duration_ms, o.started_at

@@ -92,11 +92,12 @@ func (b *Billing) openAttempts(ctx context.Context, tx db.DBTX, refs []AttemptRe
 // prepare announces the charges that have no reference yet and stores the references before any money moves.
 func (b *Billing) prepare(ctx context.Context, open []db.OpenAttemptsRow) (prepared []db.OpenAttemptsRow, err error) {
 	failures := b.each(ctx, open, func(ctx context.Context, a *db.OpenAttemptsRow, g gateway.Gateway) error {
-		if a.GatewayRef != nil {
+		key, needed := announcement(a)
+		if !needed {
 			return nil
 		}
 		ref, err := g.Prepare(ctx, gateway.Charge{
-			Key: fmt.Sprintf("attempt/%d", a.ID), Method: a.PaymentMethodRef,
+			Key: key, Method: a.PaymentMethodRef,
 			Amount: money.Money{Minor: a.AmountMinor, Currency: a.Currency},
 		})
 		if err != nil {

@@ -33,6 +33,8 @@ type Config struct {
 	PortalFeeBPS int32  `env:"PORTICO_PORTAL_FEE_BPS" envDefault:"250" doc:"Share of each payment that the portal keeps, in basis points (100 are one percent), for merchants that sign up from now on. 0 to 10000."`
 	LiveGateway  string `env:"PORTICO_LIVE_GATEWAY" doc:"Payment provider of merchants that are not sandboxes: test, which moves no money, or nothing, and then they cannot charge."`
 
+	TestGatewayLoss float64 `env:"PORTICO_TEST_GATEWAY_LOSS" envDefault:"0" doc:"Share of its answers that the test gateway loses, 0 to 1, half of them after it has obeyed: for trying out what happens then."`
+
 	WebhookAllowCIDRs    []netip.Prefix `env:"PORTICO_WEBHOOK_ALLOW_CIDRS" doc:"Private networks that webhooks may be sent to, such as 10.1.0.0/16, separated by commas."`
 	WebhookAllowHTTP     bool           `env:"PORTICO_WEBHOOK_ALLOW_HTTP" envDefault:"false" doc:"Whether webhooks may be sent without TLS."`
 	WebhookAllowLoopback bool           `env:"PORTICO_WEBHOOK_ALLOW_LOOPBACK" envDefault:"false" doc:"Whether webhooks may be sent to this machine."`
@@ -66,6 +68,7 @@ func (c Config) Validate() error {
 		c.validateKeys(),
 		within("PORTICO_PORTAL_FEE_BPS", c.PortalFeeBPS, 0, 10_000),
 		c.validateGateway(),
+		c.validateLoss(),
 		within("PORTICO_DB_MAX_CONNS", c.DBMaxConns, 1, 1000),
 	)
 }
@@ -127,6 +130,14 @@ func (c Config) validateGateway() error {
 		return fmt.Errorf(`PORTICO_LIVE_GATEWAY must be "test" or empty, and is %q`, c.LiveGateway)
 	}
 	return nil
+}
+
+func (c Config) validateLoss() error {
+	// Not a number is neither.
+	if c.TestGatewayLoss >= 0 && c.TestGatewayLoss <= 1 {
+		return nil
+	}
+	return fmt.Errorf("PORTICO_TEST_GATEWAY_LOSS must be between 0 and 1, and is %g", c.TestGatewayLoss)
 }
 
 func within(name string, value, least, most int32) error {

@@ -41,14 +41,14 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"DATABASE_URL=postgres://portico:pass@db/portico", "PORTICO_ADDR=:9000", "PORTICO_PUBLIC_URL=https://portal.example.com/",
 		"PORTICO_KEYS=1:"+key, "PORTICO_PEPPER="+key, "PORTICO_PORTAL_FEE_BPS=0", "PORTICO_LIVE_GATEWAY=test",
 		"PORTICO_WEBHOOK_ALLOW_CIDRS=10.1.2.3/16, fd00::/8", "PORTICO_WEBHOOK_ALLOW_HTTP=true", "PORTICO_WEBHOOK_ALLOW_LOOPBACK=1",
-		"PORTICO_LOG_LEVEL=debug", "PORTICO_DB_MAX_CONNS=25",
+		"PORTICO_LOG_LEVEL=debug", "PORTICO_DB_MAX_CONNS=25", "PORTICO_TEST_GATEWAY_LOSS=0.2",
 	)
 	require.NoError(t, err)
 	require.Equal(t, Config{
 		DatabaseURL: "postgres://portico:pass@db/portico", DBMaxConns: 25, Addr: ":9000", PublicURL: "https://portal.example.com",
 		Keys: "1:" + c.Keys[2:], Pepper: c.Pepper, PortalFeeBPS: 0, LiveGateway: "test",
 		WebhookAllowCIDRs: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/8")},
-		WebhookAllowHTTP:  true, WebhookAllowLoopback: true, LogLevel: slog.LevelDebug,
+		WebhookAllowHTTP:  true, WebhookAllowLoopback: true, LogLevel: slog.LevelDebug, TestGatewayLoss: 0.2,
 	}, c)
 	require.Equal(t, "1:"+key, string(c.Keys))
 	require.Equal(t, key, string(c.Pepper))
@@ -79,6 +79,10 @@ func TestAWrongValueIsRefusedInASentenceThatNamesTheVariable(t *testing.T) {
 		{"PORTICO_PORTAL_FEE_BPS=10001", "PORTICO_PORTAL_FEE_BPS must be between 0 and 10000, and is 10001"},
 		{"PORTICO_PORTAL_FEE_BPS=2.5", "PORTICO_PORTAL_FEE_BPS cannot be read"},
 		{"PORTICO_LIVE_GATEWAY=stripe", `PORTICO_LIVE_GATEWAY must be "test" or empty, and is "stripe"`},
+		{"PORTICO_TEST_GATEWAY_LOSS=1.5", "PORTICO_TEST_GATEWAY_LOSS must be between 0 and 1, and is 1.5"},
+		{"PORTICO_TEST_GATEWAY_LOSS=-0.1", "PORTICO_TEST_GATEWAY_LOSS must be between 0 and 1, and is -0.1"},
+		{"PORTICO_TEST_GATEWAY_LOSS=NaN", "PORTICO_TEST_GATEWAY_LOSS must be between 0 and 1, and is NaN"},
+		{"PORTICO_TEST_GATEWAY_LOSS=some", "PORTICO_TEST_GATEWAY_LOSS cannot be read"},
 		{"PORTICO_WEBHOOK_ALLOW_CIDRS=10.0.0.0/8,10.0.0.1", `PORTICO_WEBHOOK_ALLOW_CIDRS cannot be read: "10.0.0.1" is not a network`},
 		{"PORTICO_WEBHOOK_ALLOW_HTTP=maybe", "PORTICO_WEBHOOK_ALLOW_HTTP cannot be read"},
 		{"PORTICO_WEBHOOK_ALLOW_LOOPBACK=2", "PORTICO_WEBHOOK_ALLOW_LOOPBACK cannot be read"},
@@ -147,7 +151,7 @@ func TestLoadReadsTheEnvironment(t *testing.T) {
 func TestEveryVariableIsDescribed(t *testing.T) {
 	t.Parallel()
 	variables := Variables()
-	require.Len(t, variables, 12)
+	require.Len(t, variables, 13)
 	for i, v := range variables {
 		require.NotEmpty(t, v.Name)
 		require.True(t, strings.HasSuffix(v.Description, "."), "%s is described in sentences", v.Name)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	dice "math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,6 +20,36 @@ const TestName = "test"
 type Test struct {
 	Pool *pgxpool.Pool
 	Now  func() time.Time
+	// Loss is the share of answers that get lost, 0 to 1: half of them with the request, half of them after it was obeyed.
+	Loss float64
+}
+
+// ErrLost stands for a connection that broke: the caller cannot know whether the request was obeyed.
+var ErrLost = errors.New("the test gateway's answer was lost")
+
+// loss decides what is lost of one exchange: the request, or only the answer to it.
+func (t *Test) loss() (request, answer bool) {
+	switch roll := dice.Float64(); { //nolint:gosec // nobody gains by guessing it
+	case roll < t.Loss/2:
+		return true, false
+	case roll < t.Loss:
+		return false, true
+	}
+	return false, false
+}
+
+// exchange is one request and its answer on a network that may lose either.
+func exchange[T any](t *Test, obey func() (T, error)) (T, error) {
+	var nothing T
+	request, answer := t.loss()
+	if request {
+		return nothing, ErrLost
+	}
+	result, err := obey()
+	if answer {
+		return nothing, ErrLost
+	}
+	return result, err
 }
 
 type testCard struct {
@@ -42,6 +73,10 @@ func testCards(token string) (testCard, bool) {
 
 // Attach takes the tokens listed at the schema's PaymentMethodAttachInput.
 func (t *Test) Attach(_ context.Context, token string) (Card, error) {
+	return exchange(t, func() (Card, error) { return t.attach(token) })
+}
+
+func (t *Test) attach(token string) (Card, error) {
 	card, known := testCards(token)
 	switch {
 	case !known:
@@ -60,6 +95,10 @@ func (t *Test) Attach(_ context.Context, token string) (Card, error) {
 
 // Prepare implements Gateway.
 func (t *Test) Prepare(ctx context.Context, charge Charge) (string, error) {
+	return exchange(t, func() (string, error) { return t.prepare(ctx, charge) })
+}
+
+func (t *Test) prepare(ctx context.Context, charge Charge) (string, error) {
 	var ref, method, currency string
 	var minor int64
 	err := t.Pool.QueryRow(ctx, `
@@ -80,6 +119,10 @@ func (t *Test) Prepare(ctx context.Context, charge Charge) (string, error) {
 
 // Confirm implements Gateway.
 func (t *Test) Confirm(ctx context.Context, ref string) (Outcome, error) {
+	return exchange(t, func() (Outcome, error) { return t.confirm(ctx, ref) })
+}
+
+func (t *Test) confirm(ctx context.Context, ref string) (Outcome, error) {
 	var method string
 	err := t.Pool.QueryRow(ctx, `select payment_method from test_gateway_charge where ref = $1`, ref).Scan(&method)
 	if err != nil {
@@ -96,11 +139,15 @@ func (t *Test) Confirm(ctx context.Context, ref string) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, fmt.Errorf("confirm test charge: %w", err)
 	}
-	return t.Get(ctx, ref)
+	return t.get(ctx, ref)
 }
 
 // Get implements Gateway.
 func (t *Test) Get(ctx context.Context, ref string) (Outcome, error) {
+	return exchange(t, func() (Outcome, error) { return t.get(ctx, ref) })
+}
+
+func (t *Test) get(ctx context.Context, ref string) (Outcome, error) {
 	var status, method string
 	var code *string
 	err := t.Pool.QueryRow(ctx, `select status, payment_method, decline_code from test_gateway_charge where ref = $1`, ref).

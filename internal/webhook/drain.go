@@ -128,7 +128,7 @@ func (d *drain) takeUp(ctx context.Context, send func(message)) (bool, error) {
 	}
 	rows, err := d.w.DB.DueDeliveries(ctx, d.scope, db.DueDeliveriesParams{
 		MerchantID: d.merchantID, EndpointID: d.endpointID, Owner: d.owner, Now: now, Sending: sending,
-		HoldSeconds: laneHold.Seconds(), LookAt: lookAt, Slots: int32(concurrency - len(sending)),
+		HoldSeconds: laneHold.Seconds(), LookAt: lookAt, Slots: int32(concurrency - len(sending)), //nolint:gosec // at most concurrency
 	})
 	if err != nil {
 		return false, fmt.Errorf("look for due deliveries: %w", err)
@@ -177,10 +177,10 @@ func (d *drain) book(ctx context.Context, r reply) error {
 		p.Ids = append(p.Ids, r.deliveryID)
 		p.Statuses = append(p.Statuses, status)
 		p.NextAttemptAts = append(p.NextAttemptAts, retryAt)
-		p.StatusCodes = append(p.StatusCodes, int32(r.statusCode))
+		p.StatusCodes = append(p.StatusCodes, int32(r.statusCode)) //nolint:gosec // three digits
 		p.Errors = append(p.Errors, r.failure)
 		p.ResponseBodies = append(p.ResponseBodies, r.body)
-		p.DurationsMs = append(p.DurationsMs, int32(r.duration.Milliseconds()))
+		p.DurationsMs = append(p.DurationsMs, int32(r.duration.Milliseconds())) //nolint:gosec // within requestTimeout
 		p.StartedAts = append(p.StartedAts, r.startedAt)
 		gone = gone || r.statusCode == http.StatusGone
 		select {

@@ -1,7 +1,6 @@
 package webhook_test
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -188,5 +187,5 @@ func TestAnEndpointThatIsDownForALongTimeIsLookedAtForItsRetriesOnly(t *testing.
 	m.drain(t, e)
 	require.Equal(t, "1 1 1 1 1 1", r.order())
 	require.Equal(t, int64(180), m.ask(t, `select count(*) from webhook_delivery where merchant_id = $1 and next_attempt_at > $2`, w.clock.Now()),
-		fmt.Sprintf("all wait for the retry of their subscription's first event at %s or later", w.clock.Now()))
+		"all wait for the retry of their subscription's first event, or are that")
 }

@@ -19,7 +19,7 @@ func (w *Webhooks) Publish(ctx context.Context, tx pgx.Tx, events []Event) error
 	if len(events) == 0 {
 		return nil
 	}
-	ids, err := w.DB.ReserveEventIDs(ctx, tx, int32(len(events)))
+	ids, err := w.DB.ReserveEventIDs(ctx, tx, int32(len(events))) //nolint:gosec // a batch size
 	if err != nil {
 		return fmt.Errorf("reserve event ids: %w", err)
 	}

@@ -26,8 +26,9 @@ func TestAnEventIsStoredAsTheBytesThatAreSent(t *testing.T) {
 		return err == nil && len(events) == 1
 	}, patience, time.Millisecond)
 	e := events[0]
-	require.Equal(t, fmt.Sprintf(`{"event":"subscription.updated","id":"evt_%d","sequence":1,"createdAt":"2026-03-02T09:30:00.000Z","data":{"subscriptionId":%d}}`,
-		e.ID, subscription), string(e.Body))
+	want := fmt.Sprintf(`{"event":"subscription.updated","id":"evt_%d","sequence":1,"createdAt":"2026-03-02T09:30:00.000Z",`+
+		`"data":{"subscriptionId":%d}}`, e.ID, subscription)
+	require.Equal(t, want, string(e.Body))
 	require.Equal(t, webhook.SubscriptionUpdated, e.Type)
 	require.Equal(t, subscription, e.SubscriptionID)
 	require.Equal(t, int64(1), e.Sequence)
@@ -84,7 +85,7 @@ func (c *counted) Exec(ctx context.Context, sql string, args ...any) (pgconn.Com
 
 func (c *counted) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	c.n++
-	return c.Tx.Query(ctx, sql, args...)
+	return c.Tx.Query(ctx, sql, args...) //nolint:rowserrcheck // the caller's
 }
 
 func (c *counted) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
