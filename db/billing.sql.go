@@ -25,7 +25,7 @@ func (q *Queries) ClearDefaultPaymentMethod(ctx context.Context, db DBTX, arg Cl
 	return err
 }
 
-const closeInvoices = `-- name: CloseInvoices :exec
+const closeInvoices = `-- name: CloseInvoices :execrows
 update invoice i set status = c.status, closed_at = c.closed_at
 from (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as id, unnest($3::text[]) as status,
     unnest($4::timestamptz[]) as closed_at) c
@@ -39,14 +39,49 @@ type CloseInvoicesParams struct {
 	ClosedAts   []time.Time
 }
 
-func (q *Queries) CloseInvoices(ctx context.Context, db DBTX, arg CloseInvoicesParams) error {
-	_, err := db.Exec(ctx, closeInvoices,
+func (q *Queries) CloseInvoices(ctx context.Context, db DBTX, arg CloseInvoicesParams) (int64, error) {
+	result, err := db.Exec(ctx, closeInvoices,
 		arg.MerchantIds,
 		arg.Ids,
 		arg.Statuses,
 		arg.ClosedAts,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const declines = `-- name: Declines :many
+select coalesce(decline_code, '')::text from payment_attempt
+where merchant_id = $1 and id = any($2::bigint[]) and status = 'FAILED'
+order by id
+`
+
+type DeclinesParams struct {
+	MerchantID int64
+	Ids        []int64
+}
+
+// The codes with which the named attempts were declined.
+func (q *Queries) Declines(ctx context.Context, db DBTX, arg DeclinesParams) ([]string, error) {
+	rows, err := db.Query(ctx, declines, arg.MerchantID, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var column_1 string
+		if err := rows.Scan(&column_1); err != nil {
+			return nil, err
+		}
+		items = append(items, column_1)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const finishAttempts = `-- name: FinishAttempts :exec
@@ -75,44 +110,6 @@ func (q *Queries) FinishAttempts(ctx context.Context, db DBTX, arg FinishAttempt
 	return err
 }
 
-const forgottenAttempts = `-- name: ForgottenAttempts :many
-select merchant_id, id from payment_attempt
-where status = 'OPEN' and created_at < $1::timestamptz
-order by created_at, id
-limit $2
-`
-
-type ForgottenAttemptsParams struct {
-	Before time.Time
-	Lim    int32
-}
-
-type ForgottenAttemptsRow struct {
-	MerchantID int64
-	ID         int64
-}
-
-// Attempts that have been open for so long that whoever was to finish them must be gone.
-func (q *Queries) ForgottenAttempts(ctx context.Context, db DBTX, arg ForgottenAttemptsParams) ([]ForgottenAttemptsRow, error) {
-	rows, err := db.Query(ctx, forgottenAttempts, arg.Before, arg.Lim)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ForgottenAttemptsRow
-	for rows.Next() {
-		var i ForgottenAttemptsRow
-		if err := rows.Scan(&i.MerchantID, &i.ID); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const hadTrial = `-- name: HadTrial :one
 select exists (
     select from subscription
@@ -131,6 +128,27 @@ func (q *Queries) HadTrial(ctx context.Context, db DBTX, arg HadTrialParams) (bo
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err
+}
+
+const holdClockOfCustomer = `-- name: HoldClockOfCustomer :one
+select tc.now_at from test_clock tc
+join customer c on c.merchant_id = tc.merchant_id and c.test_clock_id = tc.id
+where c.merchant_id = $1 and c.id = $2
+for share of tc
+`
+
+type HoldClockOfCustomerParams struct {
+	MerchantID int64
+	ID         int64
+}
+
+// Keeps the customer's clock where it stands until the transaction ends. Clocks are locked before customers, and these before
+// subscriptions.
+func (q *Queries) HoldClockOfCustomer(ctx context.Context, db DBTX, arg HoldClockOfCustomerParams) (time.Time, error) {
+	row := db.QueryRow(ctx, holdClockOfCustomer, arg.MerchantID, arg.ID)
+	var now_at time.Time
+	err := row.Scan(&now_at)
+	return now_at, err
 }
 
 const insertAttempts = `-- name: InsertAttempts :exec
@@ -453,9 +471,9 @@ func (q *Queries) Invoices(ctx context.Context, db DBTX, arg InvoicesParams) ([]
 }
 
 const invoicesByID = `-- name: InvoicesByID :many
-select merchant_id, id, number, subscription_id, customer_id, kind, status, currency, amount_minor, period_index, period_start, period_end, created_at, closed_at from invoice
-where merchant_id = any($1::bigint[]) and id = any($2::bigint[])
-order by id desc
+select i.merchant_id, i.id, i.number, i.subscription_id, i.customer_id, i.kind, i.status, i.currency, i.amount_minor, i.period_index, i.period_start, i.period_end, i.created_at, i.closed_at from invoice i
+join (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as id) k on k.merchant_id = i.merchant_id and k.id = i.id
+order by i.id desc
 `
 
 type InvoicesByIDParams struct {
@@ -579,11 +597,7 @@ func (q *Queries) LedgerEntriesByID(ctx context.Context, db DBTX, arg LedgerEntr
 }
 
 const lockCustomer = `-- name: LockCustomer :one
-select c.id, c.number, c.email, c.test_clock_id, tc.now_at as clock_now
-from customer c
-left join test_clock tc on tc.merchant_id = c.merchant_id and tc.id = c.test_clock_id
-where c.merchant_id = $1 and c.id = $2
-for no key update of c
+select id from customer where merchant_id = $1 and id = $2 for no key update
 `
 
 type LockCustomerParams struct {
@@ -591,26 +605,12 @@ type LockCustomerParams struct {
 	ID         int64
 }
 
-type LockCustomerRow struct {
-	ID          int64
-	Number      int64
-	Email       string
-	TestClockID *int64
-	ClockNow    *time.Time
-}
-
-// Serialises what concerns one customer's purchases and payment methods, and tells what deciding them needs.
-func (q *Queries) LockCustomer(ctx context.Context, db DBTX, arg LockCustomerParams) (LockCustomerRow, error) {
+// Serialises what concerns one customer's purchases and payment methods.
+func (q *Queries) LockCustomer(ctx context.Context, db DBTX, arg LockCustomerParams) (int64, error) {
 	row := db.QueryRow(ctx, lockCustomer, arg.MerchantID, arg.ID)
-	var i LockCustomerRow
-	err := row.Scan(
-		&i.ID,
-		&i.Number,
-		&i.Email,
-		&i.TestClockID,
-		&i.ClockNow,
-	)
-	return i, err
+	var id int64
+	err := row.Scan(&id)
+	return id, err
 }
 
 const lockDueBills = `-- name: LockDueBills :many
@@ -750,11 +750,11 @@ func (q *Queries) LockMerchantCounters(ctx context.Context, db DBTX, merchantIds
 }
 
 const lockStillDue = `-- name: LockStillDue :many
-select merchant_id, id from subscription
-where merchant_id = any($1::bigint[]) and id = any($2::bigint[])
-  and (bill_at <= $3::timestamptz or end_at <= $3::timestamptz) and quarantine_reason is null
-order by merchant_id, id
-for update skip locked
+select s.merchant_id, s.id from subscription s
+join (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as id) k using (merchant_id, id)
+where (s.bill_at <= $3::timestamptz or s.end_at <= $3::timestamptz) and s.quarantine_reason is null
+order by s.merchant_id, s.id
+for update of s skip locked
 `
 
 type LockStillDueParams struct {
@@ -791,10 +791,11 @@ func (q *Queries) LockStillDue(ctx context.Context, db DBTX, arg LockStillDuePar
 
 const lockSubscriptions = `-- name: LockSubscriptions :many
 
-select merchant_id, id from subscription
-where merchant_id = any($1::bigint[]) and id = any($2::bigint[])
-order by merchant_id, id
-for update
+
+select s.merchant_id, s.id from subscription s
+join (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as id) k using (merchant_id, id)
+order by s.merchant_id, s.id
+for update of s
 `
 
 type LockSubscriptionsParams struct {
@@ -808,6 +809,8 @@ type LockSubscriptionsRow struct {
 }
 
 // Subscriptions --------------------------------------------------------------------------------------------------------
+// Rows are named by pairs in a join: two separate any() conditions would be costed as all their combinations, and the planner
+// would rather read the table.
 // Locks the named rows in a fixed order, waiting for whoever holds them.
 func (q *Queries) LockSubscriptions(ctx context.Context, db DBTX, arg LockSubscriptionsParams) ([]LockSubscriptionsRow, error) {
 	rows, err := db.Query(ctx, lockSubscriptions, arg.MerchantIds, arg.Ids)
@@ -830,7 +833,7 @@ func (q *Queries) LockSubscriptions(ctx context.Context, db DBTX, arg LockSubscr
 }
 
 const lockTestClock = `-- name: LockTestClock :one
-select merchant_id, id, name, now_at, target_at, lease_until, created_at from test_clock where merchant_id = $1 and id = $2 for update
+select merchant_id, id, name, now_at, target_at, lease_until, created_at from test_clock where merchant_id = $1 and id = $2 for no key update
 `
 
 type LockTestClockParams struct {
@@ -838,6 +841,7 @@ type LockTestClockParams struct {
 	ID         int64
 }
 
+// Not for update: rows of the clock's customers refer to it, and checking that must not wait.
 func (q *Queries) LockTestClock(ctx context.Context, db DBTX, arg LockTestClockParams) (TestClock, error) {
 	row := db.QueryRow(ctx, lockTestClock, arg.MerchantID, arg.ID)
 	var i TestClock
@@ -858,7 +862,7 @@ select s.id, least(s.bill_at, s.end_at)::timestamptz as due_at
 from subscription s
 where s.merchant_id = $1 and s.test_clock_id = $2::bigint and s.quarantine_reason is null
   and least(s.bill_at, s.end_at) <= $3::timestamptz
-order by least(s.bill_at, s.end_at), s.id
+order by least(s.bill_at, s.end_at), case when s.end_at = least(s.bill_at, s.end_at) then 0 else 1 end, s.id
 limit 1
 `
 
@@ -882,12 +886,13 @@ func (q *Queries) NextClockStep(ctx context.Context, db DBTX, arg NextClockStepP
 }
 
 const openAttempts = `-- name: OpenAttempts :many
-select a.merchant_id, a.id, a.invoice_id, a.subscription_id, a.gateway, a.gateway_ref, i.currency, i.amount_minor,
+select a.merchant_id, a.id, a.invoice_id, a.subscription_id, a.payment_method_id, a.gateway, a.gateway_ref, i.currency, i.amount_minor,
     i.customer_id, pm.gateway_ref as payment_method_ref
 from payment_attempt a
+join (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as id) k on k.merchant_id = a.merchant_id and k.id = a.id
 join invoice i on i.merchant_id = a.merchant_id and i.id = a.invoice_id
 join payment_method pm on pm.merchant_id = a.merchant_id and pm.id = a.payment_method_id
-where a.merchant_id = any($1::bigint[]) and a.id = any($2::bigint[]) and a.status = 'OPEN'
+where a.status = 'OPEN'
 order by a.merchant_id, a.subscription_id, a.id
 `
 
@@ -901,6 +906,7 @@ type OpenAttemptsRow struct {
 	ID               int64
 	InvoiceID        int64
 	SubscriptionID   int64
+	PaymentMethodID  int64
 	Gateway          string
 	GatewayRef       *string
 	Currency         string
@@ -924,6 +930,7 @@ func (q *Queries) OpenAttempts(ctx context.Context, db DBTX, arg OpenAttemptsPar
 			&i.ID,
 			&i.InvoiceID,
 			&i.SubscriptionID,
+			&i.PaymentMethodID,
 			&i.Gateway,
 			&i.GatewayRef,
 			&i.Currency,
@@ -1175,6 +1182,52 @@ func (q *Queries) ReservePaymentIDs(ctx context.Context, db DBTX, n int32) ([]in
 	return items, nil
 }
 
+const resumeAttempts = `-- name: ResumeAttempts :many
+update payment_attempt a set resumed_at = $1::timestamptz
+from (
+    select o.merchant_id, o.id from payment_attempt o
+    where o.status = 'OPEN' and coalesce(o.resumed_at, o.created_at) < $2::timestamptz
+    order by coalesce(o.resumed_at, o.created_at), o.id
+    limit $3
+    for update skip locked
+) f
+where a.merchant_id = f.merchant_id and a.id = f.id
+returning a.merchant_id, a.id
+`
+
+type ResumeAttemptsParams struct {
+	Now    time.Time
+	Before time.Time
+	Lim    int32
+}
+
+type ResumeAttemptsRow struct {
+	MerchantID int64
+	ID         int64
+}
+
+// Attempts that have been open for so long that whoever was to finish them must be gone, those first that have waited longest.
+// Noting the time sends them to the end of the queue.
+func (q *Queries) ResumeAttempts(ctx context.Context, db DBTX, arg ResumeAttemptsParams) ([]ResumeAttemptsRow, error) {
+	rows, err := db.Query(ctx, resumeAttempts, arg.Now, arg.Before, arg.Lim)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ResumeAttemptsRow
+	for rows.Next() {
+		var i ResumeAttemptsRow
+		if err := rows.Scan(&i.MerchantID, &i.ID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const setTestClock = `-- name: SetTestClock :exec
 update test_clock set now_at = $1, target_at = $2, lease_until = $3
 where merchant_id = $4 and id = $5
@@ -1259,6 +1312,7 @@ select s.merchant_id, s.id, s.product_id, s.company_id, s.customer_id, s.plan_id
     tc.now_at as clock_now,
     pm.id as payment_method_id, pm.gateway as payment_gateway
 from subscription s
+join (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as id) k on k.merchant_id = s.merchant_id and k.id = s.id
 join merchant m on m.id = s.merchant_id
 join price p on p.merchant_id = s.merchant_id and p.id = s.price_id
 join plan pl on pl.merchant_id = s.merchant_id and pl.id = s.plan_id
@@ -1266,7 +1320,6 @@ join product pr on pr.merchant_id = s.merchant_id and pr.id = s.product_id
 join customer c on c.merchant_id = s.merchant_id and c.id = s.customer_id
 left join test_clock tc on tc.merchant_id = s.merchant_id and tc.id = s.test_clock_id
 left join payment_method pm on pm.merchant_id = s.merchant_id and pm.customer_id = s.customer_id and pm.is_default
-where s.merchant_id = any($1::bigint[]) and s.id = any($2::bigint[])
 order by s.id desc
 `
 
@@ -1412,7 +1465,7 @@ func (q *Queries) SubscriptionIDs(ctx context.Context, db DBTX, arg Subscription
 
 const subscriptionsOfPayer = `-- name: SubscriptionsOfPayer :many
 select merchant_id, id from subscription
-where merchant_id = $1 and customer_id = $2 and status in ('TRIALING', 'PAST_DUE')
+where merchant_id = $1 and customer_id = $2 and (status in ('TRIALING', 'PAST_DUE') or charging)
 order by merchant_id, id
 for update
 `
@@ -1427,6 +1480,7 @@ type SubscriptionsOfPayerRow struct {
 	ID         int64
 }
 
+// Those that a new payment method may matter to. One that is being charged is among them, so that its booking is waited for.
 func (q *Queries) SubscriptionsOfPayer(ctx context.Context, db DBTX, arg SubscriptionsOfPayerParams) ([]SubscriptionsOfPayerRow, error) {
 	rows, err := db.Query(ctx, subscriptionsOfPayer, arg.MerchantID, arg.CustomerID)
 	if err != nil {

@@ -137,6 +137,7 @@ type PaymentAttempt struct {
 	GatewayRef      *string
 	DeclineCode     *string
 	CreatedAt       time.Time
+	ResumedAt       *time.Time
 	FinishedAt      *time.Time
 }
 

@@ -182,6 +182,7 @@ func TestAProductIsSoldLaunchedRenewedAndCanceled(t *testing.T) {
 		sum += entry.at("money.amountMinor").(float64)
 	}
 	require.Zero(t, sum)
+	portico(t, env, "verify", "--quiescent").wait()
 	for _, p := range append(workers, server) {
 		p.stop()
 	}

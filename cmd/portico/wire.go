@@ -54,7 +54,8 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 		d.Close()
 		return nil, err
 	}
-	now := func() time.Time { return time.Now().UTC() }
+	// What Postgres can store, so that a value is the same before and after it was stored.
+	now := func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 	a := &app{db: d, log: log}
 	a.accounts = &account.Accounts{DB: d, Keys: keys, Now: now, PortalFeeBPS: c.PortalFeeBPS}
 	a.catalog = &catalog.Catalog{DB: d, Keys: keys, Now: now, PublicURL: c.PublicURL}

@@ -302,6 +302,7 @@ create table payment_attempt (
     gateway_ref       text,
     decline_code      text,
     created_at        timestamptz not null,
+    resumed_at        timestamptz,
     finished_at       timestamptz,
     primary key (merchant_id, id),
     foreign key (merchant_id, invoice_id) references invoice,
@@ -311,7 +312,7 @@ create table payment_attempt (
 );
 create unique index payment_attempt_live_key on payment_attempt (merchant_id, invoice_id) where status in ('OPEN', 'SUCCEEDED');
 create index payment_attempt_invoice on payment_attempt (merchant_id, invoice_id);
-create index payment_attempt_open on payment_attempt (created_at, id) where status = 'OPEN';
+create index payment_attempt_open on payment_attempt (coalesce(resumed_at, created_at), id) where status = 'OPEN';
 call guard_tenant('payment_attempt');
 
 create table payment (

@@ -1,11 +1,14 @@
 -- Subscriptions --------------------------------------------------------------------------------------------------------
 
+-- Rows are named by pairs in a join: two separate any() conditions would be costed as all their combinations, and the planner
+-- would rather read the table.
+
 -- name: LockSubscriptions :many
 -- Locks the named rows in a fixed order, waiting for whoever holds them.
-select merchant_id, id from subscription
-where merchant_id = any(@merchant_ids::bigint[]) and id = any(@ids::bigint[])
-order by merchant_id, id
-for update;
+select s.merchant_id, s.id from subscription s
+join (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id) k using (merchant_id, id)
+order by s.merchant_id, s.id
+for update of s;
 
 -- name: LockDueBills :many
 -- The next rows of the billing due-list that nobody else is working on.
@@ -25,11 +28,11 @@ for update skip locked;
 
 -- name: LockStillDue :many
 -- Those of the named rows that are still due and free: for going through a failed batch in halves.
-select merchant_id, id from subscription
-where merchant_id = any(@merchant_ids::bigint[]) and id = any(@ids::bigint[])
-  and (bill_at <= @now::timestamptz or end_at <= @now::timestamptz) and quarantine_reason is null
-order by merchant_id, id
-for update skip locked;
+select s.merchant_id, s.id from subscription s
+join (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id) k using (merchant_id, id)
+where (s.bill_at <= @now::timestamptz or s.end_at <= @now::timestamptz) and s.quarantine_reason is null
+order by s.merchant_id, s.id
+for update of s skip locked;
 
 -- name: SubscriptionDetails :many
 -- Subscriptions with the terms and people that decisions and events need.
@@ -42,6 +45,7 @@ select sqlc.embed(s),
     tc.now_at as clock_now,
     pm.id as payment_method_id, pm.gateway as payment_gateway
 from subscription s
+join (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id) k on k.merchant_id = s.merchant_id and k.id = s.id
 join merchant m on m.id = s.merchant_id
 join price p on p.merchant_id = s.merchant_id and p.id = s.price_id
 join plan pl on pl.merchant_id = s.merchant_id and pl.id = s.plan_id
@@ -49,7 +53,6 @@ join product pr on pr.merchant_id = s.merchant_id and pr.id = s.product_id
 join customer c on c.merchant_id = s.merchant_id and c.id = s.customer_id
 left join test_clock tc on tc.merchant_id = s.merchant_id and tc.id = s.test_clock_id
 left join payment_method pm on pm.merchant_id = s.merchant_id and pm.customer_id = s.customer_id and pm.is_default
-where s.merchant_id = any(@merchant_ids::bigint[]) and s.id = any(@ids::bigint[])
 order by s.id desc;
 
 -- name: InsertSubscription :one
@@ -82,8 +85,9 @@ order by id desc
 limit @lim;
 
 -- name: SubscriptionsOfPayer :many
+-- Those that a new payment method may matter to. One that is being charged is among them, so that its booking is waited for.
 select merchant_id, id from subscription
-where merchant_id = @merchant_id and customer_id = @customer_id and status in ('TRIALING', 'PAST_DUE')
+where merchant_id = @merchant_id and customer_id = @customer_id and (status in ('TRIALING', 'PAST_DUE') or charging)
 order by merchant_id, id
 for update;
 
@@ -128,16 +132,16 @@ from (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint
     unnest(@period_starts::timestamptz[]) as period_start, unnest(@period_ends::timestamptz[]) as period_end,
     unnest(@created_ats::timestamptz[]) as created_at) n;
 
--- name: CloseInvoices :exec
+-- name: CloseInvoices :execrows
 update invoice i set status = c.status, closed_at = c.closed_at
 from (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id, unnest(@statuses::text[]) as status,
     unnest(@closed_ats::timestamptz[]) as closed_at) c
 where i.merchant_id = c.merchant_id and i.id = c.id and i.status = 'OPEN';
 
 -- name: InvoicesByID :many
-select * from invoice
-where merchant_id = any(@merchant_ids::bigint[]) and id = any(@ids::bigint[])
-order by id desc;
+select i.* from invoice i
+join (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id) k on k.merchant_id = i.merchant_id and k.id = i.id
+order by i.id desc;
 
 -- name: Invoices :many
 select * from invoice
@@ -155,13 +159,20 @@ select unnest(@merchant_ids::bigint[]), unnest(@ids::bigint[]), unnest(@invoice_
 
 -- name: OpenAttempts :many
 -- What is still to be charged or booked of the named attempts.
-select a.merchant_id, a.id, a.invoice_id, a.subscription_id, a.gateway, a.gateway_ref, i.currency, i.amount_minor,
+select a.merchant_id, a.id, a.invoice_id, a.subscription_id, a.payment_method_id, a.gateway, a.gateway_ref, i.currency, i.amount_minor,
     i.customer_id, pm.gateway_ref as payment_method_ref
 from payment_attempt a
+join (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id) k on k.merchant_id = a.merchant_id and k.id = a.id
 join invoice i on i.merchant_id = a.merchant_id and i.id = a.invoice_id
 join payment_method pm on pm.merchant_id = a.merchant_id and pm.id = a.payment_method_id
-where a.merchant_id = any(@merchant_ids::bigint[]) and a.id = any(@ids::bigint[]) and a.status = 'OPEN'
+where a.status = 'OPEN'
 order by a.merchant_id, a.subscription_id, a.id;
+
+-- name: Declines :many
+-- The codes with which the named attempts were declined.
+select coalesce(decline_code, '')::text from payment_attempt
+where merchant_id = @merchant_id and id = any(@ids::bigint[]) and status = 'FAILED'
+order by id;
 
 -- name: StoreGatewayRefs :exec
 update payment_attempt a set gateway_ref = r.ref
@@ -174,12 +185,19 @@ from (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint
     unnest(@decline_codes::text[]) as decline_code) f
 where a.merchant_id = f.merchant_id and a.id = f.id and a.status = 'OPEN';
 
--- name: ForgottenAttempts :many
--- Attempts that have been open for so long that whoever was to finish them must be gone.
-select merchant_id, id from payment_attempt
-where status = 'OPEN' and created_at < @before::timestamptz
-order by created_at, id
-limit @lim;
+-- name: ResumeAttempts :many
+-- Attempts that have been open for so long that whoever was to finish them must be gone, those first that have waited longest.
+-- Noting the time sends them to the end of the queue.
+update payment_attempt a set resumed_at = @now::timestamptz
+from (
+    select o.merchant_id, o.id from payment_attempt o
+    where o.status = 'OPEN' and coalesce(o.resumed_at, o.created_at) < @before::timestamptz
+    order by coalesce(o.resumed_at, o.created_at), o.id
+    limit @lim
+    for update skip locked
+) f
+where a.merchant_id = f.merchant_id and a.id = f.id
+returning a.merchant_id, a.id;
 
 -- name: OpenAttemptsOfClock :many
 select a.merchant_id, a.id from payment_attempt a
@@ -207,13 +225,17 @@ limit @lim;
 -- name: LedgerEntriesByID :many
 select * from ledger_entry where merchant_id = @merchant_id and id = any(@ids::bigint[]) order by id desc;
 
--- name: LockCustomer :one
--- Serialises what concerns one customer's purchases and payment methods, and tells what deciding them needs.
-select c.id, c.number, c.email, c.test_clock_id, tc.now_at as clock_now
-from customer c
-left join test_clock tc on tc.merchant_id = c.merchant_id and tc.id = c.test_clock_id
+-- name: HoldClockOfCustomer :one
+-- Keeps the customer's clock where it stands until the transaction ends. Clocks are locked before customers, and these before
+-- subscriptions.
+select tc.now_at from test_clock tc
+join customer c on c.merchant_id = tc.merchant_id and c.test_clock_id = tc.id
 where c.merchant_id = @merchant_id and c.id = @id
-for no key update of c;
+for share of tc;
+
+-- name: LockCustomer :one
+-- Serialises what concerns one customer's purchases and payment methods.
+select id from customer where merchant_id = @merchant_id and id = @id for no key update;
 
 -- name: ClearDefaultPaymentMethod :exec
 update payment_method set is_default = false where merchant_id = @merchant_id and customer_id = @customer_id and is_default;
@@ -243,7 +265,8 @@ select * from test_clock where merchant_id = @merchant_id and id < @before order
 select * from test_clock where merchant_id = @merchant_id and id = any(@ids::bigint[]) order by id desc;
 
 -- name: LockTestClock :one
-select * from test_clock where merchant_id = @merchant_id and id = @id for update;
+-- Not for update: rows of the clock's customers refer to it, and checking that must not wait.
+select * from test_clock where merchant_id = @merchant_id and id = @id for no key update;
 
 -- name: SetTestClock :exec
 update test_clock set now_at = @now_at, target_at = sqlc.narg('target_at'), lease_until = sqlc.narg('lease_until')
@@ -255,7 +278,7 @@ select s.id, least(s.bill_at, s.end_at)::timestamptz as due_at
 from subscription s
 where s.merchant_id = @merchant_id and s.test_clock_id = @test_clock_id::bigint and s.quarantine_reason is null
   and least(s.bill_at, s.end_at) <= @target::timestamptz
-order by least(s.bill_at, s.end_at), s.id
+order by least(s.bill_at, s.end_at), case when s.end_at = least(s.bill_at, s.end_at) then 0 else 1 end, s.id
 limit 1;
 
 -- name: StalledClocks :many

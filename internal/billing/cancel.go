@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"portico/db"
 	"portico/internal/account"
 	"portico/internal/fault"
 	"portico/internal/webhook"
@@ -29,16 +30,16 @@ func (b *Billing) Cancel(ctx context.Context, caller account.Caller, in Cancel) 
 		in.Reason = &reason
 	}
 	return b.update(ctx, caller, in.SubscriptionID, func(c *change, s *Subscription) error {
-		open := s.OpenInvoiceID
+		open, hadAccess := s.OpenInvoiceID, s.hasAccess()
 		if err := s.cancel(s.now(c.now), in.AtPeriodEnd, in.Reason); err != nil {
 			return err
 		}
-		if s.Live() {
+		if !s.Live() && open != nil {
+			c.close(&Invoice{db.Invoice{MerchantID: s.MerchantID, ID: *open}}, InvoiceVoid, s.now(c.now))
+		}
+		if s.Live() || !hadAccess {
 			return c.emit(s, webhook.SubscriptionUpdated, reasonCanceled, nil)
 		}
-		s.OpenInvoiceID = open
-		c.giveUp(s, InvoiceVoid)
-		s.OpenInvoiceID = nil
 		return c.emit(s, webhook.SubscriptionCanceled, reasonCanceled, nil)
 	})
 }

@@ -229,7 +229,11 @@ func (c *change) writeClosed(ctx context.Context) error {
 		p.Statuses = append(p.Statuses, i.Status)
 		p.ClosedAts = append(p.ClosedAts, *i.ClosedAt)
 	}
-	return c.b.DB.CloseInvoices(ctx, c.tx, p)
+	closed, err := c.b.DB.CloseInvoices(ctx, c.tx, p)
+	if err == nil && closed != int64(len(c.closed)) {
+		err = &undecidable{fmt.Errorf("%d of %d invoices were not open", int64(len(c.closed))-closed, len(c.closed))}
+	}
+	return err
 }
 
 func (c *change) writeAttempts(ctx context.Context) error {

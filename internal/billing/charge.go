@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/rivertype"
 	"golang.org/x/sync/errgroup"
 
 	"portico/db"
@@ -26,13 +26,20 @@ const (
 )
 
 const (
-	attemptsPerJob = 20
-	chargesAtOnce  = 10
-	gatewayTimeout = 20 * time.Second
+	attemptsPerJob = 20 // all of them at once, so that no charge waits for another's
+
+	// What a charge may take in all stays below the timeout of its job: to prepare, to store, to confirm, to ask, to book. Only the
+	// steps that may go unanswered end with the caller's context; what is known by then is still written down.
+	prepareTimeout = 5 * time.Second
+	confirmTimeout = 10 * time.Second
+	askTimeout     = 4 * time.Second
+	writeTimeout   = 4 * time.Second
+
 	// A caller who waits for a charge makes it; should that process die, the job takes over after this time.
 	callerChargesFor = 30 * time.Second
-	forgottenAfter   = 3 * time.Minute
+	forgottenAfter   = time.Minute
 	forgottenBatch   = 500
+	chargeTries      = 3 // ResumeCharges goes on from there, at an even pace
 
 	// Behind the sweeps, which are in the same queue and must not wait for a backlog of charges.
 	chargePriority = 2
@@ -54,26 +61,22 @@ func (ChargeArgs) Kind() string { return "payment.charge" }
 
 // InsertOpts implements river.JobArgsWithInsertOpts.
 func (ChargeArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueueRenewals, Priority: chargePriority}
+	return river.InsertOpts{Queue: QueueRenewals, Priority: chargePriority, MaxAttempts: chargeTries}
 }
 
 // Charge takes the money for open attempts and books what the gateway says. It may run twice or in two processes at once: the
 // gateway knows an attempt by its key, and only an attempt that is still open is booked. Attempts whose outcome stays unknown
 // are left open and reported as an error, so that the job asks again; nothing is ever charged a second time.
 func (b *Billing) Charge(ctx context.Context, refs []AttemptRef) error {
-	_, err := b.charge(ctx, refs)
-	return err
-}
-
-func (b *Billing) charge(ctx context.Context, refs []AttemptRef) (map[AttemptRef]gateway.Outcome, error) {
 	open, err := b.openAttempts(ctx, b.DB.System(), refs)
 	if err != nil || len(open) == 0 {
-		return nil, err
+		return err
 	}
-	prepared, prepareErr := b.prepare(ctx, open)
-	outcomes, confirmErr := b.confirm(ctx, prepared)
-	bookErr := b.book(ctx, outcomes)
-	return outcomes, errors.Join(prepareErr, confirmErr, bookErr)
+	outcomes := &outcomes{of: make(map[AttemptRef]gateway.Outcome, len(open))}
+	prepared, prepareErr := b.prepare(ctx, open, outcomes)
+	confirmErr := b.confirm(ctx, prepared, outcomes)
+	bookErr := b.book(ctx, outcomes.of)
+	return errors.Join(prepareErr, confirmErr, bookErr)
 }
 
 func (b *Billing) openAttempts(ctx context.Context, tx db.DBTX, refs []AttemptRef) ([]db.OpenAttemptsRow, error) {
@@ -89,17 +92,37 @@ func (b *Billing) openAttempts(ctx context.Context, tx db.DBTX, refs []AttemptRe
 	return open, nil
 }
 
-// prepare announces the charges that have no reference yet and stores the references before any money moves.
-func (b *Billing) prepare(ctx context.Context, open []db.OpenAttemptsRow) (prepared []db.OpenAttemptsRow, err error) {
+// outcomes are what is known of charges so far.
+type outcomes struct {
+	mu sync.Mutex
+	of map[AttemptRef]gateway.Outcome
+}
+
+func (o *outcomes) add(a *db.OpenAttemptsRow, outcome gateway.Outcome) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.of[AttemptRef{a.MerchantID, a.ID}] = outcome
+}
+
+// prepare announces the charges that have no reference yet and stores the references before any money moves. A charge that the
+// provider will not even prepare is declined.
+func (b *Billing) prepare(ctx context.Context, open []db.OpenAttemptsRow, known *outcomes) (prepared []db.OpenAttemptsRow, err error) {
 	failures := b.each(ctx, open, func(ctx context.Context, a *db.OpenAttemptsRow, g gateway.Gateway) error {
 		key, needed := announcement(a)
 		if !needed {
 			return nil
 		}
+		ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+		defer cancel()
 		ref, err := g.Prepare(ctx, gateway.Charge{
 			Key: key, Method: a.PaymentMethodRef,
 			Amount: money.Money{Minor: a.AmountMinor, Currency: a.Currency},
 		})
+		var decline *gateway.Decline
+		if errors.As(err, &decline) {
+			known.add(a, gateway.Outcome{State: gateway.Declined, DeclineCode: decline.Code, Hard: true})
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("prepare attempt %d: %w", a.ID, err)
 		}
@@ -116,6 +139,8 @@ func (b *Billing) prepare(ctx context.Context, open []db.OpenAttemptsRow) (prepa
 		p.Ids = append(p.Ids, a.ID)
 		p.Refs = append(p.Refs, *a.GatewayRef)
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
 	if err := b.DB.StoreGatewayRefs(ctx, b.DB.System(), p); err != nil {
 		return nil, errors.Join(failures, fmt.Errorf("store gateway references: %w", err))
 	}
@@ -123,13 +148,15 @@ func (b *Billing) prepare(ctx context.Context, open []db.OpenAttemptsRow) (prepa
 }
 
 // confirm takes the money, or finds out what became of it when the answer is lost.
-func (b *Billing) confirm(ctx context.Context, prepared []db.OpenAttemptsRow) (map[AttemptRef]gateway.Outcome, error) {
-	var mu sync.Mutex
-	outcomes := make(map[AttemptRef]gateway.Outcome, len(prepared))
-	err := b.each(ctx, prepared, func(ctx context.Context, a *db.OpenAttemptsRow, g gateway.Gateway) error {
-		outcome, err := g.Confirm(ctx, *a.GatewayRef)
+func (b *Billing) confirm(ctx context.Context, prepared []db.OpenAttemptsRow, known *outcomes) error {
+	return b.each(ctx, prepared, func(ctx context.Context, a *db.OpenAttemptsRow, g gateway.Gateway) error {
+		confirming, cancel := context.WithTimeout(ctx, confirmTimeout)
+		defer cancel()
+		outcome, err := g.Confirm(confirming, *a.GatewayRef)
 		if err != nil {
-			outcome, err = g.Get(ctx, *a.GatewayRef)
+			asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+			defer cancel()
+			outcome, err = g.Get(asking, *a.GatewayRef)
 		}
 		if err != nil {
 			return fmt.Errorf("outcome of attempt %d is unknown: %w", a.ID, err)
@@ -137,21 +164,18 @@ func (b *Billing) confirm(ctx context.Context, prepared []db.OpenAttemptsRow) (m
 		if outcome.State == gateway.Prepared {
 			return fmt.Errorf("attempt %d is not confirmed yet", a.ID)
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		outcomes[AttemptRef{a.MerchantID, a.ID}] = outcome
+		known.add(a, outcome)
 		return nil
 	})
-	return outcomes, err
 }
 
-// each calls the gateways of the attempts, a bounded number at once. One failure does not keep the others from going on.
+// each calls the gateways of the attempts, all at once. One failure does not keep the others from going on.
 func (b *Billing) each(ctx context.Context, attempts []db.OpenAttemptsRow,
 	call func(context.Context, *db.OpenAttemptsRow, gateway.Gateway) error,
 ) error {
 	failures := make([]error, len(attempts))
 	var group errgroup.Group
-	group.SetLimit(chargesAtOnce)
+	group.SetLimit(attemptsPerJob)
 	for i := range attempts {
 		group.Go(func() error {
 			a := &attempts[i]
@@ -160,8 +184,6 @@ func (b *Billing) each(ctx context.Context, attempts []db.OpenAttemptsRow,
 				failures[i] = fmt.Errorf("attempt %d: the gateway %q is not configured", a.ID, a.Gateway)
 				return nil
 			}
-			ctx, cancel := context.WithTimeout(ctx, gatewayTimeout)
-			defer cancel()
 			failures[i] = call(ctx, a, g)
 			return nil
 		})
@@ -179,6 +201,8 @@ func (b *Billing) book(ctx context.Context, outcomes map[AttemptRef]gateway.Outc
 	for ref := range outcomes {
 		refs = append(refs, ref)
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
 	err := b.DB.System().Tx(ctx, func(tx pgx.Tx) error {
 		return b.bookIn(ctx, tx, refs, outcomes)
 	})
@@ -219,7 +243,7 @@ func (b *Billing) bookIn(ctx context.Context, tx pgx.Tx, refs []AttemptRef, outc
 	}
 	for _, a := range open {
 		s, i := bySub[Ref{a.MerchantID, a.SubscriptionID}], invoices[Ref{a.MerchantID, a.InvoiceID}]
-		if err := c.bookOne(s, i, AttemptRef{a.MerchantID, a.ID}, outcomes[AttemptRef{a.MerchantID, a.ID}]); err != nil {
+		if err := c.bookOne(s, i, a, outcomes[AttemptRef{a.MerchantID, a.ID}]); err != nil {
 			return fmt.Errorf("attempt %d: %w", a.ID, err)
 		}
 	}
@@ -243,14 +267,22 @@ func (b *Billing) invoicesOf(ctx context.Context, tx pgx.Tx, open []db.OpenAttem
 	return invoices, nil
 }
 
-func (c *change) bookOne(s *Subscription, i *Invoice, ref AttemptRef, outcome gateway.Outcome) error {
-	now := s.now(c.now)
+func (c *change) bookOne(s *Subscription, i *Invoice, a db.OpenAttemptsRow, outcome gateway.Outcome) error {
+	now, ref := s.now(c.now), AttemptRef{a.MerchantID, a.ID}
 	if outcome.State == gateway.Succeeded {
 		c.finished = append(c.finished, finish{ref: ref, status: attemptSucceeded})
 		return c.bookPaid(s, i, ref, now)
 	}
 	c.finished = append(c.finished, finish{ref: ref, status: attemptFailed, code: outcome.DeclineCode})
-	return c.bookUnpaid(s, i, now, outcome.Hard)
+	wasIncomplete, firstOfStreak := s.Status == Incomplete, s.PastDueSince == nil
+	s.unpaid(now, outcome.Hard, s.paymentMethod != nil && *s.paymentMethod != a.PaymentMethodID)
+	if err := c.emit(s, webhook.PaymentFailed, reasonUnpaid, i); err != nil {
+		return err
+	}
+	if wasIncomplete || !firstOfStreak {
+		return nil
+	}
+	return c.emitPastDue(s, i)
 }
 
 func (c *change) bookPaid(s *Subscription, i *Invoice, ref AttemptRef, now time.Time) error {
@@ -271,18 +303,6 @@ func (c *change) bookPaid(s *Subscription, i *Invoice, ref AttemptRef, now time.
 	return c.emit(s, webhook.PaymentSucceeded, "", i)
 }
 
-func (c *change) bookUnpaid(s *Subscription, i *Invoice, now time.Time, hard bool) error {
-	wasIncomplete, firstOfStreak := s.Status == Incomplete, s.PastDueSince == nil
-	s.unpaid(now, hard)
-	if err := c.emit(s, webhook.PaymentFailed, reasonUnpaid, i); err != nil {
-		return err
-	}
-	if wasIncomplete || !firstOfStreak {
-		return nil
-	}
-	return c.emitPastDue(s, i)
-}
-
 // emitPastDue tells of the trouble once per failure streak.
 func (c *change) emitPastDue(s *Subscription, i *Invoice) error {
 	if err := c.emit(s, webhook.SubscriptionUpdated, reasonUnpaid, nil); err != nil {
@@ -291,31 +311,35 @@ func (c *change) emitPastDue(s *Subscription, i *Invoice) error {
 	return c.emit(s, webhook.SubscriptionPastDue, reasonUnpaid, i)
 }
 
-// ResumeCharges finds attempts that have been open for so long that whoever was to finish them must be gone, and hands them
-// to new charge jobs.
+// ResumeCharges finds attempts that have been open for so long that whoever was to finish them must be gone, and hands them to new
+// charge jobs, each attempt once in a while until its outcome is known.
 func (b *Billing) ResumeCharges(ctx context.Context) (int, error) {
-	rows, err := b.DB.ForgottenAttempts(ctx, b.DB.System(), db.ForgottenAttemptsParams{
-		Before: b.Now().Add(-forgottenAfter), Lim: forgottenBatch,
+	resumed := 0
+	err := b.DB.System().Tx(ctx, func(tx pgx.Tx) error {
+		now := b.Now()
+		rows, err := b.DB.ResumeAttempts(ctx, tx, db.ResumeAttemptsParams{
+			Now: now, Before: now.Add(-forgottenAfter), Lim: forgottenBatch,
+		})
+		if err != nil {
+			return fmt.Errorf("look for forgotten attempts: %w", err)
+		}
+		var params []river.InsertManyParams
+		for chunk := range slices.Chunk(rows, attemptsPerJob) {
+			refs := make([]AttemptRef, len(chunk))
+			for i, row := range chunk {
+				refs[i] = AttemptRef(row)
+			}
+			// One try: the next look is the retry.
+			params = append(params, river.InsertManyParams{Args: ChargeArgs{Attempts: refs}, InsertOpts: &river.InsertOpts{MaxAttempts: 1}})
+		}
+		if resumed = len(rows); resumed == 0 {
+			return nil
+		}
+		_, err = b.Jobs.InsertManyFastTx(ctx, tx, params)
+		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("read forgotten attempts: %w", err)
+		return 0, fmt.Errorf("resume charges: %w", err)
 	}
-	params := make([]river.InsertManyParams, len(rows))
-	for i, row := range rows {
-		params[i] = river.InsertManyParams{
-			Args: ChargeArgs{Attempts: []AttemptRef{{row.MerchantID, row.ID}}},
-			// One unfinished job for each attempt, however often it is found.
-			InsertOpts: &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
-				rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning, rivertype.JobStateRetryable,
-				rivertype.JobStateScheduled,
-			}}},
-		}
-	}
-	if len(params) == 0 {
-		return 0, nil
-	}
-	if _, err := b.Jobs.InsertMany(ctx, params); err != nil {
-		return 0, fmt.Errorf("insert charge jobs: %w", err)
-	}
-	return len(params), nil
+	return resumed, nil
 }

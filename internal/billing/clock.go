@@ -2,7 +2,6 @@ package billing
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -22,6 +21,8 @@ const (
 	maxClockName    = 200
 	clockLease      = 30 * time.Second
 	clockSliceSteps = 200
+	minClockYear    = 1970
+	maxClockYear    = 2200
 )
 
 // TestClock is a sandbox's clock. It drives the periods, trials, grace and dunning of the customers on it.
@@ -39,9 +40,9 @@ type AdvanceClockArgs struct {
 // Kind implements river.JobArgs.
 func (AdvanceClockArgs) Kind() string { return "test_clock.advance" }
 
-// InsertOpts implements river.JobArgsWithInsertOpts.
+// InsertOpts implements river.JobArgsWithInsertOpts. One try: ResumeClocks is the retry.
 func (AdvanceClockArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueueMaintenance}
+	return river.InsertOpts{Queue: QueueMaintenance, MaxAttempts: 1}
 }
 
 // CreateTestClock makes a clock in a sandbox. A nil start is the present.
@@ -63,6 +64,9 @@ func (b *Billing) CreateTestClock(ctx context.Context, caller account.Caller, na
 	now := b.Now()
 	if start == nil {
 		start = &now
+	}
+	if year := start.UTC().Year(); year < minClockYear || year >= maxClockYear {
+		return TestClock{}, fault.Invalid("now", "must be between the years %d and %d", minClockYear, maxClockYear)
 	}
 	row, err := b.DB.InsertTestClock(ctx, b.DB.Tenant(caller.MerchantID), db.InsertTestClockParams{
 		MerchantID: caller.MerchantID, Name: name, NowAt: start.UTC().Truncate(time.Microsecond), CreatedAt: now,
@@ -89,6 +93,8 @@ func (b *Billing) AdvanceTestClock(ctx context.Context, caller account.Caller, i
 			return fault.Invalid("to", "must be later than the clock's time")
 		case target.After(clock.NowAt.AddDate(maxAdvanceYears, 0, 0)):
 			return fault.Invalid("to", "must be at most %d years later than the clock's time", maxAdvanceYears)
+		case target.Year() >= maxClockYear:
+			return fault.Invalid("to", "must be before the year %d", maxClockYear)
 		}
 		clock.TargetAt = &target
 		if err := b.setClock(ctx, tx, clock); err != nil {
@@ -101,143 +107,6 @@ func (b *Billing) AdvanceTestClock(ctx context.Context, caller account.Caller, i
 		return TestClock{}, err
 	}
 	return TestClock{clock}, nil
-}
-
-// AdvanceClock performs what falls due for the clock's customers, one step at a time and in time order, each charge booked
-// before the next step. It works for a bounded slice and hands over to a new job. While another worker holds the clock's
-// lease it does nothing.
-func (b *Billing) AdvanceClock(ctx context.Context, args AdvanceClockArgs) (err error) {
-	held, err := b.leaseClock(ctx, args)
-	if err != nil || !held {
-		return err
-	}
-	for range clockSliceSteps {
-		done, err := b.clockStep(ctx, args)
-		if err != nil {
-			return errors.Join(err, b.releaseClock(context.WithoutCancel(ctx), args, false))
-		}
-		if done {
-			return nil
-		}
-	}
-	return b.releaseClock(ctx, args, true)
-}
-
-func (b *Billing) leaseClock(ctx context.Context, args AdvanceClockArgs) (held bool, err error) {
-	err = b.DB.Tenant(args.MerchantID).Tx(ctx, func(tx pgx.Tx) error {
-		clock, err := b.lockClock(ctx, tx, args.MerchantID, args.ClockID)
-		if err != nil {
-			return err
-		}
-		now := b.Now()
-		if clock.TargetAt == nil || (clock.LeaseUntil != nil && clock.LeaseUntil.After(now)) {
-			return nil
-		}
-		held, clock.LeaseUntil = true, at(now.Add(clockLease))
-		return b.setClock(ctx, tx, clock)
-	})
-	return held, err
-}
-
-func (b *Billing) releaseClock(ctx context.Context, args AdvanceClockArgs, goOn bool) error {
-	return b.DB.Tenant(args.MerchantID).Tx(ctx, func(tx pgx.Tx) error {
-		clock, err := b.lockClock(ctx, tx, args.MerchantID, args.ClockID)
-		if err != nil {
-			return err
-		}
-		clock.LeaseUntil = nil
-		if err := b.setClock(ctx, tx, clock); err != nil || !goOn {
-			return err
-		}
-		_, err = b.Jobs.InsertTx(ctx, tx, args, nil)
-		return err
-	})
-}
-
-// clockStep moves the clock to the next instant at which something falls due for one subscription and does it.
-func (b *Billing) clockStep(ctx context.Context, args AdvanceClockArgs) (done bool, err error) {
-	// Charges that an earlier slice left open come before anything later.
-	open, err := b.DB.OpenAttemptsOfClock(ctx, b.DB.Tenant(args.MerchantID), db.OpenAttemptsOfClockParams{
-		MerchantID: args.MerchantID, TestClockID: args.ClockID,
-	})
-	if err != nil {
-		return false, fmt.Errorf("read open attempts: %w", err)
-	}
-	if len(open) > 0 {
-		refs := make([]AttemptRef, len(open))
-		for i, row := range open {
-			refs[i] = AttemptRef(row)
-		}
-		if err := b.Charge(ctx, refs); err != nil {
-			return false, err
-		}
-	}
-	err = b.DB.Tenant(args.MerchantID).Tx(ctx, func(tx pgx.Tx) error {
-		done, err = b.clockStepIn(ctx, tx, args)
-		return err
-	})
-	return done, err
-}
-
-func (b *Billing) clockStepIn(ctx context.Context, tx pgx.Tx, args AdvanceClockArgs) (done bool, err error) {
-	clock, err := b.lockClock(ctx, tx, args.MerchantID, args.ClockID)
-	if err != nil || clock.TargetAt == nil {
-		return true, err
-	}
-	next, err := b.DB.NextClockStep(ctx, tx, db.NextClockStepParams{
-		MerchantID: args.MerchantID, TestClockID: args.ClockID, Target: *clock.TargetAt,
-	})
-	if db.IsNoRows(err) {
-		clock.NowAt, clock.TargetAt, clock.LeaseUntil = *clock.TargetAt, nil, nil
-		return true, b.setClock(ctx, tx, clock)
-	}
-	if err != nil {
-		return false, fmt.Errorf("look for what is due: %w", err)
-	}
-	if next.DueAt.After(clock.NowAt) {
-		clock.NowAt = next.DueAt
-	}
-	clock.LeaseUntil = at(b.Now().Add(clockLease))
-	if err := b.setClock(ctx, tx, clock); err != nil {
-		return false, err
-	}
-	s, err := b.lockOne(ctx, tx, args.MerchantID, next.ID)
-	if err != nil {
-		return false, err
-	}
-	c, err := b.begin(ctx, tx, 1)
-	if err != nil {
-		return false, err
-	}
-	if err := c.endDue(s); err != nil {
-		return false, err
-	}
-	if err := c.bill(s); err != nil {
-		return false, err
-	}
-	return false, c.flush(ctx, callerChargesFor)
-}
-
-// ResumeClocks hands clocks that nobody is advancing to new jobs: their worker was killed.
-func (b *Billing) ResumeClocks(ctx context.Context) (int, error) {
-	rows, err := b.DB.StalledClocks(ctx, b.DB.System(), b.Now())
-	if err != nil {
-		return 0, fmt.Errorf("read stalled clocks: %w", err)
-	}
-	params := make([]river.InsertManyParams, len(rows))
-	for i, row := range rows {
-		params[i] = river.InsertManyParams{
-			Args:       AdvanceClockArgs{MerchantID: row.MerchantID, ClockID: row.ID},
-			InsertOpts: &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByPeriod: clockLease}},
-		}
-	}
-	if len(params) == 0 {
-		return 0, nil
-	}
-	if _, err := b.Jobs.InsertMany(ctx, params); err != nil {
-		return 0, fmt.Errorf("insert clock jobs: %w", err)
-	}
-	return len(params), nil
 }
 
 func (b *Billing) lockClock(ctx context.Context, tx pgx.Tx, merchantID, id int64) (db.TestClock, error) {

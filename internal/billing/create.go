@@ -53,7 +53,7 @@ func (b *Billing) Create(ctx context.Context, caller account.Caller, in Create) 
 	if err != nil {
 		return nil, saleError(err)
 	}
-	chargeErr := b.chargeNow(ctx, attempts)
+	chargeErr := b.chargeNow(ctx, caller.MerchantID, attempts)
 	sub, err := b.Get(ctx, caller, id)
 	return sub, errors.Join(err, chargeErr)
 }
@@ -121,13 +121,9 @@ func choosePrice(plan catalog.Plan, interval string, currency *string) (catalog.
 
 // sell writes the sale. The customer's row is locked, so that two purchases of one customer come one after the other.
 func (b *Billing) sell(ctx context.Context, tx pgx.Tx, caller account.Caller, sale sale) (int64, []Attempt, error) {
-	payer, err := b.DB.LockCustomer(ctx, tx, db.LockCustomerParams{MerchantID: caller.MerchantID, ID: sale.customer.ID})
+	now, err := b.lockPayer(ctx, tx, caller.MerchantID, sale.customer.ID)
 	if err != nil {
-		return 0, nil, fmt.Errorf("lock customer: %w", err)
-	}
-	now := b.Now()
-	if payer.ClockNow != nil {
-		now = *payer.ClockNow
+		return 0, nil, err
 	}
 	company, err := b.Accounts.Holder(ctx, tx, caller.MerchantID, sale.customer.ID, sale.personal)
 	if err != nil {
@@ -147,9 +143,7 @@ func (b *Billing) sell(ctx context.Context, tx pgx.Tx, caller account.Caller, sa
 	}
 	s := subs[0]
 	if !fresh {
-		s.CustomerID, s.PlanID, s.PriceID, s.Quantity = sale.customer.ID, sale.plan.ID, sale.price.ID, sale.quantity
-		s.AnchorAt = now
-		c.save(s)
+		s.checkOutAgain(now, sale)
 		// The terms that the row was read with are those of the earlier try.
 		if err := b.DB.SaveSubscriptions(ctx, tx, []*db.Subscription{&s.Subscription}); err != nil {
 			return 0, nil, fmt.Errorf("save subscription: %w", err)
@@ -157,7 +151,7 @@ func (b *Billing) sell(ctx context.Context, tx pgx.Tx, caller account.Caller, sa
 		if subs, err = b.load(ctx, tx, []Ref{{caller.MerchantID, id}}); err != nil {
 			return 0, nil, err
 		}
-		s, c.saved = subs[0], nil
+		s = subs[0]
 	}
 	trial, err := b.trialDays(ctx, tx, s, sale.plan)
 	if err != nil {
@@ -167,6 +161,21 @@ func (b *Billing) sell(ctx context.Context, tx pgx.Tx, caller account.Caller, sa
 		return 0, nil, err
 	}
 	return id, c.attempts, c.flush(ctx, callerChargesFor)
+}
+
+// lockPayer locks a customer, holds the customer's test clock where it stands, and tells the customer's time.
+func (b *Billing) lockPayer(ctx context.Context, tx pgx.Tx, merchantID, customerID int64) (time.Time, error) {
+	now, err := b.DB.HoldClockOfCustomer(ctx, tx, db.HoldClockOfCustomerParams{MerchantID: merchantID, ID: customerID})
+	if db.IsNoRows(err) {
+		now, err = b.Now(), nil
+	}
+	if err != nil {
+		return now, fmt.Errorf("hold the customer's clock: %w", err)
+	}
+	if _, err := b.DB.LockCustomer(ctx, tx, db.LockCustomerParams{MerchantID: merchantID, ID: customerID}); err != nil {
+		return now, fmt.Errorf("lock customer: %w", err)
+	}
+	return now, nil
 }
 
 // claimPlace finds the holder's unpaid subscription to the product, or inserts a new one. Any other live one is in the way.
@@ -229,6 +238,9 @@ func (b *Billing) trialDays(ctx context.Context, tx pgx.Tx, s *Subscription, pla
 
 // start begins a new subscription: a trial, a free period, or the first payment.
 func (c *change) start(s *Subscription, now time.Time, trialDays int32) error {
+	if _, err := s.amount(); err != nil {
+		return fault.Invalid("quantity", "the total is too large")
+	}
 	if trialDays > 0 {
 		s.startTrial(now, trialDays)
 		return c.emit(s, webhook.SubscriptionCreated, "", nil)
@@ -238,7 +250,7 @@ func (c *change) start(s *Subscription, now time.Time, trialDays int32) error {
 	}
 	i, err := c.invoice(s)
 	if err != nil {
-		return fault.Invalid("quantity", "the total is too large")
+		return err
 	}
 	if i.Status == InvoicePaid {
 		s.paid(i)
@@ -251,23 +263,25 @@ func (c *change) start(s *Subscription, now time.Time, trialDays int32) error {
 	return c.emit(s, webhook.InvoiceCreated, "", i)
 }
 
-// chargeNow makes charges that a caller waits for. Only a decline is the caller's to know: what is unknown is left to the job.
-func (b *Billing) chargeNow(ctx context.Context, attempts []Attempt) error {
+// chargeNow makes charges that a caller waits for. Only a decline is the caller's to know: what is unknown is left to the job. The
+// answer is what is booked, as a worker may have been faster.
+func (b *Billing) chargeNow(ctx context.Context, merchantID int64, attempts []Attempt) error {
 	if len(attempts) == 0 {
 		return nil
 	}
-	refs := make([]AttemptRef, len(attempts))
+	refs, ids := make([]AttemptRef, len(attempts)), make([]int64, len(attempts))
 	for i, a := range attempts {
-		refs[i] = a.ref()
+		refs[i], ids[i] = a.ref(), a.ID
 	}
-	outcomes, err := b.charge(ctx, refs)
+	if err := b.Charge(ctx, refs); err != nil {
+		b.Log.WarnContext(ctx, "charge left to the workers", "merchant_id", merchantID, "attempt_id", ids[0], "error", err)
+	}
+	declines, err := b.DB.Declines(ctx, b.DB.Tenant(merchantID), db.DeclinesParams{MerchantID: merchantID, Ids: ids})
 	if err != nil {
-		b.Log.WarnContext(ctx, "charge left to the workers", "attempt_id", refs[0].ID, "error", err)
+		return fmt.Errorf("read declines: %w", err)
 	}
-	for _, outcome := range outcomes {
-		if outcome.DeclineCode != "" {
-			return fault.New(fault.CodePaymentFailed, "customer", "the payment was declined (%s)", outcome.DeclineCode)
-		}
+	if len(declines) > 0 {
+		return fault.New(fault.CodePaymentFailed, "customer", "the payment was declined (%s)", declines[0])
 	}
 	return nil
 }

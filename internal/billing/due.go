@@ -6,6 +6,14 @@ import (
 	"portico/db"
 )
 
+// due does what has fallen due for a subscription: endings before bills.
+func (c *change) due(s *Subscription) error {
+	if err := c.endDue(s); err != nil {
+		return err
+	}
+	return c.bill(s)
+}
+
 // bill renews a due subscription or tries again to collect its open invoice. One period per run: a system that stood still
 // catches up period by period.
 func (c *change) bill(s *Subscription) error {
@@ -30,7 +38,7 @@ func (c *change) bill(s *Subscription) error {
 		return c.emit(s, webhook.SubscriptionRenewed, "", nil)
 	case s.paymentMethod == nil:
 		s.OpenInvoiceID = &i.ID
-		s.unpaid(now, true)
+		s.unpaid(now, true, false)
 		if err := c.emit(s, webhook.InvoiceCreated, "", i); err != nil {
 			return err
 		}
@@ -46,7 +54,7 @@ func (c *change) collect(s *Subscription, invoiceID int64) {
 		c.attempt(s, invoiceID)
 		return
 	}
-	s.unpaid(s.now(c.now), true)
+	s.unpaid(s.now(c.now), true, false)
 	c.save(s)
 }
 

@@ -52,7 +52,7 @@ func (b *Billing) AttachPaymentMethod(ctx context.Context, caller account.Caller
 	if err != nil {
 		return PaymentMethod{}, err
 	}
-	if err := b.chargeNow(ctx, attempts); err != nil && fault.List(err) == nil {
+	if err := b.chargeNow(ctx, caller.MerchantID, attempts); err != nil && fault.List(err) == nil {
 		return PaymentMethod{}, err
 	}
 	return PaymentMethod{method}, nil
@@ -78,8 +78,8 @@ func (b *Billing) gatewayOf(ctx context.Context, caller account.Caller) (string,
 
 func (b *Billing) storeMethod(ctx context.Context, tx pgx.Tx, merchantID, customerID int64, gatewayName string, card gateway.Card,
 ) (method db.PaymentMethod, attempts []Attempt, err error) {
-	if _, err = b.DB.LockCustomer(ctx, tx, db.LockCustomerParams{MerchantID: merchantID, ID: customerID}); err != nil {
-		return method, nil, fmt.Errorf("lock customer: %w", err)
+	if _, err = b.lockPayer(ctx, tx, merchantID, customerID); err != nil {
+		return method, nil, err
 	}
 	clear := db.ClearDefaultPaymentMethodParams{MerchantID: merchantID, CustomerID: customerID}
 	if err = b.DB.ClearDefaultPaymentMethod(ctx, tx, clear); err != nil {

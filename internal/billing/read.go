@@ -3,6 +3,7 @@ package billing
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"portico/db"
 	"portico/internal/account"
@@ -33,7 +34,7 @@ func (b *Billing) Get(ctx context.Context, caller account.Caller, id int64) (*Su
 // ByID finds those of the named subscriptions that the merchant has.
 func (b *Billing) ByID(ctx context.Context, caller account.Caller, ids []int64) (map[int64]*Subscription, error) {
 	rows, err := b.DB.SubscriptionDetails(ctx, b.DB.Tenant(caller.MerchantID), db.SubscriptionDetailsParams{
-		MerchantIds: []int64{caller.MerchantID}, Ids: ids,
+		MerchantIds: slices.Repeat([]int64{caller.MerchantID}, len(ids)), Ids: ids,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read subscriptions: %w", err)
@@ -85,7 +86,7 @@ func (b *Billing) Invoices(ctx context.Context, caller account.Caller, subscript
 // InvoicesByID finds those of the named invoices that the merchant has.
 func (b *Billing) InvoicesByID(ctx context.Context, caller account.Caller, ids []int64) (map[int64]Invoice, error) {
 	rows, err := b.DB.InvoicesByID(ctx, b.DB.Tenant(caller.MerchantID), db.InvoicesByIDParams{
-		MerchantIds: []int64{caller.MerchantID}, Ids: ids,
+		MerchantIds: slices.Repeat([]int64{caller.MerchantID}, len(ids)), Ids: ids,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read invoices: %w", err)

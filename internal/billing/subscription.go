@@ -137,6 +137,14 @@ func (s *Subscription) startTrial(now time.Time, days int32) {
 	s.schedule()
 }
 
+// checkOutAgain puts a new checkout in the place of one that was never paid. Its terms must be read again afterwards.
+func (s *Subscription) checkOutAgain(now time.Time, sale sale) {
+	s.CustomerID, s.PlanID, s.PriceID, s.Quantity = sale.customer.ID, sale.plan.ID, sale.price.ID, sale.quantity
+	s.TestClockID = sale.customer.TestClockID
+	s.AnchorAt, s.OpenInvoiceID, s.FailedAttempts = now, nil, 0
+	s.schedule()
+}
+
 // nextPeriod is the period that the next invoice is for.
 func (s *Subscription) nextPeriod() (n int32, start, end time.Time) {
 	n = s.PeriodIndex + 1
@@ -159,8 +167,9 @@ func (s *Subscription) paid(i *Invoice) {
 	s.schedule()
 }
 
-// unpaid records a failed attempt and plans the next one. Hard declines wait for another payment method.
-func (s *Subscription) unpaid(now time.Time, hard bool) {
+// unpaid records a failed attempt and plans the next one: now when the payer has another payment method by now, after a hard
+// decline not before there is one, else on the next day of the dunning schedule.
+func (s *Subscription) unpaid(now time.Time, hard, newMethod bool) {
 	s.Charging = false
 	s.FailedAttempts++
 	s.BillAt = nil
@@ -168,8 +177,11 @@ func (s *Subscription) unpaid(now time.Time, hard bool) {
 		if s.PastDueSince == nil {
 			s.PastDueSince = &now
 		}
-		s.Status, s.AwaitsNewCard = PastDue, hard
-		if !hard {
+		s.Status, s.AwaitsNewCard = PastDue, hard && !newMethod
+		switch {
+		case newMethod:
+			s.BillAt = &now
+		case !hard:
 			s.BillAt = s.nextRetry(now)
 		}
 	}
@@ -239,6 +251,15 @@ func (s *Subscription) end(now time.Time, status string) {
 	s.Status, s.EndedAt = status, &now
 	s.CancelAtPeriodEnd, s.OpenInvoiceID = false, nil
 	s.schedule()
+}
+
+// hasAccess tells whether the holder was last told to have access.
+func (s *Subscription) hasAccess() bool {
+	switch s.Status {
+	case Trialing, Active, PastDue:
+		return !s.Suspended
+	}
+	return false
 }
 
 // givesAccess tells whether the holder may use the product at an instant.

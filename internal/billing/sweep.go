@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"portico/db"
+	"portico/internal/webhook"
 )
 
 const (
@@ -57,10 +58,10 @@ func (b *Billing) sweep(ctx context.Context, act decide, next pick) (int, error)
 			if refs, err = next(ctx, tx); err != nil {
 				return fmt.Errorf("claim due subscriptions: %w", err)
 			}
-			return b.apply(ctx, tx, refs, act)
+			return b.apply(ctx, tx, refs, act, 0)
 		})
 		if blamesRow(err) {
-			err = b.bisect(ctx, refs, act, err)
+			err = b.isolate(ctx, refs, act)
 		}
 		total += len(refs)
 		if err != nil || len(refs) < sweepBatch {
@@ -71,7 +72,7 @@ func (b *Billing) sweep(ctx context.Context, act decide, next pick) (int, error)
 }
 
 // apply decides each of the locked subscriptions and writes all decisions set-based.
-func (b *Billing) apply(ctx context.Context, tx pgx.Tx, refs []Ref, act decide) error {
+func (b *Billing) apply(ctx context.Context, tx pgx.Tx, refs []Ref, act decide, headStart time.Duration) error {
 	if len(refs) == 0 {
 		return nil
 	}
@@ -88,7 +89,7 @@ func (b *Billing) apply(ctx context.Context, tx pgx.Tx, refs []Ref, act decide) 
 			return &undecidable{err: fmt.Errorf("subscription %d: %w", s.ID, err)}
 		}
 	}
-	return c.flush(ctx, 0)
+	return c.flush(ctx, headStart)
 }
 
 // undecidable marks an error that one subscription's data causes.
@@ -101,7 +102,7 @@ func (u *undecidable) Unwrap() error { return u.err }
 // connection, a deadlock, a shutdown) is for the next run.
 func blamesRow(err error) bool {
 	var undecided *undecidable
-	if errors.As(err, &undecided) {
+	if errors.As(err, &undecided) || errors.Is(err, webhook.ErrUnwritable) {
 		return true
 	}
 	var pgErr *pgconn.PgError
@@ -117,34 +118,37 @@ func blamesRow(err error) bool {
 	return false
 }
 
-// bisect goes through a batch that failed in halves until the row that is to blame stands alone, and quarantines it: one bad
-// row never stops the others.
-func (b *Billing) bisect(ctx context.Context, refs []Ref, act decide, cause error) error {
-	if len(refs) == 1 {
-		b.Log.ErrorContext(ctx, "subscription quarantined",
-			"merchant_id", refs[0].MerchantID, "subscription_id", refs[0].ID, "error", cause)
-		err := b.DB.QuarantineSubscription(ctx, b.DB.System(), db.QuarantineSubscriptionParams{
-			MerchantID: refs[0].MerchantID, ID: refs[0].ID, Reason: at(cause.Error()),
-		})
-		if err != nil {
-			return fmt.Errorf("quarantine subscription %d: %w", refs[0].ID, err)
-		}
-		return nil
-	}
-	for _, half := range [][]Ref{refs[:len(refs)/2], refs[len(refs)/2:]} {
-		err := b.DB.System().Tx(ctx, func(tx pgx.Tx) error {
-			still, err := b.lockStillDue(ctx, tx, half)
-			if err != nil {
-				return err
-			}
-			return b.apply(ctx, tx, still, act)
-		})
-		if blamesRow(err) {
-			err = b.bisect(ctx, half, act, err)
-		}
+// isolate goes through a batch that failed: once more as a whole, then in halves, until the row that is to blame stands alone and
+// is quarantined. One bad row never stops the others.
+func (b *Billing) isolate(ctx context.Context, refs []Ref, act decide) error {
+	err := b.DB.System().Tx(ctx, func(tx pgx.Tx) error {
+		still, err := b.lockStillDue(ctx, tx, refs)
 		if err != nil {
 			return err
 		}
+		return b.apply(ctx, tx, still, act, 0)
+	})
+	switch {
+	case !blamesRow(err):
+		return err
+	case len(refs) == 1:
+		return b.quarantine(ctx, refs[0], err)
+	}
+	half := len(refs) / 2
+	if err := b.isolate(ctx, refs[:half], act); err != nil {
+		return err
+	}
+	return b.isolate(ctx, refs[half:], act)
+}
+
+// quarantine takes a subscription off every due-list, with the reason, until a person has looked at it.
+func (b *Billing) quarantine(ctx context.Context, ref Ref, cause error) error {
+	b.Log.ErrorContext(ctx, "subscription quarantined", "merchant_id", ref.MerchantID, "subscription_id", ref.ID, "error", cause)
+	err := b.DB.QuarantineSubscription(ctx, b.DB.Tenant(ref.MerchantID), db.QuarantineSubscriptionParams{
+		MerchantID: ref.MerchantID, ID: ref.ID, Reason: at(cause.Error()),
+	})
+	if err != nil {
+		return fmt.Errorf("quarantine subscription %d: %w", ref.ID, err)
 	}
 	return nil
 }

@@ -128,9 +128,24 @@ func (w *world) attach(customer account.Customer, card string) {
 }
 
 func (w *world) create(customer account.Customer, plan catalog.Plan) (*billing.Subscription, error) {
+	return w.createFor(customer, plan, 1)
+}
+
+func (w *world) createFor(customer account.Customer, plan catalog.Plan, seats int32) (*billing.Subscription, error) {
 	return w.billing.Create(w.t.Context(), w.caller, billing.Create{
-		Customer: account.CustomerRef{ID: &customer.ID}, PlanID: plan.ID, Interval: "MONTH", Quantity: 1,
+		Customer: account.CustomerRef{ID: &customer.ID}, PlanID: plan.ID, Interval: "MONTH", Quantity: seats,
 	})
+}
+
+// invoiceNextPeriod plants what only an error elsewhere could: the next period has an invoice, so that billing it must fail.
+func (w *world) invoiceNextPeriod(sub *billing.Subscription) {
+	w.t.Helper()
+	_, err := w.db.System().Exec(w.t.Context(), `
+		insert into invoice (merchant_id, number, subscription_id, customer_id, kind, status, currency, amount_minor, period_index,
+			period_start, period_end, created_at)
+		select merchant_id, 999, id, customer_id, 'RENEWAL', 'OPEN', 'USD', 1000, 1, current_period_end,
+			current_period_end + interval '1 month', created_at from subscription where id = $1`, sub.ID)
+	require.NoError(w.t, err)
 }
 
 func (w *world) sold(customer account.Customer, plan catalog.Plan) *billing.Subscription {

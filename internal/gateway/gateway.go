@@ -13,11 +13,11 @@ import (
 type Gateway interface {
 	// Attach exchanges a provider's token for a reusable payment method. A refusal is a *Decline.
 	Attach(ctx context.Context, token string) (Card, error)
-	// Prepare announces a charge and returns the provider's reference. No money moves.
+	// Prepare announces a charge and returns the provider's reference. No money moves. A refusal for good is a *Decline.
 	Prepare(ctx context.Context, charge Charge) (ref string, err error)
 	// Confirm takes the money. After an error the outcome is unknown: ask Get.
 	Confirm(ctx context.Context, ref string) (Outcome, error)
-	// Get tells what became of a charge.
+	// Get tells what became of a charge. One that the provider has given up is Declined.
 	Get(ctx context.Context, ref string) (Outcome, error)
 }
 

@@ -2,12 +2,16 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
 	"portico/db"
 )
+
+// ErrUnwritable is returned for an event whose data has no JSON. It comes from the data, so trying again does not help.
+var ErrUnwritable = errors.New("the event cannot be written")
 
 // Publish stores the events, a delivery for every enabled endpoint that wants them, and a drain job for every such endpoint that
 // has none coming, all in tx. The scope of tx must cover the merchants of the events. The number of statements does not depend
@@ -55,7 +59,7 @@ func eventRows(events []Event, ids []int64) (db.InsertEventsParams, error) {
 	for i, e := range events {
 		body, err := e.body(ids[i])
 		if err != nil {
-			return rows, fmt.Errorf("write %s of subscription %d: %w", e.Type, e.SubscriptionID, err)
+			return rows, fmt.Errorf("write %s of subscription %d: %w: %w", e.Type, e.SubscriptionID, ErrUnwritable, err)
 		}
 		rows.MerchantIds = append(rows.MerchantIds, e.MerchantID)
 		rows.Types = append(rows.Types, string(e.Type))

@@ -1,0 +1,107 @@
+package verify
+
+const deleteEvents = `
+	delete from webhook_attempt where delivery_id in (select id from webhook_delivery where event_id in (select id from deleted));
+	delete from webhook_delivery where event_id in (select id from deleted);
+	delete from event where id in (select id from deleted)`
+
+func webhookPlants() []plant {
+	const (
+		sequences = "event sequences of a subscription count up from 1"
+		last      = "the event sequence of a subscription stands at its last event"
+		bodies    = "an event's body is JSON and tells of that event"
+		lanes     = "a delivery is in the lane of its event's subscription"
+		attempts  = "the attempts of a delivery count up from 1 to its count"
+		finished  = "a delivery is delivered when its last attempt was answered 2xx, and has not failed untried"
+		due       = "no delivery to an enabled endpoint is due"
+
+		oneEvent  = ` where id = (select id from event where subscription_id = {renewed} and sequence = 2)`
+		delivered = `(select min(id) from webhook_delivery where status = 'DELIVERED')`
+		failing   = `(select min(id) from webhook_delivery where status = 'PENDING' and attempt_count = 1)`
+		untried   = `(select min(id) from webhook_delivery where status = 'PENDING' and attempt_count = 0)`
+	)
+	return []plant{
+		{
+			name: "an event that is missing", violated: []string{sequences}, example: `event {m}/\d+`,
+			sql: `create temporary table deleted on commit drop as select id from event where subscription_id = {renewed} and sequence = 2;` + deleteEvents,
+		},
+		{
+			name: "a first event that is missing", violated: []string{sequences}, example: `event {m}/\d+`,
+			sql: `create temporary table deleted on commit drop as select id from event where subscription_id = {renewed} and sequence = 1;` + deleteEvents,
+		},
+		{
+			name: "a last event that is missing", violated: []string{last}, example: "subscription {m}/{renewed}",
+			sql: `create temporary table deleted on commit drop as select id from event where subscription_id = {renewed} order by sequence desc limit 1;` + deleteEvents,
+		},
+		{
+			name: "all events that are missing", violated: []string{last}, example: "subscription {m}/{renewed}",
+			sql: `create temporary table deleted on commit drop as select id from event where subscription_id = {renewed};` + deleteEvents,
+		},
+		{
+			name: "a body that is not JSON", violated: []string{bodies}, example: `event {m}/\d+`,
+			sql: `update event set body = substr(body, 1, length(body) - 1)` + oneEvent,
+		},
+		{
+			name: "a body that is not text", violated: []string{bodies}, example: `event {m}/\d+`,
+			sql: `update event set body = decode(replace(encode(body, 'hex'), encode('acorn', 'hex'), encode('acor', 'hex') || 'ff'), 'hex')` + oneEvent,
+		},
+		{
+			name: "a body of another event", violated: []string{bodies}, example: `event {m}/\d+`,
+			sql: `update event set body = convert_to(replace(convert_from(body, 'UTF8'), '"evt_' || id || '"', '"evt_' || id + 1 || '"'), 'UTF8')` + oneEvent,
+		},
+		{
+			name: "a body that tells of something else", violated: []string{bodies}, example: `event {m}/\d+`,
+			sql: `update event set type = 'subscription.expired'` + oneEvent,
+		},
+		{
+			name: "a body with another place in the sequence", violated: []string{bodies}, example: `event {m}/\d+`,
+			sql: `update event set body = convert_to(replace(convert_from(body, 'UTF8'), '"sequence":2,', '"sequence":3,'), 'UTF8')` + oneEvent,
+		},
+		{
+			name: "a delivery in another lane", violated: []string{lanes}, example: `webhook_delivery {m}/\d+`,
+			sql: `update webhook_delivery set subscription_id = {twin}
+				where id = (select min(id) from webhook_delivery where subscription_id = {renewed})`,
+		},
+		{
+			name: "an attempt that is missing", violated: []string{attempts}, example: `webhook_delivery {m}/\d+`,
+			sql: `delete from webhook_attempt where delivery_id = ` + failing,
+		},
+		{
+			name: "an attempt that was not counted", violated: []string{attempts}, example: `webhook_delivery {m}/\d+`,
+			sql: `update webhook_delivery set attempt_count = 0 where id = ` + failing,
+		},
+		{
+			name: "a second attempt without a first", violated: []string{attempts}, example: `webhook_delivery {m}/\d+`,
+			sql: `update webhook_attempt set number = 2 where delivery_id = ` + failing,
+		},
+		{
+			name: "a delivery that was refused and is called delivered", violated: []string{finished}, example: `webhook_delivery {m}/\d+`,
+			sql: `update webhook_attempt set status_code = 500 where delivery_id = ` + delivered,
+		},
+		{
+			name: "a delivery that was not answered and is called delivered", violated: []string{finished}, example: `webhook_delivery {m}/\d+`,
+			sql: `update webhook_attempt set status_code = null where delivery_id = ` + delivered,
+		},
+		{
+			name: "a delivery that arrived and is sent again", violated: []string{finished}, example: `webhook_delivery {m}/\d+`,
+			sql: `update webhook_attempt set status_code = 204 where delivery_id = ` + failing,
+		},
+		{
+			name: "a delivery that nobody tried and is called failed", violated: []string{finished}, example: `webhook_delivery {m}/\d+`,
+			sql: `update webhook_delivery set status = 'FAILED', next_attempt_at = null, finished_at = {now} where id = ` + untried,
+		},
+		{
+			name: "a delivery that waits for a worker", noted: []string{due}, example: `webhook_delivery {m}/\d+`,
+			sql: `update webhook_delivery set next_attempt_at = {now} where id = ` + failing,
+		},
+		{
+			name: "a delivery that no worker takes", violated: []string{due}, example: `webhook_delivery {m}/\d+`, quiescent: true,
+			sql: `update webhook_delivery set next_attempt_at = {now} where id = ` + failing,
+		},
+		{
+			name: "a delivery that waits for its endpoint to be enabled", quiescent: true,
+			sql: `update webhook_delivery set next_attempt_at = {now} where id = ` + failing + `;
+				update webhook_endpoint set status = 'DISABLED'`,
+		},
+	}
+}

@@ -1,0 +1,102 @@
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+)
+
+func webhookChecks() []check {
+	return []check{
+		{invariant: 5, name: "event sequences of a subscription count up from 1", ask: rows(missingEvents)},
+		{invariant: 5, name: "the event sequence of a subscription stands at its last event", ask: rows(wrongEventSequences)},
+		{invariant: 5, name: "an event's body is JSON and tells of that event", ask: wrongBodies},
+		{invariant: 5, name: "a delivery is in the lane of its event's subscription", ask: rows(strayDeliveries)},
+		{invariant: 5, name: "the attempts of a delivery count up from 1 to its count", ask: rows(missingDeliveryAttempts)},
+		{invariant: 5, name: "a delivery is delivered when its last attempt was answered 2xx, and has not failed untried", ask: rows(wronglyFinished)},
+		{invariant: 5, name: "no delivery to an enabled endpoint is due", ask: rows(dueDeliveries), weight: violationAtRest},
+	}
+}
+
+const missingEvents = `
+select 'event ' || merchant_id || '/' || id
+from (
+    select merchant_id, id, sequence,
+        lag(sequence, 1, 0::bigint) over (partition by merchant_id, subscription_id order by sequence) as previous
+    from event
+) numbered
+where sequence <> previous + 1`
+
+const wrongEventSequences = `
+select 'subscription ' || s.merchant_id || '/' || s.id
+from subscription s
+left join (
+    select merchant_id, subscription_id, max(sequence) as last from event group by merchant_id, subscription_id
+) e on e.merchant_id = s.merchant_id and e.subscription_id = s.id
+where s.event_sequence <> coalesce(e.last, 0)`
+
+const strayDeliveries = `
+select 'webhook_delivery ' || d.merchant_id || '/' || d.id
+from webhook_delivery d
+join event e on e.merchant_id = d.merchant_id and e.id = d.event_id
+where d.subscription_id <> e.subscription_id`
+
+const missingDeliveryAttempts = `
+with tried as (
+    select merchant_id, delivery_id, count(*) as attempts, min(number) as first, max(number) as last
+    from webhook_attempt
+    group by merchant_id, delivery_id
+)
+select 'webhook_delivery ' || d.merchant_id || '/' || d.id
+from webhook_delivery d
+left join tried t on t.merchant_id = d.merchant_id and t.delivery_id = d.id
+where d.attempt_count <> coalesce(t.attempts, 0) or t.first <> 1 or t.last <> t.attempts`
+
+const wronglyFinished = `
+with last_attempt as (
+    select distinct on (merchant_id, delivery_id) merchant_id, delivery_id, status_code
+    from webhook_attempt
+    order by merchant_id, delivery_id, number desc
+)
+select 'webhook_delivery ' || d.merchant_id || '/' || d.id
+from webhook_delivery d
+left join last_attempt a on a.merchant_id = d.merchant_id and a.delivery_id = d.id
+where (d.status = 'DELIVERED') <> coalesce(a.status_code between 200 and 299, false)
+   or (d.status = 'FAILED' and a.delivery_id is null)`
+
+const dueDeliveries = `
+select 'webhook_delivery ' || d.merchant_id || '/' || d.id
+from webhook_delivery d
+join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
+where d.status = 'PENDING' and d.next_attempt_at <= @now::timestamptz and e.status = 'ENABLED'`
+
+// wrongBodies reads every body here: Postgres cannot try whether bytes are JSON without failing.
+func wrongBodies(ctx context.Context, tx pgx.Tx, _ pgx.NamedArgs) (found, error) {
+	all := found{examples: []string{}}
+	answer, err := tx.Query(ctx, `select merchant_id, id, type, sequence, body from event`) //nolint:rowserrcheck // ForEachRow does
+	if err != nil {
+		return found{}, err
+	}
+	var merchantID, id, sequence int64
+	var kind string
+	var body []byte
+	_, err = pgx.ForEachRow(answer, []any{&merchantID, &id, &kind, &sequence, &body}, func() error {
+		if !tellsOf(body, id, kind, sequence) {
+			all.add(found{1, []string{fmt.Sprintf("event %d/%d", merchantID, id)}})
+		}
+		return nil
+	})
+	return all, err
+}
+
+// tellsOf is about the text of the members: encoding/json alone would take Event for event and mend what is not UTF-8.
+func tellsOf(body []byte, id int64, kind string, sequence int64) bool {
+	var members map[string]json.RawMessage
+	return utf8.Valid(body) && json.Unmarshal(body, &members) == nil &&
+		string(members["id"]) == fmt.Sprintf(`"evt_%d"`, id) &&
+		string(members["event"]) == fmt.Sprintf(`%q`, kind) &&
+		string(members["sequence"]) == fmt.Sprint(sequence)
+}
