@@ -28,7 +28,10 @@ func callerOf(ctx context.Context) account.Caller {
 func auth(
 	ctx context.Context, _ any, next graphql.Resolver, allow []string, role string, scope *string, merchant bool,
 ) (any, error) {
-	rule := rule{allow: allow, role: account.Role(role), scope: scope, merchant: merchant}
+	rule := rule{allow: allow, role: account.Role(role), merchant: merchant}
+	if scope != nil {
+		rule.scope = *scope
+	}
 	if err := rule.admit(callerOf(ctx)); err != nil {
 		return nil, err
 	}
@@ -37,30 +40,30 @@ func auth(
 
 // rule says who may do something.
 type rule struct {
-	allow    []string // kinds of caller
-	role     account.Role
-	scope    *string
-	merchant bool // it is about the merchant that the caller acts for
+	allow    []string     // kinds of caller
+	role     account.Role // for members, the least one
+	scope    string       // for API keys, if any
+	merchant bool         // it is about the merchant that the caller acts for
 }
 
 func (r rule) admit(caller account.Caller) error {
-	switch {
+	switch allowed := slices.Contains(r.allow, string(caller.Kind)); {
 	case slices.Contains(r.allow, string(account.KindAnonymous)):
 		return nil
 	case caller.Kind == account.KindAnonymous:
 		return fault.New(fault.CodeUnauthenticated, "", "this needs a credential: send one as Authorization: Bearer")
-	case !slices.Contains(r.allow, string(caller.Kind)) && caller.Kind == account.KindAPIKey:
+	case !allowed && caller.Kind == account.KindAPIKey:
 		return forbidden("API keys may not do this")
-	case !slices.Contains(r.allow, string(caller.Kind)):
+	case !allowed:
 		return forbidden("this credential may not do this")
 	case !r.merchant:
 		return nil
 	case caller.MerchantID == 0:
-		return forbidden("you are not a member of any merchant: this acts for one")
+		return forbidden("this acts for a merchant, and you are a member of none")
 	case caller.Kind == account.KindMember && !caller.Role.Includes(r.role):
 		return forbidden("this needs the role %s", r.role)
-	case caller.Kind == account.KindAPIKey && r.scope != nil && !caller.HasScope(*r.scope):
-		return forbidden("this needs an API key with the scope %s", *r.scope)
+	case caller.Kind == account.KindAPIKey && r.scope != "" && !caller.HasScope(r.scope):
+		return forbidden("this needs an API key with the scope %s", r.scope)
 	}
 	return nil
 }
@@ -69,28 +72,26 @@ func forbidden(format string, args ...any) *fault.Error {
 	return fault.New(fault.CodeForbidden, "", format, args...)
 }
 
-// mayRead tells whether the caller may see objects of a type that root fields of their own do not guard: behind other objects, and by
-// their global ids.
+// mayRead tells whether the caller may see objects of a type where no root field guards them: behind other objects, and by their
+// global ids.
 func mayRead(caller account.Caller, typename string) error {
-	both := []string{string(account.KindMember), string(account.KindAPIKey)}
-	reader := rule{allow: both, role: account.RoleViewer, merchant: true}
-	scoped := func(scope string) rule {
-		reader.scope = &scope
-		return reader
-	}
+	reader := rule{allow: []string{string(account.KindMember), string(account.KindAPIKey)}, role: account.RoleViewer, merchant: true}
 	switch typename {
-	case "ApiKey":
-		reader.allow, reader.role = both[:1], account.RoleAdmin
+	case "Merchant":
 	case "Member":
-		reader.allow = both[:1]
+		reader.allow = []string{string(account.KindMember)}
+	case "ApiKey":
+		reader.allow, reader.role = []string{string(account.KindMember)}, account.RoleAdmin
 	case "Plan", "Product":
-		reader = scoped(account.ScopeCatalogRead)
+		reader.scope = account.ScopeCatalogRead
 	case "Company", "Customer":
-		reader = scoped(account.ScopeCustomersRead)
+		reader.scope = account.ScopeCustomersRead
 	case "CustomerSubscription", "Invoice", "LedgerEntry", "PaymentMethod", "TestClock":
-		reader = scoped(account.ScopeSubscriptionsRead)
+		reader.scope = account.ScopeSubscriptionsRead
 	case "Event", "WebhookDelivery", "WebhookEndpoint":
-		reader = scoped(account.ScopeWebhooksRead)
+		reader.scope = account.ScopeWebhooksRead
+	default:
+		return forbidden("there is no such type")
 	}
 	return reader.admit(caller)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/lexer"
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
 	"github.com/vektah/gqlparser/v2/validator/rules"
@@ -47,7 +48,11 @@ func (d *documents) read(ctx context.Context, text string) (*ast.QueryDocument, 
 	if surrogate.MatchString(text) {
 		return nil, gqlerror.List{badRequest("Escaped surrogate pairs are not supported in documents: write the character, or send a variable.")}
 	}
-	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, d.limits.Tokens)
+	source := &ast.Source{Input: text}
+	if hasMoreTokens(source, d.limits.Tokens) {
+		return nil, gqlerror.List{tooComplex("The document has more than %d tokens.", d.limits.Tokens)}
+	}
+	doc, err := parser.ParseQuery(source)
 	if err != nil {
 		return nil, coded(gqlerror.List{gqlerror.WrapIfUnwrapped(err)})
 	}
@@ -59,6 +64,17 @@ func (d *documents) read(ctx context.Context, text string) (*ast.QueryDocument, 
 	}
 	d.kept.Add(ctx, text, doc)
 	return doc, nil
+}
+
+func hasMoreTokens(source *ast.Source, limit int) bool {
+	tokens := lexer.New(source)
+	for range limit + 1 {
+		token, err := tokens.ReadToken()
+		if err != nil || token.Kind == lexer.EOF {
+			return false // what is wrong with it the parser will say
+		}
+	}
+	return true
 }
 
 // coded says of what the parser and the validator refuse that it is the caller's to mend.

@@ -99,6 +99,10 @@ func describe(path ast.Path, refused *inputError) string {
 
 // logOnce logs an error that many objects of an answer may share.
 func (x *exchange) logOnce(ctx context.Context, level slog.Level, message string, err error) {
+	var located *gqlerror.Error
+	for errors.As(err, &located) && located.Err != nil {
+		err = located.Err // the same wherever it shows
+	}
 	text := err.Error()
 	x.mu.Lock()
 	seen := x.logged[text]

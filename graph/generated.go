@@ -256,7 +256,7 @@ several merchants choose one with the header ` + "`" + `Portico-Merchant: <shop 
 Expected failures of a mutation are ` + "`" + `userErrors` + "`" + ` in its payload, with a code and the input field to blame; then nothing has
 changed unless the mutation says otherwise. Everything else is in ` + "`" + `errors[].extensions.code` + "`" + `.
 
-Ids are global: ` + "`" + `gid://portico/Customer/12345` + "`" + `. Wherever an id is asked for, the bare number is accepted as well.
+Ids are global: ` + "`" + `gid://portico/Customer/12345` + "`" + `. Wherever an id of one type is asked for, the bare number is accepted as well.
 """
 schema {
   query: Query

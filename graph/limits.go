@@ -31,7 +31,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		BodyBytes: 256 << 10, DocumentBytes: 16 << 10, Tokens: 1_500, Depth: 12, Aliases: 15, RootFields: 10, Fields: 1_000,
-		Overlaps: 5_000, Cost: 1_000, AnonymousCost: 200, QueryTime: 5 * time.Second, MutationTime: 30 * time.Second,
+		Overlaps: 10_000, Cost: 1_000, AnonymousCost: 200, QueryTime: 5 * time.Second, MutationTime: 30 * time.Second,
 	}
 }
 

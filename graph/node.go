@@ -34,7 +34,7 @@ func (r query) Nodes(ctx context.Context, ids []string) ([]Node, error) {
 	for _, id := range ids {
 		typename, row, ok := parseGID(id)
 		if !ok {
-			return nil, fault.Invalid("", "%q is not a global id: use one such as %s", id, gid("Customer", exampleID))
+			return nil, fault.Invalid("ids", "must be global ids such as %s", gid("Customer", exampleID))
 		}
 		rows[typename] = append(rows[typename], row)
 	}

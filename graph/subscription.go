@@ -5,7 +5,6 @@ import (
 
 	"portico/internal/billing"
 	"portico/internal/catalog"
-	"portico/internal/fault"
 )
 
 // Subscription is billing.Subscription as the schema shows it.
@@ -45,9 +44,6 @@ func (r query) Subscriptions(
 		return nil, err
 	}
 	filter, err := r.filter(ctx, customer, product)
-	if fault.Is(err, fault.CodeNotFound) {
-		return connect([]*billing.Subscription{}, nil, request.Size, showSubscription, (*Subscription).rowID)
-	}
 	if err != nil {
 		return nil, err
 	}

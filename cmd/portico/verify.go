@@ -31,11 +31,11 @@ func (v *verifyCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	print := verify.Print
+	write := verify.Print
 	if v.JSON {
-		print = verify.PrintJSON
+		write = verify.PrintJSON
 	}
-	if err := print(os.Stdout, results); err != nil {
+	if err := write(os.Stdout, results); err != nil {
 		return err
 	}
 	if n := verify.Violations(results); n > 0 {

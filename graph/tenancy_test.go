@@ -1,0 +1,126 @@
+package graph_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"portico/graph"
+)
+
+// strangers says, for every place of the schema that takes an id, what comes of the id of another merchant's object.
+func strangers() map[string]struct{ typename, document, want string } {
+	const (
+		empty    = "empty"
+		null     = "null"
+		notFound = "NOT_FOUND"
+	)
+	product := `product: {id: $id}`
+	return map[string]struct{ typename, document, want string }{
+		"node.id":                    {"", `query($id: ID!) { node(id: $id) { id } }`, null},
+		"nodes.ids":                  {"", `query($id: ID!) { nodes(ids: [$id]) { id } }`, null},
+		"product.ref.id":             {"Product", `query($id: ID!) { product(ref: {id: $id}) { id } }`, null},
+		"plans.product.id":           {"Product", `query($id: ID!) { plans(` + product + `) { nodes { id } } }`, notFound},
+		"customer.ref.id":            {"Customer", `query($id: ID!) { customer(ref: {id: $id}) { id } }`, null},
+		"subscriptions.customer.id":  {"Customer", `query($id: ID!) { subscriptions(customer: {id: $id}) { nodes { id } } }`, notFound},
+		"subscriptions.product.id":   {"Product", `query($id: ID!) { subscriptions(` + product + `) { nodes { id } } }`, notFound},
+		"subscription.id":            {"CustomerSubscription", `query($id: ID!) { subscription(id: $id) { id } }`, null},
+		"invoices.subscription":      {"CustomerSubscription", `query($id: ID!) { invoices(subscription: $id) { nodes { id } } }`, empty},
+		"access.product.id":          {"Product", `query($id: ID!) { access(customer: {email: "ada@acorn.test"}, ` + product + `) { allowed } }`, notFound},
+		"access.customer.id":         {"Customer", `query($id: ID!) { access(customer: {id: $id}, product: {identifier: "acorn"}) { reason } }`, "CUSTOMER_NOT_FOUND"},
+		"webhookDeliveries.endpoint": {"WebhookEndpoint", `query($id: ID!) { webhookDeliveries(endpoint: $id) { nodes { id } } }`, empty},
+
+		"apiKeyRevoke.input.id": {"ApiKey", `mutation($id: ID!) { apiKeyRevoke(input: {id: $id}) { userErrors { code } } }`, notFound},
+		"planCreate.input.product.id": {"Product", `mutation($id: ID!) { planCreate(input: {name: "x", tier: "x", ` + product + `, prices: [
+			{interval: MONTH, money: {amountMinor: 1, currency: "USD"}}]}) { userErrors { code } } }`, notFound},
+		"customerCreate.input.company":            {"Company", `mutation($id: ID!) { customerCreate(input: {email: "x@y.test", name: "x", company: $id}) { userErrors { code } } }`, notFound},
+		"customerCreate.input.testClock":          {"TestClock", `mutation($id: ID!) { customerCreate(input: {email: "x@y.test", name: "x", testClock: $id}) { userErrors { code } } }`, notFound},
+		"paymentMethodAttach.input.customer.id":   {"Customer", `mutation($id: ID!) { paymentMethodAttach(input: {customer: {id: $id}, token: "pm_card_visa"}) { userErrors { code } } }`, notFound},
+		"subscriptionCreate.input.customer.id":    {"Customer", `mutation($id: ID!) { subscriptionCreate(input: {customer: {id: $id}, plan: "OWN", interval: MONTH}) { userErrors { code } } }`, notFound},
+		"subscriptionCreate.input.plan":           {"Plan", `mutation($id: ID!) { subscriptionCreate(input: {customer: {email: "ada@acorn.test"}, plan: $id, interval: MONTH}) { userErrors { code } } }`, notFound},
+		"subscriptionCancel.input.subscription":   {"CustomerSubscription", `mutation($id: ID!) { subscriptionCancel(input: {subscription: $id}) { userErrors { code } } }`, notFound},
+		"subscriptionUncancel.input.subscription": {"CustomerSubscription", `mutation($id: ID!) { subscriptionUncancel(input: {subscription: $id}) { userErrors { code } } }`, notFound},
+		"testClockAdvance.input.testClock":        {"TestClock", `mutation($id: ID!) { testClockAdvance(input: {testClock: $id, to: "2027-01-01T00:00:00Z"}) { userErrors { code } } }`, notFound},
+		"launchTokenCreate.input.customer.id":     {"Customer", `mutation($id: ID!) { launchTokenCreate(input: {customer: {id: $id}, product: {identifier: "acorn"}}) { userErrors { code } } }`, notFound},
+		"launchTokenCreate.input.product.id":      {"Product", `mutation($id: ID!) { launchTokenCreate(input: {customer: {email: "ada@acorn.test"}, ` + product + `}) { userErrors { code } } }`, notFound},
+		"webhookEndpointCreate.input.product.id":  {"Product", `mutation($id: ID!) { webhookEndpointCreate(input: {url: "https://r.test", ` + product + `}) { userErrors { code } } }`, notFound},
+	}
+}
+
+func TestTheIdsOfAnotherMerchantLeadNowhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, other := w.open("Acorn"), w.open("Birch")
+	before := w.contents()
+	for place, c := range strangers() {
+		t.Run(place, func(t *testing.T) {
+			typenames := []string{c.typename}
+			if c.typename == "" {
+				typenames = slices.Collect(maps.Keys(other.ids))
+			}
+			for _, typename := range typenames {
+				who, stranger := s.key, other.key
+				if typename == "ApiKey" || typename == "Member" {
+					who, stranger = s.owner, other.owner
+				}
+				document := strings.ReplaceAll(c.document, `"OWN"`, `"`+s.ids["Plan"]+`"`)
+				a := w.ask(who, document, variables{"id": other.ids[typename]})
+				leadsNowhere(t, a, strings.Split(place, ".")[0], c.want, typename)
+				if !strings.HasPrefix(c.document, "mutation") && c.want != "CUSTOMER_NOT_FOUND" && !strings.HasPrefix(place, "access.") {
+					require.Contains(t, w.must(stranger, document, variables{"id": other.ids[typename]}).raw, "gid://", "it leads its own merchant to it")
+				}
+			}
+		})
+	}
+	require.Equal(t, before, w.contents())
+}
+
+func leadsNowhere(t *testing.T, a answer, field, want, typename string) {
+	t.Helper()
+	switch want {
+	case "null":
+		require.Empty(t, a.errors, a.raw)
+		require.NotContains(t, a.raw, "gid://", "%s of another merchant", typename)
+	case "empty":
+		require.Empty(t, a.errors, a.raw)
+		require.Equal(t, []any{}, a.at(field+".nodes"))
+	case "NOT_FOUND":
+		if a.at(field) == nil {
+			a.fails("NOT_FOUND")
+			return
+		}
+		require.Equal(t, "NOT_FOUND", a.text(field+".userErrors.0.code"), a.raw)
+	default:
+		require.Equal(t, want, a.text(field+".reason"))
+	}
+}
+
+func TestEveryPlaceThatTakesAnIdIsTriedWithAStrangersId(t *testing.T) {
+	t.Parallel()
+	schema := graph.NewExecutableSchema(graph.Config{}).Schema()
+	var places []string
+	var walk func(path string, of *ast.Type)
+	walk = func(path string, of *ast.Type) {
+		definition := schema.Types[of.Name()]
+		if definition.Name == "ID" {
+			places = append(places, path)
+		}
+		if definition.Kind == ast.InputObject {
+			for _, field := range definition.Fields {
+				walk(path+"."+field.Name, field.Type)
+			}
+		}
+	}
+	for _, root := range []*ast.Definition{schema.Query, schema.Mutation} {
+		for _, field := range root.Fields {
+			for _, argument := range field.Arguments {
+				walk(field.Name+"."+argument.Name, argument.Type)
+			}
+		}
+	}
+	require.ElementsMatch(t, places, slices.Collect(maps.Keys(strangers())))
+}
