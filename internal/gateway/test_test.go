@@ -1,7 +1,6 @@
 package gateway_test
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -68,7 +67,7 @@ func TestCardsBehaveAsTheirTokensSay(t *testing.T) {
 			card, err := g.Attach(t.Context(), c.token)
 			if c.attach != "" {
 				var decline *gateway.Decline
-				require.True(t, errors.As(err, &decline))
+				require.ErrorAs(t, err, &decline)
 				require.Equal(t, c.attach, decline.Code)
 				return
 			}
