@@ -29,15 +29,12 @@ func (e *expense) add(other expense) {
 	e.each = saturated(e.each + other.each)
 }
 
-// bill adds up the cost of a validated operation. Each fragment is added up once.
-type bill struct {
-	variables map[string]any
-	fragments map[string]expense
-}
+// bill adds up the cost of a validated operation. The limit on its fields is the limit on the time that takes.
+type bill struct{ variables map[string]any }
 
 // costOf is the cost of a validated operation with its variables.
 func costOf(operation *ast.OperationDefinition, variables map[string]any) int {
-	b := &bill{variables: variables, fragments: map[string]expense{}}
+	b := bill{variables}
 	total := b.set(operation.SelectionSet).once
 	if operation.Operation == ast.Mutation {
 		total += costOfMutation * len(operation.SelectionSet)
@@ -45,7 +42,7 @@ func costOf(operation *ast.OperationDefinition, variables map[string]any) int {
 	return total
 }
 
-func (b *bill) set(set ast.SelectionSet) expense {
+func (b bill) set(set ast.SelectionSet) expense {
 	var total expense
 	for _, selection := range set {
 		switch selected := selection.(type) {
@@ -54,18 +51,13 @@ func (b *bill) set(set ast.SelectionSet) expense {
 		case *ast.InlineFragment:
 			total.add(b.set(selected.SelectionSet))
 		case *ast.FragmentSpread:
-			known, seen := b.fragments[selected.Name]
-			if !seen && selected.Definition != nil {
-				known = b.set(selected.Definition.SelectionSet)
-				b.fragments[selected.Name] = known
-			}
-			total.add(known)
+			total.add(b.set(selected.Definition.SelectionSet))
 		}
 	}
 	return total
 }
 
-func (b *bill) field(field *ast.Field) expense {
+func (b bill) field(field *ast.Field) expense {
 	switch {
 	case len(field.SelectionSet) == 0:
 		return expense{}
@@ -88,7 +80,7 @@ func (b *bill) field(field *ast.Field) expense {
 func isConnection(typename string) bool { return strings.HasSuffix(typename, "Connection") }
 
 // size is how many objects a connection field asks for.
-func (b *bill) size(field *ast.Field) int {
+func (b bill) size(field *ast.Field) int {
 	size := page.DefaultSize
 	switch first := b.argument(field, "first").(type) {
 	case int64:
@@ -101,14 +93,14 @@ func (b *bill) size(field *ast.Field) int {
 }
 
 // length is how many objects another list may have.
-func (b *bill) length(field *ast.Field) int {
+func (b bill) length(field *ast.Field) int {
 	if ids, given := b.argument(field, "ids").([]any); given {
 		return len(ids)
 	}
 	return assumedLength
 }
 
-func (b *bill) argument(field *ast.Field, name string) any {
+func (b bill) argument(field *ast.Field, name string) any {
 	argument := field.Arguments.ForName(name)
 	if argument == nil {
 		return nil

@@ -763,7 +763,7 @@ input ProductCreateInput {
   identifier: String
   name: String!
   description: String! = ""
-  "http or https. Receives ` + "`" + `?token=` + "`" + `."
+  "https, or http on localhost, as tokens travel in it. Receives ` + "`" + `?token=` + "`" + `."
   launchUrl: String!
   "Where customers without access are sent. A page of this portal when left out."
   upgradeUrl: String
@@ -1083,7 +1083,7 @@ type TestClockEdge { cursor: String! node: TestClock! }
 "A test clock to be."
 input TestClockCreateInput {
   name: String!
-  "The clock's first instant; the present when left out."
+  "The clock's first instant, between the years 1970 and 2200; the present when left out."
   now: DateTime
 }
 "The answer to testClockCreate."

@@ -69,7 +69,7 @@ func TestAttacksAreRefusedBeforeTheyCostAnything(t *testing.T) {
 			t.Parallel()
 			started := time.Now()
 			errs := prepare(DefaultLimits(), member(), text, nil)
-			require.Less(t, time.Since(started), 500*time.Millisecond)
+			require.Less(t, time.Since(started), 2*time.Second)
 			require.Len(t, errs, 1)
 			require.Equal(t, codeTooComplex, errs[0].Extensions["code"], errs[0].Message)
 		})

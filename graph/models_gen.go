@@ -176,7 +176,7 @@ type ProductCreateInput struct {
 	Identifier  *string `json:"identifier,omitempty"`
 	Name        string  `json:"name"`
 	Description string  `json:"description"`
-	// http or https. Receives `?token=`.
+	// https, or http on localhost, as tokens travel in it. Receives `?token=`.
 	LaunchURL string `json:"launchUrl"`
 	// Where customers without access are sent. A page of this portal when left out.
 	UpgradeURL *string `json:"upgradeUrl,omitempty"`
@@ -274,7 +274,7 @@ type TestClockAdvancePayload struct {
 // A test clock to be.
 type TestClockCreateInput struct {
 	Name string `json:"name"`
-	// The clock's first instant; the present when left out.
+	// The clock's first instant, between the years 1970 and 2200; the present when left out.
 	Now *time.Time `json:"now,omitempty"`
 }
 

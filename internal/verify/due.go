@@ -14,11 +14,11 @@ func dueChecks() []check {
 	}
 }
 
-// The subscriptions that the sweeps or a clock look after, with the instant up to which their work must be done. While a clock
-// advances, that cannot be said; when it stands, everything is done up to its time.
+// The subscriptions that the sweeps or a clock look after, with the instant before which all work is done. While a clock advances
+// that cannot be said. When it stands it is the clock's time; what is due at that very time may have become so since.
 const attended = `
 with attended as (
-    select s.*, coalesce(c.now_at, @overdue::timestamptz) as done_until
+    select s.*, coalesce(c.now_at, @overdue::timestamptz) as done_before
     from subscription s
     left join test_clock c on c.merchant_id = s.merchant_id and c.id = s.test_clock_id
     where s.status not in ('CANCELED', 'EXPIRED') and not s.charging and s.quarantine_reason is null and c.target_at is null
@@ -27,7 +27,7 @@ with attended as (
 const overdueSubscriptions = attended + `
 select 'subscription ' || merchant_id || '/' || id
 from attended
-where least(bill_at, end_at) <= done_until`
+where least(bill_at, end_at) < done_before`
 
 // Does not trust the due-lists. During dunning what is owed to the customer is the grace.
 const overrunSubscriptions = attended + `
@@ -35,7 +35,7 @@ select 'subscription ' || merchant_id || '/' || id
 from attended
 where source = 'PORTAL'
   and case when status in ('TRIALING', 'ACTIVE') then current_period_end when status = 'PAST_DUE' and not suspended then access_until end
-    <= done_until`
+    < done_before`
 
 const wronglyListed = `
 select 'subscription ' || merchant_id || '/' || id
@@ -56,7 +56,7 @@ where status in ('CANCELED', 'EXPIRED') and (charging or num_nonnulls(bill_at, e
 const stuckAttempts = `
 select 'payment_attempt ' || merchant_id || '/' || id
 from payment_attempt
-where status = 'OPEN' and created_at <= @overdue::timestamptz`
+where status = 'OPEN' and created_at < @overdue::timestamptz`
 
 const openAttempts = `
 select 'payment_attempt ' || merchant_id || '/' || id
@@ -66,7 +66,7 @@ where status = 'OPEN'`
 const stalledClocks = `
 select 'test_clock ' || merchant_id || '/' || id
 from test_clock
-where target_at is not null and lease_until <= @overdue::timestamptz`
+where target_at is not null and lease_until < @overdue::timestamptz`
 
 const advancingClocks = `
 select 'test_clock ' || merchant_id || '/' || id

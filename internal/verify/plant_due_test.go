@@ -16,11 +16,11 @@ func duePlants() []plant {
 	return []plant{
 		{
 			name: "a bill that is due, within the lag",
-			sql:  `update subscription set bill_at = {now} - interval '14 minutes 59 seconds' where id = {renewed}`,
+			sql:  `update subscription set bill_at = {now} - interval '15 minutes' where id = {renewed}`,
 		},
 		{
 			name: "a bill that nobody wrote", violated: []string{due}, example: "subscription {m}/{renewed}",
-			sql: `update subscription set bill_at = {now} - interval '15 minutes' where id = {renewed}`,
+			sql: `update subscription set bill_at = {now} - interval '15 minutes 1 second' where id = {renewed}`,
 		},
 		{
 			name: "an end that did not come", violated: []string{due}, example: "subscription {m}/{unpaid}",
@@ -28,11 +28,15 @@ func duePlants() []plant {
 		},
 		{
 			name: "a bill that a clock passed by", violated: []string{due}, example: "subscription {m}/{clocked}",
-			sql: `update subscription set bill_at = (select now_at from test_clock) where id = {clocked}`,
+			sql: `update subscription set bill_at = (select now_at - interval '1 second' from test_clock) where id = {clocked}`,
+		},
+		{
+			name: "a bill that became due when its clock stood already",
+			sql:  `update subscription set bill_at = (select now_at from test_clock) where id = {clocked}`,
 		},
 		{
 			name: "a bill that a clock is about to reach", noted: []string{still}, example: `test_clock {m}/\d+`,
-			sql: advance + `update subscription set bill_at = (select now_at from test_clock) where id = {clocked}`,
+			sql: advance + `update subscription set bill_at = (select now_at - interval '1 second' from test_clock) where id = {clocked}`,
 		},
 		{
 			name: "a bill that a person looks after", noted: []string{quarantined}, example: "subscription {m}/{renewed}",
@@ -40,7 +44,7 @@ func duePlants() []plant {
 		},
 		{
 			name: "a trial without end", violated: []string{outlasts}, example: "subscription {m}/{trying}",
-			sql: `update subscription set current_period_start = {now} - interval '1 day', current_period_end = {now} - interval '15 minutes' where id = {trying}`,
+			sql: `update subscription set current_period_start = {now} - interval '1 day', current_period_end = {now} - interval '16 minutes' where id = {trying}`,
 		},
 		{
 			name: "a period without end", violated: []string{outlasts}, example: "subscription {m}/{renewed}",
@@ -54,6 +58,10 @@ func duePlants() []plant {
 		{
 			name: "a grace without end", violated: []string{outlasts}, example: "subscription {m}/{debtor}",
 			sql: `update subscription set access_until = {now} - interval '1 hour' where id = {debtor}`,
+		},
+		{
+			name: "a debtor who has no access any more",
+			sql:  `update subscription set access_until = {now} - interval '1 hour', suspended = true where id = {debtor}`,
 		},
 		{
 			name: "a subscription that nobody will renew", violated: []string{listed}, example: "subscription {m}/{renewed}",
@@ -94,11 +102,11 @@ func duePlants() []plant {
 		},
 		{
 			name: "a charge that was forgotten", violated: []string{stuck}, noted: []string{underWay}, example: `payment_attempt {m}/\d+`,
-			sql: chargeDebtor + `update payment_attempt set created_at = {now} - interval '15 minutes' where status = 'OPEN'`,
+			sql: chargeDebtor + `update payment_attempt set created_at = {now} - interval '16 minutes' where status = 'OPEN'`,
 		},
 		{
 			name: "a clock whose worker died", violated: []string{held}, noted: []string{still}, example: `test_clock {m}/\d+`,
-			sql: advance + `update test_clock set lease_until = {now} - interval '15 minutes'`,
+			sql: advance + `update test_clock set lease_until = {now} - interval '16 minutes'`,
 		},
 		{
 			name: "a clock that nobody advances", violated: []string{still}, example: `test_clock {m}/\d+`, quiescent: true,

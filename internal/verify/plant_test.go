@@ -89,6 +89,21 @@ func (w *world) fill(text string) string {
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
+// ofPayment changes the entries of somebody's first payment.
+func ofPayment(name, change string) string {
+	return `alter table ledger_entry disable trigger ledger_entry_append_only;` +
+		change + ` where payment_id = (select id from payment where invoice_id = {index 0 of ` + name + `});
+		alter table ledger_entry enable trigger ledger_entry_append_only`
+}
+
+// inCurrency adds entries to the transaction of that payment, which sum to zero and concern neither the fee nor the payable.
+func inCurrency(currency string) string {
+	return `insert into ledger_entry (merchant_id, transaction_id, account, currency, amount_minor, payment_id, created_at)
+		select merchant_id, transaction_id, account, '` + currency + `', minor, payment_id, created_at
+		from ledger_entry cross join (values (1), (-1)) of (minor)
+		where account = 'CASH' and payment_id = (select id from payment where invoice_id = {index 0 of renewed})`
+}
+
 func ledgerPlants() []plant {
 	const (
 		balanced = "ledger transactions sum to zero per currency, and so does the ledger"
@@ -99,10 +114,7 @@ func ledgerPlants() []plant {
 	return []plant{
 		{
 			name: "a leg that was changed", violated: []string{balanced}, example: "all entries in USD", rows: 2,
-			sql: `alter table ledger_entry disable trigger ledger_entry_append_only;
-				update ledger_entry set amount_minor = amount_minor + 1
-				where account = 'CASH' and payment_id = (select id from payment where invoice_id = {index 0 of renewed});
-				alter table ledger_entry enable trigger ledger_entry_append_only`,
+			sql: ofPayment("renewed", "update ledger_entry set amount_minor = amount_minor + case account when 'CASH' then 1 else 0 end"),
 		},
 		{
 			name: "two transactions that only balance together", violated: []string{balanced}, example: `transaction {m}/\d+ in USD`, rows: 2,
@@ -136,16 +148,32 @@ func ledgerPlants() []plant {
 				where invoice_id in ({index 0 of renewed}, {index 0 of twin})`,
 		},
 		{
+			name: "a fee that was booked as the portal's expense", violated: []string{booked, totals}, example: `payment {m}/\d+`,
+			sql: ofPayment("renewed", "update ledger_entry set amount_minor = amount_minor + case account when 'PORTAL_FEE' then 1 when 'CASH' then -1 else 0 end"),
+		},
+		{
+			name: "a payable that was booked too high", violated: []string{booked, totals}, example: `payment {m}/\d+`,
+			sql: ofPayment("renewed", "update ledger_entry set amount_minor = amount_minor + case account when 'MERCHANT_PAYABLE' then -1 when 'CASH' then 1 else 0 end"),
+		},
+		{
+			name: "a payment with entries in a second currency", violated: []string{booked}, example: `payment {m}/\d+`,
+			sql: inCurrency("EUR"),
+		},
+		{
+			name: "a payment with entries in a third currency", violated: []string{booked}, example: `payment {m}/\d+`,
+			sql: inCurrency("ZAR"),
+		},
+		{
 			name: "a payment that was booked in another currency", violated: []string{booked, totals}, example: `payment {m}/\d+`,
-			sql: `alter table ledger_entry disable trigger ledger_entry_append_only;
-				update ledger_entry set currency = 'EUR' where payment_id = (select id from payment where invoice_id = {index 0 of renewed});
-				alter table ledger_entry enable trigger ledger_entry_append_only`,
+			sql: ofPayment("renewed", "update ledger_entry set currency = 'EUR'"),
 		},
 		{
 			name: "a payment that was not booked", violated: []string{booked, totals}, example: `payment {m}/\d+`,
-			sql: `alter table ledger_entry disable trigger ledger_entry_append_only;
-				delete from ledger_entry where payment_id = (select id from payment where invoice_id = {index 0 of renewed});
-				alter table ledger_entry enable trigger ledger_entry_append_only`,
+			sql: ofPayment("renewed", "delete from ledger_entry"),
+		},
+		{
+			name: "the only payment in a currency, that was not booked", violated: []string{booked, totals}, example: `payment {m}/\d+`,
+			sql: ofPayment("yearly", "delete from ledger_entry"),
 		},
 		{
 			name: "a payment that was booked twice", violated: []string{totals}, example: `PORTAL_FEE of merchant {m} in USD`, rows: 2,

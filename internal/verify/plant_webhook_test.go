@@ -15,10 +15,15 @@ func webhookPlants() []plant {
 		finished  = "a delivery is delivered when its last attempt was answered 2xx, and has not failed untried"
 		due       = "no delivery to an enabled endpoint is due"
 
-		oneEvent  = ` where id = (select id from event where subscription_id = {renewed} and sequence = 2)`
-		delivered = `(select min(id) from webhook_delivery where status = 'DELIVERED')`
-		failing   = `(select min(id) from webhook_delivery where status = 'PENDING' and attempt_count = 1)`
-		untried   = `(select min(id) from webhook_delivery where status = 'PENDING' and attempt_count = 0)`
+		oneEvent   = ` where id = (select id from event where subscription_id = {renewed} and sequence = 2)`
+		delivered  = `(select min(id) from webhook_delivery where status = 'DELIVERED')`
+		failing    = `(select min(id) from webhook_delivery where status = 'PENDING' and attempt_count = 1)`
+		untried    = `(select min(id) from webhook_delivery where status = 'PENDING' and attempt_count = 0)`
+		triedTwice = `(select min(id) from webhook_delivery where attempt_count = 2)`
+		more       = `
+			insert into webhook_attempt (merchant_id, delivery_id, number, status_code, duration_ms, created_at)
+			select merchant_id, delivery_id, 2, 503, 1, {now} from webhook_attempt where delivery_id = ` + failing + `;
+			update webhook_delivery set attempt_count = 2 where id = ` + failing + `;`
 	)
 	return []plant{
 		{
@@ -73,6 +78,14 @@ func webhookPlants() []plant {
 		{
 			name: "a second attempt without a first", violated: []string{attempts}, example: `webhook_delivery {m}/\d+`,
 			sql: `update webhook_attempt set number = 2 where delivery_id = ` + failing,
+		},
+		{
+			name: "a third attempt without a second", violated: []string{attempts}, example: `webhook_delivery {m}/\d+`,
+			sql: more + `update webhook_attempt set number = 3 where number = 2`,
+		},
+		{
+			name: "attempts that are counted from 0", violated: []string{attempts}, example: `webhook_delivery {m}/\d+`,
+			sql: more + `update webhook_attempt set number = 0 where number = 1 and delivery_id = ` + triedTwice,
 		},
 		{
 			name: "a delivery that was refused and is called delivered", violated: []string{finished}, example: `webhook_delivery {m}/\d+`,

@@ -117,7 +117,7 @@ func (f *found) add(more found) {
 	f.examples = f.examples[:min(len(f.examples), maxExamples)]
 }
 
-// asker finds what contradicts a check. The arguments are @now, and @overdue, the latest instant whose work must be done by now.
+// asker finds what contradicts a check. The arguments are @now, and @overdue: what was due before it is late.
 type asker func(context.Context, pgx.Tx, pgx.NamedArgs) (found, error)
 
 // rows asks a question that answers with the name of each row that contradicts.

@@ -31,7 +31,7 @@ func TestWhatTheDomainDoesHoldsEverything(t *testing.T) {
 		"renewed": "active", "twin": "active", "yearly": "active", "free": "active", "converted": "active", "tried": "expired",
 		"debtor": "past_due", "stuck": "past_due", "neverpaid": "expired", "secondtry": "active", "leaving": "active",
 		"left": "canceled", "gone": "canceled", "clocked": "active", "givenup": "expired", "trying": "trialing",
-		"unpaid": "incomplete", "neighbour": "active",
+		"unpaid": "incomplete", "neighbour": "active", "cheap": "active",
 	}, w.statuses())
 	results, err := Run(t.Context(), w.db, w.now, Options{Quiescent: true})
 	require.NoError(t, err)

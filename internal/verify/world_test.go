@@ -222,8 +222,13 @@ func newBusyWorld(t *testing.T) *world {
 	}
 
 	acorn, product := w.caller, w.product
+	// One merchant's payments are all fee; of another's smallest ones, none is.
+	w.accounts.PortalFeeBPS = 10_000
 	w.open("birch")
 	w.sell("neighbour", good, w.plan(500, "MONTH", "USD", 0), nil)
+	w.accounts.PortalFeeBPS = 250
+	w.open("cedar")
+	w.sell("cheap", good, w.plan(5, "MONTH", "USD", 0), nil)
 	w.caller, w.product = acorn, product
 	return w
 }
