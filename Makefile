@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help dev build generate lint verify test clean
+.PHONY: help dev build generate lint verify test crash clean
 
 TOOL := go tool -modfile=tools.mod
 
@@ -63,6 +63,9 @@ test: $(RECEIVER)/node_modules/.installed ## Run the tests against one private P
 $(RECEIVER)/node_modules/.installed: $(RECEIVER)/package.json $(RECEIVER)/package-lock.json
 	npm ci --prefix $(RECEIVER) --no-audit --no-fund
 	@mkdir -p $(@D) && touch $@
+
+crash: ## Kill workers, then Postgres, at random moments and prove that nothing is lost or doubled
+	go run ./bench/crash $(ARGS)
 
 clean: ## Remove what make has built or installed; the data of make dev stays
 	rm -rf bin $(RECEIVER)/node_modules

@@ -27,6 +27,9 @@ func (v *verifyCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer d.Close()
+	if err := d.Ready(ctx); err != nil {
+		return fmt.Errorf("%w: run portico migrate", err)
+	}
 	results, err := verify.Run(ctx, d, time.Now(), verify.Options{Lag: v.Lag, Quiescent: v.Quiescent})
 	if err != nil {
 		return err

@@ -11,35 +11,29 @@ func gatewayChecks() []check {
 	}
 }
 
-// The charges that took money, with the attempt that each was for.
-const takings = `
-with charge as (
-    select ref, currency, amount_minor, substring(idempotency_key from '^attempt/([0-9]{1,18})$')::bigint as attempt_id
-    from test_gateway_charge
-    where status = 'SUCCEEDED'
-)`
-
 // An attempt that is still open has no payment to compare with, only its invoice.
-const unbookedCharges = takings + `
+const unbookedCharges = `
 select 'charge ' || c.ref
-from charge c
-left join payment_attempt a on a.id = c.attempt_id and a.status in ('OPEN', 'SUCCEEDED') and a.gateway_ref = c.ref
+from test_gateway_charge c
+left join payment_attempt a
+    on 'attempt/' || a.id = c.idempotency_key and a.status in ('OPEN', 'SUCCEEDED') and a.gateway_ref = c.ref
 left join invoice i on i.merchant_id = a.merchant_id and i.id = a.invoice_id
 left join payment p on p.merchant_id = a.merchant_id and p.attempt_id = a.id
-where (coalesce(p.currency, i.currency), coalesce(p.amount_minor, i.amount_minor)) is distinct from (c.currency, c.amount_minor)`
+where c.status = 'SUCCEEDED'
+  and (coalesce(p.currency, i.currency), coalesce(p.amount_minor, i.amount_minor)) is distinct from (c.currency, c.amount_minor)`
 
 const unchargedPayments = `
 select 'payment ' || p.merchant_id || '/' || p.id
 from payment p
 join payment_attempt a on a.merchant_id = p.merchant_id and a.id = p.attempt_id
 where a.gateway = 'test' and not exists (
-    select from test_gateway_charge c where c.idempotency_key = 'attempt/' || a.id and c.status = 'SUCCEEDED'
+    select from test_gateway_charge c where 'attempt/' || a.id = c.idempotency_key and c.status = 'SUCCEEDED'
 )`
 
-const wrongTakings = takings + `
+const wrongTakings = `
 select 'all charges in ' || currency
 from (
-    select currency, amount_minor from charge
+    select currency, amount_minor from test_gateway_charge where status = 'SUCCEEDED'
     union all
     select p.currency, -p.amount_minor
     from payment p
@@ -47,15 +41,15 @@ from (
     where a.gateway = 'test'
     union all
     select c.currency, -c.amount_minor
-    from charge c
-    join payment_attempt a on a.id = c.attempt_id
-    where a.status = 'OPEN'
+    from test_gateway_charge c
+    join payment_attempt a on 'attempt/' || a.id = c.idempotency_key
+    where c.status = 'SUCCEEDED' and a.status = 'OPEN'
 ) both_books
 group by currency
 having sum(amount_minor) <> 0`
 
-const pendingCharges = takings + `
+const pendingCharges = `
 select 'payment_attempt ' || a.merchant_id || '/' || a.id
-from charge c
-join payment_attempt a on a.id = c.attempt_id
-where a.status = 'OPEN'`
+from test_gateway_charge c
+join payment_attempt a on 'attempt/' || a.id = c.idempotency_key
+where c.status = 'SUCCEEDED' and a.status = 'OPEN'`

@@ -261,6 +261,10 @@ func secretPlants() []plant {
 			sql: `update merchant set token_key_cipher = substr(token_key_cipher, 1, 28) where id = {m}`,
 		},
 		{
+			name: "the shortest ciphertext that there can be",
+			sql:  `update merchant set token_key_cipher = substr(token_key_cipher, 1, 29) where id = {m}`,
+		},
+		{
 			name: "an API key that is not hashed", violated: []string{hashes}, example: `api_key {m}/\d+`,
 			sql: `update api_key set key_hash = convert_to('my key', 'UTF8') where merchant_id = {m}`,
 		},

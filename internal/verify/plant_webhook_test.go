@@ -88,6 +88,11 @@ func webhookPlants() []plant {
 			sql: more + `update webhook_attempt set number = 0 where number = 1 and delivery_id = ` + triedTwice,
 		},
 		{
+			name: "a delivery that arrived with its second attempt",
+			sql: more + `update webhook_attempt set status_code = 204 where number = 2;
+				update webhook_delivery set status = 'DELIVERED', next_attempt_at = null, finished_at = {now} where attempt_count = 2`,
+		},
+		{
 			name: "a delivery that was refused and is called delivered", violated: []string{finished}, example: `webhook_delivery {m}/\d+`,
 			sql: `update webhook_attempt set status_code = 500 where delivery_id = ` + delivered,
 		},
@@ -114,7 +119,7 @@ func webhookPlants() []plant {
 		{
 			name: "a delivery that waits for its endpoint to be enabled", quiescent: true,
 			sql: `update webhook_delivery set next_attempt_at = {now} where id = ` + failing + `;
-				update webhook_endpoint set status = 'DISABLED'`,
+				update webhook_endpoint set status = 'DISABLED' where id = (select endpoint_id from webhook_delivery where id = ` + failing + `)`,
 		},
 	}
 }

@@ -47,13 +47,14 @@ func TestASystemAtWorkHoldsEverythingAtEveryInstant(t *testing.T) {
 	w.endpoint(200)
 	w.sell("ada", good, plan, nil)
 	w.sell("bob", noFunds, plan, nil)
-	w.now = w.now.AddDate(0, 6, 0)
+	now := w.now.AddDate(0, 6, 0)
+	w.now = now
 	worked := make(chan struct{})
 	go func() {
 		defer close(worked)
 		w.sell("eve", good, plan, nil)
 		for range 8 {
-			w.work(w.now)
+			w.work(now)
 		}
 	}()
 	for working, runs := true, 0; working || runs == 0; runs++ {
@@ -62,7 +63,7 @@ func TestASystemAtWorkHoldsEverythingAtEveryInstant(t *testing.T) {
 			working = false
 		default:
 		}
-		results, err := Run(t.Context(), w.db, w.now, Options{Lag: 365 * 24 * time.Hour})
+		results, err := Run(t.Context(), w.db, now, Options{Lag: 365 * 24 * time.Hour})
 		require.NoError(t, err)
 		require.Zero(t, Violations(results), "%+v", results)
 	}

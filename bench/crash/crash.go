@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"portico/db"
+	"portico/internal/secret"
+)
+
+const (
+	modeWorkers  = "workers"
+	modePostgres = "postgres"
+
+	// gatewayLoss is the share of its answers that the test gateway loses.
+	gatewayLoss = "0.2"
+	startWithin = 30 * time.Second
+)
+
+// options say what to do to Portico.
+type options struct {
+	mode      string
+	naive     bool
+	seed      uint64
+	kills     int
+	lasting   time.Duration // of the killing
+	patience  time.Duration // with the settling
+	merchants int
+	customers int // of each merchant
+	folder    string
+	keep      bool // the folder, whatever comes out
+	out       io.Writer
+}
+
+func (o options) say(format string, args ...any) { _, _ = fmt.Fprintf(o.out, format+"\n", args...) }
+
+// random is a source of its own for each part of the run, so that the parts do not shift each other's numbers.
+func (o options) random(part uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(o.seed, part)) //nolint:gosec // repeatable is what it must be
+}
+
+// run starts everything, kills, waits and judges. An error means that the run itself could not be done; what Portico did wrong is
+// in the report.
+func run(ctx context.Context, o options) (r *report, err error) {
+	if o.mode != modeWorkers && o.mode != modePostgres {
+		return nil, fmt.Errorf("there is no mode %q: choose %s or %s", o.mode, modeWorkers, modePostgres)
+	}
+	build := "as it is"
+	if o.naive {
+		build = "with its steps in a naive order"
+	}
+	o.say("\nseed %d: kill %s %d times in %s, Portico %s", o.seed, o.mode, o.kills, o.lasting, build)
+	binary, err := buildPortico(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	postgres, err := startPostgres(ctx, filepath.Join(o.folder, "postgres"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, postgres.stop(context.WithoutCancel(ctx))) }()
+	port, err := freePort(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h := &house{folder: o.folder, binary: binary, environment: []string{
+		"DATABASE_URL=" + postgres.url, "PORTICO_ADDR=127.0.0.1:" + port,
+		"PORTICO_KEYS=1:" + string(secret.NewKey()), "PORTICO_PEPPER=" + string(secret.NewKey()),
+		"PORTICO_WEBHOOK_ALLOW_LOOPBACK=true", "PORTICO_WEBHOOK_ALLOW_HTTP=true",
+		"PORTICO_TEST_GATEWAY_LOSS=" + gatewayLoss, "PORTICO_LOG_LEVEL=warn",
+	}}
+	if err := h.migrate(ctx); err != nil {
+		return nil, err
+	}
+	d, err := db.Open(ctx, postgres.url)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	inbox, err := openReceiver(ctx, o.seed)
+	if err != nil {
+		return nil, err
+	}
+	defer inbox.close()
+	if err := h.open(ctx); err != nil {
+		return nil, err
+	}
+	defer h.close()
+	api := "http://127.0.0.1:" + port
+	if err := awaitReady(ctx, api); err != nil {
+		return nil, err
+	}
+
+	market := openMarket(ctx, o, api+"/graphql", inbox, d)
+	killed, killErr := (&killer{o: o, house: h, postgres: postgres}).run(ctx)
+	if err := errors.Join(killErr, market.close(ctx)); err != nil {
+		return nil, err
+	}
+	r = &report{killed: killed}
+	if err := settle(ctx, o, d, r); err != nil {
+		return nil, err
+	}
+	h.close()
+	return r, judge(ctx, o, d, r, h, market, inbox)
+}
+
+func buildPortico(ctx context.Context, o options) (string, error) {
+	path := filepath.Join(o.folder, "portico")
+	args := []string{"build", "-o", path}
+	if o.naive {
+		args = append(args, "-tags", "naive")
+	}
+	output, err := exec.CommandContext(ctx, "go", append(args, "portico/cmd/portico")...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build portico: %w: %s", err, output)
+	}
+	return path, nil
+}
+
+func awaitReady(ctx context.Context, api string) error {
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, api+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the API does not become ready: %w", ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// house is the processes of Portico.
+type house struct {
+	folder, binary string
+	environment    []string
+	serve          *program
+	workers        [2]*program
+	leave          context.CancelFunc
+}
+
+func (h *house) command(ctx context.Context, log io.Writer, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, h.binary, args...)
+	cmd.Env = append(os.Environ(), h.environment...)
+	cmd.Stdout, cmd.Stderr = log, log
+	return cmd
+}
+
+func (h *house) migrate(ctx context.Context) error {
+	log, err := os.Create(filepath.Join(h.folder, "migrate.log"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	if err := h.command(ctx, log, "migrate").Run(); err != nil {
+		return fmt.Errorf("portico migrate: %w; see %s", err, log.Name())
+	}
+	return nil
+}
+
+// open starts the API and two workers, and keeps them running.
+func (h *house) open(ctx context.Context) error {
+	ctx, h.leave = context.WithCancel(ctx)
+	for _, p := range []struct {
+		place **program
+		name  string
+		args  []string
+	}{
+		{&h.serve, "serve", []string{"serve"}},
+		{&h.workers[0], "worker 1", []string{"work"}},
+		{&h.workers[1], "worker 2", []string{"work"}},
+	} {
+		started, err := keep(ctx, h, p.name, p.args...)
+		if err != nil {
+			h.close()
+			return err
+		}
+		*p.place = started
+	}
+	return nil
+}
+
+func (h *house) programs() []*program {
+	var all []*program
+	for _, p := range []*program{h.serve, h.workers[0], h.workers[1]} {
+		if p != nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// close asks all processes to stop and waits for them.
+func (h *house) close() {
+	h.leave()
+	for _, p := range h.programs() {
+		<-p.done
+	}
+}

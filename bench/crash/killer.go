@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// The victims of a kill.
+const (
+	victimServe    = "serve"
+	victimWorker1  = "worker 1"
+	victimWorker2  = "worker 2"
+	victimPostgres = "postgres"
+)
+
+// kill is one planned moment.
+type kill struct {
+	after   time.Duration // since the kill before
+	victims []string
+}
+
+// schedule draws the kills. The moments are those of a Poisson process: some in a burst, which finds what has only just been
+// started, some after a lull, in which leaders are elected and the sweeps run.
+func schedule(random *rand.Rand, mode string, kills int, lasting time.Duration) []kill {
+	gaps, sum := make([]float64, kills), 0.0
+	for i := range gaps {
+		gaps[i] = random.ExpFloat64()
+		sum += gaps[i]
+	}
+	plan := make([]kill, kills)
+	for i := range plan {
+		plan[i] = kill{after: time.Duration(gaps[i] / sum * float64(lasting)), victims: victims(random, mode)}
+	}
+	return plan
+}
+
+func victims(random *rand.Rand, mode string) []string {
+	if mode == modePostgres {
+		return []string{victimPostgres}
+	}
+	switch dice := random.IntN(10); {
+	case dice < 4:
+		return []string{victimWorker1}
+	case dice < 8:
+		return []string{victimWorker2}
+	case dice < 9:
+		return []string{victimWorker1, victimWorker2}
+	}
+	return []string{victimServe}
+}
+
+// killer carries out a schedule.
+type killer struct {
+	o        options
+	house    *house
+	postgres *postgres
+}
+
+// run returns how many times it has killed.
+func (k *killer) run(ctx context.Context) (int, error) {
+	started := time.Now()
+	for i, next := range schedule(k.o.random(0), k.o.mode, k.o.kills, k.o.lasting) {
+		select {
+		case <-ctx.Done():
+			return i, ctx.Err()
+		case <-time.After(next.after):
+		}
+		k.o.say("  %5.1fs  kill %d of %d: %s", time.Since(started).Seconds(), i+1, k.o.kills, strings.Join(next.victims, " and "))
+		for _, victim := range next.victims {
+			if err := k.kill(ctx, victim); err != nil {
+				return i, err
+			}
+		}
+	}
+	return k.o.kills, nil
+}
+
+func (k *killer) kill(ctx context.Context, victim string) error {
+	if victim == victimPostgres {
+		return k.postgres.kill(ctx)
+	}
+	for _, p := range k.house.programs() {
+		if p.name == victim {
+			return p.kill(ctx)
+		}
+	}
+	return fmt.Errorf("there is no %s to kill", victim)
+}
