@@ -33,9 +33,18 @@ func (d *DB) System() Scope { return Scope{pool: d.pool, tenant: "system"} }
 
 // Tx runs fn in a transaction of this scope: committed when fn returns nil, rolled back otherwise.
 func (s Scope) Tx(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	return s.tx(ctx, "begin", fn)
+}
+
+// Snapshot runs fn in a read-only transaction of this scope in which every statement sees the same instant.
+func (s Scope) Snapshot(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	return s.tx(ctx, "begin isolation level repeatable read read only", fn)
+}
+
+func (s Scope) tx(ctx context.Context, begin string, fn func(tx pgx.Tx) error) error {
 	// The setting is the word system or digits in braces, never a caller's text, so that it can travel with BEGIN in one round trip.
-	begin := pgx.TxOptions{BeginQuery: "begin; select set_config('portico.tenant', '" + s.tenant + "', true)"}
-	return pgx.BeginTxFunc(ctx, s.pool, begin, fn)
+	query := begin + "; select set_config('portico.tenant', '" + s.tenant + "', true)"
+	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{BeginQuery: query}, fn)
 }
 
 // Exec implements DBTX.

@@ -137,8 +137,8 @@ func (c *change) flush(ctx context.Context, headStart time.Duration) error {
 	}{
 		{"close invoices", c.writeClosed}, // first: a void invoice makes room for another of the same period
 		{"write invoices", c.writeInvoices},
+		{"finish payment attempts", c.writeFinished}, // likewise before the next attempt on the same invoice
 		{"write payment attempts", c.writeAttempts},
-		{"finish payment attempts", c.writeFinished},
 		{"write payments", c.writePayments},
 		{"save subscriptions", c.writeSubscriptions},
 		{"publish events", c.publish},

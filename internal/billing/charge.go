@@ -237,7 +237,7 @@ func (b *Billing) bookIn(ctx context.Context, tx pgx.Tx, refs []AttemptRef, outc
 	for _, s := range subs {
 		bySub[Ref{s.MerchantID, s.ID}] = s
 	}
-	c, err := b.begin(ctx, tx, 0)
+	c, err := b.begin(ctx, tx, len(open))
 	if err != nil {
 		return err
 	}
@@ -275,14 +275,21 @@ func (c *change) bookOne(s *Subscription, i *Invoice, a db.OpenAttemptsRow, outc
 	}
 	c.finished = append(c.finished, finish{ref: ref, status: attemptFailed, code: outcome.DeclineCode})
 	wasIncomplete, firstOfStreak := s.Status == Incomplete, s.PastDueSince == nil
-	s.unpaid(now, outcome.Hard, s.paymentMethod != nil && *s.paymentMethod != a.PaymentMethodID)
-	if err := c.emit(s, webhook.PaymentFailed, reasonUnpaid, i); err != nil {
+	newMethod := s.paymentMethod != nil && *s.paymentMethod != a.PaymentMethodID
+	s.unpaid(now, outcome.Hard && !newMethod)
+	if err := c.emit(s, webhook.PaymentFailed, reasonUnpaid, i); err != nil || wasIncomplete {
 		return err
 	}
-	if wasIncomplete || !firstOfStreak {
-		return nil
+	if firstOfStreak {
+		if err := c.emitPastDue(s, i); err != nil {
+			return err
+		}
 	}
-	return c.emitPastDue(s, i)
+	// The payer attached another payment method while this one was being charged.
+	if newMethod {
+		c.attempt(s, i.ID)
+	}
+	return nil
 }
 
 func (c *change) bookPaid(s *Subscription, i *Invoice, ref AttemptRef, now time.Time) error {

@@ -38,7 +38,7 @@ func (c *change) bill(s *Subscription) error {
 		return c.emit(s, webhook.SubscriptionRenewed, "", nil)
 	case s.paymentMethod == nil:
 		s.OpenInvoiceID = &i.ID
-		s.unpaid(now, true, false)
+		s.unpaid(now, true)
 		if err := c.emit(s, webhook.InvoiceCreated, "", i); err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func (c *change) collect(s *Subscription, invoiceID int64) {
 		c.attempt(s, invoiceID)
 		return
 	}
-	s.unpaid(s.now(c.now), true, false)
+	s.unpaid(s.now(c.now), true)
 	c.save(s)
 }
 

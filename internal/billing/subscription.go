@@ -167,9 +167,8 @@ func (s *Subscription) paid(i *Invoice) {
 	s.schedule()
 }
 
-// unpaid records a failed attempt and plans the next one: now when the payer has another payment method by now, after a hard
-// decline not before there is one, else on the next day of the dunning schedule.
-func (s *Subscription) unpaid(now time.Time, hard, newMethod bool) {
+// unpaid records a failed attempt and plans the next one. Hard declines wait for another payment method.
+func (s *Subscription) unpaid(now time.Time, hard bool) {
 	s.Charging = false
 	s.FailedAttempts++
 	s.BillAt = nil
@@ -177,11 +176,8 @@ func (s *Subscription) unpaid(now time.Time, hard, newMethod bool) {
 		if s.PastDueSince == nil {
 			s.PastDueSince = &now
 		}
-		s.Status, s.AwaitsNewCard = PastDue, hard && !newMethod
-		switch {
-		case newMethod:
-			s.BillAt = &now
-		case !hard:
+		s.Status, s.AwaitsNewCard = PastDue, hard
+		if !hard {
 			s.BillAt = s.nextRetry(now)
 		}
 	}

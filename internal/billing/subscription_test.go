@@ -68,7 +68,7 @@ func TestDunningRetriesOnItsDaysAndHardDeclinesWait(t *testing.T) {
 	var retries []time.Time
 	for now := end; ; now = *s.BillAt {
 		s.charge(1)
-		s.unpaid(now, false, false)
+		s.unpaid(now, false)
 		require.Equal(t, PastDue, s.Status)
 		if s.BillAt == nil {
 			break
@@ -80,7 +80,7 @@ func TestDunningRetriesOnItsDaysAndHardDeclinesWait(t *testing.T) {
 	require.Equal(t, end.Add(7*day), *s.EndAt)
 
 	s.charge(1)
-	s.unpaid(end.Add(time.Hour), true, false)
+	s.unpaid(end.Add(time.Hour), true)
 	require.Nil(t, s.BillAt, "a hard decline waits for a new card")
 	require.True(t, s.AwaitsNewCard)
 }
@@ -94,7 +94,7 @@ func TestPayingLateBringsTheSubscriptionBackToItsPeriods(t *testing.T) {
 	s.CurrentPeriodStart, s.CurrentPeriodEnd = &start, &end
 	n, from, to := s.nextPeriod()
 	s.charge(7)
-	s.unpaid(end, false, false)
+	s.unpaid(end, false)
 	s.suspend()
 	s.charge(7)
 	s.paid(&Invoice{db.Invoice{PeriodIndex: n, PeriodStart: from, PeriodEnd: to}})

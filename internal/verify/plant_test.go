@@ -225,6 +225,10 @@ func tenancyPlants() []plant {
 			sql: `drop policy tenant on plan; create policy tenant on plan using (true)`,
 		},
 		{
+			name: "a policy that lets every tenant through", violated: []string{guarded}, example: "table plan",
+			sql: `drop policy tenant on plan; create policy tenant on plan using (current_setting('portico.tenant') is not null)`,
+		},
+		{
 			name: "a policy that lets any row in", violated: []string{guarded}, example: "table plan",
 			sql: `alter policy tenant on plan with check (true)`,
 		},

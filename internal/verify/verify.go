@@ -42,7 +42,7 @@ type Result struct {
 // which vacuum keeps what the snapshot sees.
 func Run(ctx context.Context, d *db.DB, now time.Time, o Options) ([]Result, error) {
 	var results []Result
-	err := snapshot(ctx, d, func(tx pgx.Tx) (err error) {
+	err := d.System().Snapshot(ctx, func(tx pgx.Tx) (err error) {
 		results, err = askAll(ctx, tx, now, o)
 		return err
 	})
@@ -50,14 +50,6 @@ func Run(ctx context.Context, d *db.DB, now time.Time, o Options) ([]Result, err
 		return nil, fmt.Errorf("verify the database: %w", err)
 	}
 	return results, nil
-}
-
-// snapshot runs fn in a transaction that sees every tenant as of its beginning. A db.Scope's own transactions see each statement's
-// present instead, and the level cannot be changed behind their beginning.
-func snapshot(ctx context.Context, d *db.DB, fn func(pgx.Tx) error) error {
-	return pgx.BeginTxFunc(ctx, d.Pool(), pgx.TxOptions{
-		BeginQuery: "begin isolation level repeatable read read only; select set_config('portico.tenant', 'system', true)",
-	}, fn)
 }
 
 func askAll(ctx context.Context, tx pgx.Tx, now time.Time, o Options) ([]Result, error) {

@@ -125,7 +125,7 @@ func TestADatabaseThatCannotBeAskedIsAnError(t *testing.T) {
 	require.ErrorContains(t, err, "verify the database: ask whether ledger transactions sum to zero")
 
 	// A question about nothing would always be answered with zero.
-	err = snapshot(t.Context(), d, func(tx pgx.Tx) error {
+	err = d.System().Snapshot(t.Context(), func(tx pgx.Tx) error {
 		_, err := generated(readableCiphers)(t.Context(), tx, pgx.NamedArgs{})
 		return err
 	})
