@@ -107,7 +107,7 @@ func TestEveryQuestionIsAboutTheSameInstant(t *testing.T) {
 
 func TestVerifyingCannotWrite(t *testing.T) {
 	t.Parallel()
-	err := snapshot(t.Context(), dbtest.New(t), func(tx pgx.Tx) error {
+	err := dbtest.New(t).System().Snapshot(t.Context(), func(tx pgx.Tx) error {
 		_, err := tx.Exec(t.Context(), `delete from merchant`)
 		return err
 	})
@@ -134,7 +134,7 @@ func TestADatabaseThatCannotBeAskedIsAnError(t *testing.T) {
 
 func TestAllRowsAreCountedAndFiveAreNamed(t *testing.T) {
 	t.Parallel()
-	err := snapshot(t.Context(), dbtest.New(t), func(tx pgx.Tx) error {
+	err := dbtest.New(t).System().Snapshot(t.Context(), func(tx pgx.Tx) error {
 		f, err := rows(`select 'row ' || n from generate_series(1, 12) n`)(t.Context(), tx, pgx.NamedArgs{})
 		require.Equal(t, found{rows: 12, examples: []string{"row 1", "row 2", "row 3", "row 4", "row 5"}}, f)
 		return err
