@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help dev build generate lint verify test crash clean
+.PHONY: help dev build generate lint verify test bench crash clean
 
 TOOL := go tool -modfile=tools.mod
 
@@ -63,6 +63,12 @@ test: $(RECEIVER)/node_modules/.installed ## Run the tests against one private P
 $(RECEIVER)/node_modules/.installed: $(RECEIVER)/package.json $(RECEIVER)/package-lock.json
 	npm ci --prefix $(RECEIVER) --no-audit --no-fund
 	@mkdir -p $(@D) && touch $@
+
+# One case or several: make bench CASE=sweep, make bench CASE=access,launch ARGS=-quick
+CASE ?=
+
+bench: ## Measure the budgets of docs/performance.md on a private Postgres with fsync
+	go run ./bench -case '$(CASE)' $(ARGS)
 
 crash: ## Kill workers, then Postgres, at random moments and prove that nothing is lost or doubled
 	go run ./bench/crash $(ARGS)

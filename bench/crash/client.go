@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -62,6 +63,7 @@ type client struct {
 	header   [2]string // the credential
 	shop     string    // for members: the merchant to act for
 	failures *failures
+	busy     *atomic.Int64 // mutations under way
 }
 
 // answer is a mutation's payload, or a query's data.
@@ -77,6 +79,10 @@ func (c *client) do(ctx context.Context, field, query string, variables object) 
 	body, err := json.Marshal(object{"query": query, "variables": variables})
 	if err != nil {
 		return answer{}, err
+	}
+	if field != "" {
+		c.busy.Add(1)
+		defer c.busy.Add(-1)
 	}
 	for again := false; ; again = true {
 		data, err := c.once(ctx, body)

@@ -100,7 +100,7 @@ func run(ctx context.Context, o options) (r *report, err error) {
 	}
 
 	market := openMarket(ctx, o, api+"/graphql", inbox, d)
-	killed, killErr := (&killer{o: o, house: h, postgres: postgres}).run(ctx)
+	killed, killErr := (&killer{o: o, random: o.random(0), house: h, postgres: postgres, market: market}).run(ctx)
 	if err := errors.Join(killErr, market.close(ctx)); err != nil {
 		return nil, err
 	}

@@ -42,27 +42,36 @@ func victims(random *rand.Rand, mode string) []string {
 		return []string{victimPostgres}
 	}
 	switch dice := random.IntN(10); {
-	case dice < 4:
+	case dice < 3:
 		return []string{victimWorker1}
-	case dice < 8:
+	case dice < 6:
 		return []string{victimWorker2}
-	case dice < 9:
+	case dice < 8:
 		return []string{victimWorker1, victimWorker2}
 	}
 	return []string{victimServe}
 }
 
+const (
+	// Most of the time no mutation is under way: the API is killed when one is, or after this time.
+	aimFor = time.Second
+	// A mutation that charges takes tens of milliseconds.
+	mutationTime = 40 * time.Millisecond
+)
+
 // killer carries out a schedule.
 type killer struct {
 	o        options
+	random   *rand.Rand
 	house    *house
 	postgres *postgres
+	market   *market
 }
 
 // run returns how many times it has killed.
 func (k *killer) run(ctx context.Context) (int, error) {
 	started := time.Now()
-	for i, next := range schedule(k.o.random(0), k.o.mode, k.o.kills, k.o.lasting) {
+	for i, next := range schedule(k.random, k.o.mode, k.o.kills, k.o.lasting) {
 		select {
 		case <-ctx.Done():
 			return i, ctx.Err()
@@ -82,10 +91,21 @@ func (k *killer) kill(ctx context.Context, victim string) error {
 	if victim == victimPostgres {
 		return k.postgres.kill(ctx)
 	}
+	if victim == victimServe {
+		k.aim()
+	}
 	for _, p := range k.house.programs() {
 		if p.name == victim {
 			return p.kill(ctx)
 		}
 	}
 	return fmt.Errorf("there is no %s to kill", victim)
+}
+
+// aim waits until the API is in the middle of something.
+func (k *killer) aim() {
+	for until := time.Now().Add(aimFor); k.market.busy.Load() == 0 && time.Now().Before(until); {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(time.Duration(k.random.Int64N(int64(mutationTime))))
 }

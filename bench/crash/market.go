@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,6 +26,7 @@ type market struct {
 	inbox     *receiver
 	db        *db.DB
 	failures  failures
+	busy      atomic.Int64 // mutations under way
 	merchants []*merchant
 
 	closing chan struct{}
@@ -43,6 +45,11 @@ func openMarket(ctx context.Context, o options, url string, inbox *receiver, d *
 	}
 	m.actors.Go(func() error { return m.months(ctx) })
 	return m
+}
+
+// caller is a client with a credential.
+func (m *market) caller(header, credential string) *client {
+	return &client{url: m.url, header: [2]string{header, credential}, failures: &m.failures, busy: &m.busy}
 }
 
 // close lets everybody finish what they are doing.
@@ -122,7 +129,7 @@ func (m *merchant) live(ctx context.Context) error {
 
 // open signs the merchant up and makes a sandbox with everything that selling needs.
 func (m *merchant) open(ctx context.Context) error {
-	visitor := &client{url: m.market.url, failures: &m.market.failures}
+	visitor := m.market.caller("", "")
 	account := object{"email": fmt.Sprintf("owner-%d@crash.example", m.n), "password": "correct horse battery"}
 	up, err := visitor.do(ctx, "merchantSignUp", `mutation($in: MerchantSignUpInput!) {
 		merchantSignUp(input: $in) { sessionToken userErrors { code message } } }`,
@@ -137,7 +144,7 @@ func (m *merchant) open(ctx context.Context) error {
 			return err
 		}
 	}
-	member := &client{url: m.market.url, failures: &m.market.failures, header: [2]string{"Authorization", "Bearer " + up.text("sessionToken")}}
+	member := m.market.caller("Authorization", "Bearer "+up.text("sessionToken"))
 	sandbox, err := must(member.do(ctx, "sandboxCreate", `mutation($name: String!) {
 		sandboxCreate(input: {name: $name}) { merchant { id shop } userErrors { code message } } }`,
 		object{"name": fmt.Sprintf("Merchant %d test", m.n)}))
@@ -149,7 +156,7 @@ func (m *merchant) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.client = &client{url: m.market.url, failures: &m.market.failures, header: [2]string{"X-API-Key", key.text("secret")}}
+	m.client = m.market.caller("X-API-Key", key.text("secret"))
 	return errors.Join(m.stock(ctx), m.listen(ctx), m.wind(ctx))
 }
 

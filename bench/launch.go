@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"strconv"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"portico/db"
+	"portico/internal/account"
+	"portico/internal/catalog"
+)
+
+// launches mints tokens through the domain, beside a loop that does nothing but the same SELECT and the library's signing. It leaves HTTP
+// out, because the case access has measured it and it would hide the difference; one figure shows the whole way.
+func launches(ctx context.Context, l *lab) ([]figure, error) {
+	d, err := l.clone(ctx, l.small)
+	if err != nil {
+		return nil, err
+	}
+	defer d.drop(ctx)
+	inside, err := d.domain(ctx, realTime)
+	if err != nil {
+		return nil, err
+	}
+	defer inside.db.Close()
+	results, err := alternate(pick(l, 7, 1),
+		func() (float64, error) { return l.mint(ctx, inside.mintBare) },
+		func() (float64, error) { return l.mint(ctx, inside.mint) },
+	)
+	if err != nil {
+		return nil, err
+	}
+	minted, err := d.launchOverHTTP(ctx, inside)
+	if err != nil {
+		return nil, err
+	}
+	return []figure{
+		of("SELECT and golang-jwt", "us/token", results[0]...).because("one connection, without HTTP"),
+		of("LaunchTokenCreate", "us/token", results[1]...),
+		of("against bare", "times", ratios(results[1], results[0])...).atMost(2),
+		of("launchTokenCreate over HTTP", "tokens/s", minted.PerSecond).because("p50 %s ms, p99 %s ms", number(minted.P50), number(minted.P99)),
+	}, nil
+}
+
+func (l *lab) mint(ctx context.Context, one func(context.Context, int64, int64) error) (float64, error) {
+	n := pick(l, 5000, 200)
+	var started time.Time
+	for i := range n + n/10 {
+		if i == n/10 {
+			started = time.Now() // what came before has warmed up
+		}
+		if err := one(ctx, int64(i%leastMerchant+1), int64(i/leastMerchant%10+1)); err != nil {
+			return 0, err
+		}
+	}
+	return float64(time.Since(started).Microseconds()) / float64(n), nil
+}
+
+func (d *domain) mint(ctx context.Context, merchant, number int64) error {
+	identifier := productIdentifier
+	_, err := d.access.LaunchTokenCreate(ctx, account.Caller{Kind: account.KindAPIKey, MerchantID: merchant},
+		account.CustomerRef{Number: &number}, catalog.ProductRef{Identifier: &identifier})
+	return err
+}
+
+// mintBare signs the same claims with a secret that it has.
+func (d *domain) mintBare(ctx context.Context, merchant, number int64) error {
+	identifier, now := productIdentifier, time.Now()
+	row, err := d.db.AccessOf(ctx, d.db.Tenant(merchant), db.AccessOfParams{
+		MerchantID: merchant, CustomerNumber: &number, ProductIdentifier: &identifier, Now: now,
+	})
+	if err != nil {
+		return err
+	}
+	_, err = jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"iss": d.access.Issuer, "aud": row.Identifier, "sub": strconv.FormatInt(number, 10), "iat": now.Unix(),
+		"exp": now.Add(5 * time.Minute).Unix(), "jti": rand.Text(), "userId": number, "email": row.Email, "name": row.Name, "role": row.Role,
+		"companyId": row.CompanyID, "companyName": row.CompanyName,
+		"subscription": map[string]any{
+			"id": row.SubscriptionID, "tier": row.Tier, "status": row.Status, "features": row.Features, "seats": row.Quantity,
+			"expiresAt": row.AccessUntil,
+		},
+	}).SignedString([]byte(launchSecret))
+	return err
+}
+
+func (d *database) launchOverHTTP(ctx context.Context, inside *domain) (loaded, error) {
+	server, err := d.lab.portico(ctx, d, "serve", "--addr", "127.0.0.1:0")
+	if err != nil {
+		return loaded{}, err
+	}
+	defer server.stop()
+	address, err := server.address(ctx)
+	if err != nil {
+		return loaded{}, err
+	}
+	keys, err := inside.apiKeys(ctx, leastMerchant)
+	if err != nil {
+		return loaded{}, err
+	}
+	var requests [][]byte
+	for merchant := int64(1); merchant <= leastMerchant; merchant++ {
+		for customer := 1; customer <= 10; customer++ {
+			request, err := post("/graphql", credential(keys[merchant]), map[string]any{
+				"query": `mutation($in: LaunchTokenCreateInput!) { launchTokenCreate(input: $in) { token url expiresAt userErrors { code } } }`,
+				"variables": map[string]any{"in": map[string]any{
+					"customer": map[string]any{"number": customer}, "product": map[string]any{"identifier": productIdentifier},
+				}},
+			})
+			if err != nil {
+				return loaded{}, err
+			}
+			requests = append(requests, request)
+		}
+	}
+	t, err := d.lab.newTarget(address, `"token":"ey`, accessConnections, requests)
+	if err != nil {
+		return loaded{}, err
+	}
+	return d.lab.load(ctx, t, pick(d.lab, 3*time.Second, 300*time.Millisecond))
+}
