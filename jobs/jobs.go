@@ -125,17 +125,20 @@ func NewWorker(pool *pgxpool.Pool, domain Domain, names []string, log *slog.Logg
 			}
 		}
 	}
-	_, leads := chosen[billing.QueueMaintenance]
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
+	config := &river.Config{
 		Queues:                      chosen,
 		Workers:                     workers(domain),
-		PeriodicJobs:                schedule(),
-		LeaderElectionDisabled:      !leads,
 		JobTimeout:                  jobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
 		CompletedJobRetentionPeriod: keepDone,
 		Logger:                      log,
-	})
+	}
+	if _, leads := chosen[billing.QueueMaintenance]; leads {
+		config.PeriodicJobs = schedule()
+	} else {
+		config.LeaderElectionDisabled = true
+	}
+	client, err := river.NewClient(riverpgxv5.New(pool), config)
 	if err != nil {
 		return nil, fmt.Errorf("make River client: %w", err)
 	}

@@ -21,6 +21,16 @@ func TestAnUnknownQueueIsRefusedByName(t *testing.T) {
 	require.ErrorContains(t, err, "maintenance")
 }
 
+func TestEveryQueueCanBeWorkedAlone(t *testing.T) {
+	t.Parallel()
+	pool := dbtest.New(t).Pool()
+	for _, name := range jobs.QueueNames() {
+		worker, err := jobs.NewWorker(pool, jobs.Domain{}, []string{name}, slog.New(slog.DiscardHandler))
+		require.NoError(t, err, name)
+		require.NotNil(t, worker)
+	}
+}
+
 func TestTheScheduleRunsEverySweep(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)

@@ -30,7 +30,7 @@ func TestAProductIsSoldLaunchedRenewedAndCanceled(t *testing.T) {
 	var started object
 	require.NoError(t, json.Unmarshal([]byte(server.line(`"msg":"serving"`)), &started))
 	base := "http://" + started.text("addr")
-	workers := []*process{portico(t, env, "work"), portico(t, env, "work", "--queues", "renewals,webhooks,maintenance")}
+	workers := []*process{portico(t, env, "work"), portico(t, env, "work", "--queues", "renewals,webhooks")}
 	for _, w := range workers {
 		w.line(`"msg":"working"`)
 	}
