@@ -20,7 +20,7 @@ import (
 const (
 	jobTimeout = 30 * time.Second
 	// River has no heartbeat: a job that runs for longer than this has lost its process. Well above every job's timeout.
-	rescueAfter = 2 * time.Minute
+	rescueAfter = time.Minute
 	keepDone    = 2 * time.Hour
 	// Bounds how many jobs a second a queue can start, as River fetches at most MaxWorkers of them each time, and how soon a
 	// worker hears of a new one.
@@ -50,7 +50,7 @@ func schedule() []*river.PeriodicJob {
 		every(2*time.Second, RenewalSweep{}),
 		every(2*time.Second, ExpirySweep{}),
 		every(time.Second, WebhookWake{}),
-		every(30*time.Second, ChargeResume{}),
+		every(10*time.Second, ChargeResume{}),
 		every(5*time.Second, ClockResume{}),
 	}
 }

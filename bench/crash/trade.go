@@ -86,7 +86,11 @@ func (m *merchant) attach(ctx context.Context, c *customer, card string) error {
 	if err != nil {
 		return err
 	}
-	if attached.code != "" {
+	switch attached.code {
+	case "":
+	case "PAYMENT_FAILED": // the provider's answer was lost again and again
+		return m.attach(ctx, c, card)
+	default:
 		m.market.failures.complain("paymentMethodAttach of %s to %s: %s: %s", card, c.email, attached.code, attached.message)
 	}
 	c.card = card

@@ -249,6 +249,19 @@ func TestALostAnswerIsFoundOutAndNeverChargedTwice(t *testing.T) {
 		sub := w.sold(w.customer("ada@example.test", "pm_card_visa", nil), plan)
 		require.Equal(t, billing.Active, sub.Status)
 	})
+	t.Run("a provider that answers with an error is asked again at once", func(t *testing.T) {
+		w.gateway.lose(false, false)
+		w.gateway.loseNext(2, 2)
+		sub := w.sold(w.customer("eve@example.test", "pm_card_visa", nil), plan)
+		require.Equal(t, billing.Active, sub.Status)
+	})
+	t.Run("a card that the provider does not answer for is not attached", func(t *testing.T) {
+		w.gateway.loseNext(3, 0)
+		customer := w.customer("dan@example.test", "", nil)
+		_, err := w.billing.AttachPaymentMethod(t.Context(), w.caller, account.CustomerRef{ID: &customer.ID}, "pm_card_visa")
+		require.True(t, fault.Is(err, fault.CodePaymentFailed), "%v", err)
+		require.Zero(t, w.count(`select count(*) from payment_method where customer_id = $1`, customer.ID))
+	})
 	t.Run("when asking fails too, the job asks again later", func(t *testing.T) {
 		w.gateway.lose(true, true)
 		sub := w.sold(w.customer("bob@example.test", "pm_card_visa", nil), plan)
@@ -265,8 +278,8 @@ func TestALostAnswerIsFoundOutAndNeverChargedTwice(t *testing.T) {
 		w.chargeOpen()
 		require.Equal(t, billing.Active, w.read(sub).Status)
 	})
-	require.EqualValues(t, 2*1999, w.count(`select sum(amount_minor) from test_gateway_charge where status = 'SUCCEEDED'`))
-	require.EqualValues(t, 2*1999, w.count(`select sum(amount_minor) from payment`))
+	require.EqualValues(t, 3*1999, w.count(`select sum(amount_minor) from test_gateway_charge where status = 'SUCCEEDED'`))
+	require.EqualValues(t, 3*1999, w.count(`select sum(amount_minor) from payment`))
 }
 
 func TestForgottenChargesGetANewJob(t *testing.T) {

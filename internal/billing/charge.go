@@ -35,11 +35,16 @@ const (
 	askTimeout     = 4 * time.Second
 	writeTimeout   = 4 * time.Second
 
+	// A provider that answers with an error is asked again at once, one that hangs by the next job.
+	gatewayTries = 3
+	gatewayPause = 100 * time.Millisecond
+
 	// A caller who waits for a charge makes it; should that process die, the job takes over after this time.
 	callerChargesFor = 30 * time.Second
-	forgottenAfter   = time.Minute
-	forgottenBatch   = 500
-	chargeTries      = 3 // ResumeCharges goes on from there, at an even pace
+	// Longer than any job, so that its charge is over or its process gone.
+	forgottenAfter = 45 * time.Second
+	forgottenBatch = 500
+	chargeTries    = 3 // ResumeCharges goes on from there, at an even pace
 
 	// Behind the sweeps, which are in the same queue and must not wait for a backlog of charges.
 	chargePriority = 2
@@ -184,12 +189,27 @@ func (b *Billing) each(ctx context.Context, attempts []db.OpenAttemptsRow,
 				failures[i] = fmt.Errorf("attempt %d: the gateway %q is not configured", a.ID, a.Gateway)
 				return nil
 			}
-			failures[i] = call(ctx, a, g)
+			failures[i] = insist(ctx, func() error { return call(ctx, a, g) })
 			return nil
 		})
 	}
 	_ = group.Wait() // failures are collected one by one
 	return errors.Join(failures...)
+}
+
+// insist repeats a call to a gateway whose answer got lost. It gives up on one that hangs: the time of the job is needed to write
+// down what the other calls have brought.
+func insist(ctx context.Context, call func() error) error {
+	err := call()
+	for try := 1; try < gatewayTries && err != nil && !errors.Is(err, context.DeadlineExceeded); try++ {
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(gatewayPause):
+		}
+		err = call()
+	}
+	return err
 }
 
 // book writes down the outcomes: payment, ledger, invoice, subscription, events.

@@ -19,7 +19,7 @@ import (
 const (
 	maxAdvanceYears = 10
 	maxClockName    = 200
-	clockLease      = 30 * time.Second
+	clockLease      = 10 * time.Second
 	clockSliceSteps = 200
 	minClockYear    = 1970
 	maxClockYear    = 2200

@@ -35,13 +35,9 @@ func (b *Billing) AttachPaymentMethod(ctx context.Context, caller account.Caller
 	if err != nil {
 		return PaymentMethod{}, err
 	}
-	card, err := provider.Attach(ctx, token)
-	var decline *gateway.Decline
-	if errors.As(err, &decline) {
-		return PaymentMethod{}, fault.New(fault.CodePaymentFailed, "token", "%s", decline.Error())
-	}
+	card, err := b.attach(ctx, provider, caller.MerchantID, token)
 	if err != nil {
-		return PaymentMethod{}, fmt.Errorf("attach payment method: %w", err)
+		return PaymentMethod{}, err
 	}
 	var method db.PaymentMethod
 	var attempts []Attempt
@@ -56,6 +52,24 @@ func (b *Billing) AttachPaymentMethod(ctx context.Context, caller account.Caller
 		return PaymentMethod{}, err
 	}
 	return PaymentMethod{method}, nil
+}
+
+func (b *Billing) attach(ctx context.Context, provider gateway.Gateway, merchantID int64, token string) (card gateway.Card, err error) {
+	var decline *gateway.Decline
+	err = insist(ctx, func() (err error) {
+		if card, err = provider.Attach(ctx, token); errors.As(err, &decline) {
+			return nil
+		}
+		return err
+	})
+	switch {
+	case decline != nil:
+		return card, fault.New(fault.CodePaymentFailed, "token", "%s", decline.Error())
+	case err != nil:
+		b.Log.WarnContext(ctx, "payment method not attached", "merchant_id", merchantID, "error", err)
+		return card, fault.New(fault.CodePaymentFailed, "", "the payment provider did not answer, and nothing was attached: try again")
+	}
+	return card, nil
 }
 
 // gatewayOf is the payment provider of the caller's merchant: sandboxes have the test gateway.

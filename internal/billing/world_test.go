@@ -218,6 +218,34 @@ type flaky struct {
 	mu          sync.Mutex
 	loseConfirm bool // the money moves, the answer is lost
 	loseGet     bool
+	loseAttach  int // so many answers from now on
+	losePrepare int
+}
+
+func (f *flaky) loseNext(attach, prepare int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.loseAttach, f.losePrepare = attach, prepare
+}
+
+func (f *flaky) Attach(ctx context.Context, token string) (gateway.Card, error) {
+	card, err := f.Gateway.Attach(ctx, token)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.loseAttach--; f.loseAttach >= 0 {
+		return gateway.Card{}, fmt.Errorf("attach: connection reset")
+	}
+	return card, err
+}
+
+func (f *flaky) Prepare(ctx context.Context, charge gateway.Charge) (string, error) {
+	ref, err := f.Gateway.Prepare(ctx, charge)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.losePrepare--; f.losePrepare >= 0 {
+		return "", fmt.Errorf("prepare %s: connection reset", charge.Key)
+	}
+	return ref, err
 }
 
 func (f *flaky) lose(confirm, get bool) {
