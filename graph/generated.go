@@ -282,6 +282,16 @@ enum CallerKind {
   MEMBER
   "A merchant's server with an API key."
   API_KEY
+  "A product's server with its client id and client secret: claims and access tokens of that product."
+  CLIENT
+  "A merchant's server with the token_key that Portico also sends along with payment notifications."
+  TOKEN_KEY
+  "A customer in the portal, with a portal token: one customer of one merchant."
+  CUSTOMER
+  "Somebody who proved to own an e-mail address: all customers with it, of every merchant."
+  PERSON
+  "Who runs this installation."
+  OPERATOR
 }
 
 "An instant: RFC 3339 in UTC, such as ` + "`" + `2026-01-31T09:30:00Z` + "`" + `."

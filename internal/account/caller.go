@@ -10,6 +10,11 @@ const (
 	KindAnonymous Kind = "ANONYMOUS"
 	KindMember    Kind = "MEMBER"
 	KindAPIKey    Kind = "API_KEY"
+	KindClient    Kind = "CLIENT"
+	KindTokenKey  Kind = "TOKEN_KEY"
+	KindCustomer  Kind = "CUSTOMER"
+	KindPerson    Kind = "PERSON"
+	KindOperator  Kind = "OPERATOR"
 )
 
 // Role is what a member may do in a merchant.
