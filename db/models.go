@@ -85,6 +85,21 @@ type LedgerEntry struct {
 	CreatedAt     time.Time
 }
 
+type Mail struct {
+	ID            int64
+	MerchantID    *int64
+	Kind          string
+	Cause         string
+	Recipient     *string
+	ContentCipher []byte
+	Status        string
+	Attempts      int32
+	AttemptedAt   *time.Time
+	LastError     *string
+	CreatedAt     time.Time
+	FinishedAt    *time.Time
+}
+
 type Member struct {
 	ID           int64
 	Email        string

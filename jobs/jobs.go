@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"portico/internal/billing"
+	"portico/internal/mail"
 	"portico/internal/webhook"
 )
 
@@ -31,6 +32,7 @@ const (
 type Domain struct {
 	Billing  *billing.Billing
 	Webhooks *webhook.Webhooks
+	Mail     *mail.Outbox
 }
 
 // queues are all queues with the number of jobs one process works at once.
@@ -41,6 +43,8 @@ func queues() map[string]river.QueueConfig {
 		billing.QueueMaintenance: {MaxWorkers: 4, FetchCooldown: cooldown},
 		// Drains mostly wait for receivers, and a hanging one holds its worker for a slice.
 		webhook.Queue: {MaxWorkers: 200, FetchCooldown: cooldown},
+		// Each is a connection to a server that allows one client only so many. Somebody waits for the mail.
+		mail.Queue: {MaxWorkers: 4, FetchCooldown: cooldown},
 	}
 }
 
@@ -52,6 +56,7 @@ func schedule() []*river.PeriodicJob {
 		every(time.Second, WebhookWake{}),
 		every(10*time.Second, ChargeResume{}),
 		every(5*time.Second, ClockResume{}),
+		every(time.Hour, MailRetire{}),
 	}
 }
 
@@ -92,6 +97,12 @@ func workers(d Domain) *river.Workers {
 	work(all, func(ctx context.Context, _ *river.Job[WebhookWake]) error {
 		_, err := d.Webhooks.Wake(ctx)
 		return err
+	})
+	work(all, func(ctx context.Context, job *river.Job[mail.SendArgs]) error {
+		return d.Mail.Send(ctx, job.Args.ID)
+	})
+	work(all, func(ctx context.Context, _ *river.Job[MailRetire]) error {
+		return d.Mail.Retire(ctx)
 	})
 	return all
 }

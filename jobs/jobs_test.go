@@ -5,10 +5,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"portico/db/dbtest"
 	"portico/internal/billing"
+	"portico/internal/mail"
+	"portico/internal/mail/mailtest"
 	"portico/internal/secret"
 	"portico/internal/webhook"
 	"portico/jobs"
@@ -42,6 +45,7 @@ func TestTheScheduleRunsEverySweep(t *testing.T) {
 	now := func() time.Time { return time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC) }
 	hooks := &webhook.Webhooks{DB: d, Keys: keys, Jobs: inserter, Guard: webhook.NewGuard(webhook.GuardOptions{}), Now: now, Log: log}
 	worker, err := jobs.NewWorker(d.Pool(), jobs.Domain{
+		Mail:     &mail.Outbox{DB: d, Keys: keys, Jobs: inserter, Now: now, Log: log},
 		Webhooks: hooks, Billing: &billing.Billing{DB: d, Webhooks: hooks, Jobs: inserter, Now: now, Log: log},
 	}, nil, log)
 	require.NoError(t, err)
@@ -50,7 +54,43 @@ func TestTheScheduleRunsEverySweep(t *testing.T) {
 	require.Eventually(t, func() bool {
 		var done int
 		err := d.Pool().QueryRow(t.Context(), `select count(distinct kind) from river_job where state = 'completed' and kind in
-			('renewal.sweep', 'expiry.sweep', 'charge.resume', 'test_clock.resume', 'webhook.wake')`).Scan(&done)
-		return err == nil && done == 5
+			('renewal.sweep', 'expiry.sweep', 'charge.resume', 'test_clock.resume', 'webhook.wake', 'mail.retire')`).Scan(&done)
+		return err == nil && done == 6
 	}, 30*time.Second, 50*time.Millisecond)
+}
+
+func TestAMailIsSentByAWorkerOfItsQueue(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	log := slog.New(slog.DiscardHandler)
+	inserter, err := jobs.NewInserter(d.Pool(), log)
+	require.NoError(t, err)
+	keys, err := secret.NewKeyring("1:"+secret.NewKey(), secret.NewKey())
+	require.NoError(t, err)
+	server := mailtest.NewServer(t)
+	smtp, err := mail.NewSMTP(server.URL(), "portico@example.com")
+	require.NoError(t, err)
+	outbox := &mail.Outbox{
+		DB: d, Keys: keys, Jobs: inserter, Transport: smtp, Now: func() time.Time { return time.Now().UTC() }, Log: log,
+	}
+	worker, err := jobs.NewWorker(d.Pool(), jobs.Domain{Mail: outbox}, []string{"mail"}, log)
+	require.NoError(t, err)
+	require.NoError(t, worker.Start(t.Context()))
+	defer func() { require.NoError(t, worker.Stop(t.Context())) }()
+
+	server.Refuse(450)
+	for range 2 {
+		require.NoError(t, d.System().Tx(t.Context(), func(tx pgx.Tx) error {
+			return outbox.Enqueue(t.Context(), tx, mail.Message{
+				Recipient: "ada@example.test", Cause: "member/1", Content: mail.MemberExists{Link: "https://portal.example.com/reset"},
+			})
+		}))
+	}
+	require.Equal(t, "https://portal.example.com/reset", server.Wait("ada@example.test", 1)[0].Link(), "tried again after a refusal")
+	require.Eventually(t, func() bool {
+		var done int
+		err := d.Pool().QueryRow(t.Context(), `select count(*) from river_job where kind = 'mail.send' and state = 'completed'`).Scan(&done)
+		return err == nil && done == 1
+	}, 30*time.Second, 20*time.Millisecond)
+	require.Len(t, server.Mails(), 1)
 }

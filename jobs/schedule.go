@@ -60,3 +60,14 @@ func (WebhookWake) Kind() string { return "webhook.wake" }
 func (WebhookWake) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: billing.QueueMaintenance}
 }
+
+// MailRetire gives up mails that are too late and forgets the recipients of old ones.
+type MailRetire struct{}
+
+// Kind implements river.JobArgs.
+func (MailRetire) Kind() string { return "mail.retire" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (MailRetire) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: billing.QueueMaintenance}
+}

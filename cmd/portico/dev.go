@@ -74,7 +74,8 @@ func (d *devCommand) serve(ctx context.Context, c config.Config, folder string, 
 		return errors.Join(err, listener.Close())
 	}
 	defer a.close()
-	info := devInfo{GraphQLURL: c.PublicURL + "/graphql", Merchants: []demoMerchant{}}
+	a.mail.Keep = a.mail.Transport == nil
+	info := devInfo{GraphQLURL: c.PublicURL + "/graphql", MailURL: c.PublicURL + devMailPath, Merchants: []demoMerchant{}}
 	if d.Demo {
 		if info.Merchants, err = loadDemo(ctx, a, filepath.Join(folder, "demo.json")); err != nil {
 			return errors.Join(err, listener.Close())
@@ -97,7 +98,9 @@ func (d *devCommand) serve(ctx context.Context, c config.Config, folder string, 
 		case <-running.Done():
 		}
 	}()
-	if err := newAPIServer(a, c, listener).run(running); err != nil {
+	handler := routes(a, c)
+	routeDevMail(handler, a.mail, log)
+	if err := newAPIServer(handler, listener).run(running); err != nil {
 		return err
 	}
 	if cause := context.Cause(running); !errors.Is(cause, context.Canceled) {

@@ -41,6 +41,14 @@ func TestAProductIsSoldLaunchedRenewedAndCanceled(t *testing.T) {
 		require.Equal(t, http.StatusOK, response.StatusCode)
 	}
 
+	// Mails are shown in dev only, and a worker that could not send them says so.
+	response, err := http.Get(base + "/dev/mail")
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusNotFound, response.StatusCode)
+	require.Contains(t, workers[0].text(), "PORTICO_SMTP_URL is not set")
+	require.NotContains(t, workers[1].text(), "PORTICO_SMTP_URL", "it does not work the queue")
+
 	// A merchant signs up, opens a sandbox and makes a key for its servers.
 	public := api{t: t, url: base + "/graphql"}
 	signedUp := public.do(`mutation { merchantSignUp(input: {name: "Acorn", email: "owner@acorn.test", password: "correct horse battery"}) {
@@ -213,6 +221,10 @@ func TestDevIsOneCommand(t *testing.T) {
 		return p, info
 	}
 	first, info := dev()
+	mails, err := http.Get(info.text("mailUrl"))
+	require.NoError(t, err)
+	require.NoError(t, mails.Body.Close())
+	require.Equal(t, http.StatusOK, mails.StatusCode)
 	require.Len(t, info.list("merchants"), 2)
 	products := 0
 	for _, m := range info.list("merchants") {

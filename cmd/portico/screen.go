@@ -10,6 +10,7 @@ import (
 // devInfo is how to reach what dev has started.
 type devInfo struct {
 	GraphQLURL string         `json:"graphqlUrl"`
+	MailURL    string         `json:"mailUrl"`
 	Merchants  []demoMerchant `json:"merchants"`
 }
 
@@ -18,7 +19,7 @@ func (i devInfo) print(w io.Writer, asJSON bool) error {
 		return json.NewEncoder(w).Encode(i)
 	}
 	var screen strings.Builder
-	fmt.Fprintf(&screen, "\n  Portico is running. Ctrl-C stops everything.\n\n  GraphQL   %s\n", i.GraphQLURL)
+	fmt.Fprintf(&screen, "\n  Portico is running. Ctrl-C stops everything.\n\n  GraphQL   %s\n  Mail      %s\n", i.GraphQLURL, i.MailURL)
 	for _, m := range i.Merchants {
 		fmt.Fprintf(&screen, "\n  %s (shop %s)\n    sign in   %s / %s\n    API key   %s\n", m.Name, m.Shop, m.MemberEmail, m.MemberPassword, m.APIKey)
 		for _, p := range m.Products {

@@ -41,7 +41,7 @@ func (s *serveCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	log.Info("serving", "addr", listener.Addr().String())
-	return newAPIServer(a, c, listener).run(ctx)
+	return newAPIServer(routes(a, c), listener).run(ctx)
 }
 
 // apiServer is an HTTP server that has its address already.
@@ -50,9 +50,9 @@ type apiServer struct {
 	listener net.Listener
 }
 
-func newAPIServer(a *app, c config.Config, listener net.Listener) *apiServer {
+func newAPIServer(handler http.Handler, listener net.Listener) *apiServer {
 	return &apiServer{listener: listener, http: &http.Server{
-		Handler:           routes(a, c),
+		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      45 * time.Second, // a mutation may wait for a payment provider
@@ -78,7 +78,7 @@ func (s *apiServer) run(ctx context.Context) error {
 	return nil
 }
 
-func routes(a *app, c config.Config) http.Handler {
+func routes(a *app, c config.Config) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", graph.NewHandler(&graph.Resolver{
 		Accounts: a.accounts, Catalog: a.catalog, Access: a.access, Billing: a.billing, Webhooks: a.webhooks,

@@ -15,6 +15,7 @@ import (
 	"portico/internal/catalog"
 	"portico/internal/config"
 	"portico/internal/gateway"
+	"portico/internal/mail"
 	"portico/internal/secret"
 	"portico/internal/webhook"
 	"portico/jobs"
@@ -28,6 +29,7 @@ type app struct {
 	access   *access.Access
 	billing  *billing.Billing
 	webhooks *webhook.Webhooks
+	mail     *mail.Outbox
 	log      *slog.Logger
 }
 
@@ -63,6 +65,13 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 	guard := webhook.NewGuard(webhook.GuardOptions{
 		AllowLoopback: c.WebhookAllowLoopback, AllowHTTP: c.WebhookAllowHTTP, AllowCIDRs: c.WebhookAllowCIDRs,
 	})
+	a.mail = &mail.Outbox{DB: d, Keys: keys, Jobs: inserter, Now: now, Log: log}
+	if c.SMTPURL != "" {
+		if a.mail.Transport, err = mail.NewSMTP(c.SMTPURL, c.MailFrom); err != nil {
+			d.Close()
+			return nil, err
+		}
+	}
 	a.webhooks = &webhook.Webhooks{DB: d, Keys: keys, Jobs: inserter, Guard: guard, Now: now, Log: log}
 	a.billing = &billing.Billing{
 		DB: d, Accounts: a.accounts, Catalog: a.catalog, Webhooks: a.webhooks, Jobs: inserter, Now: now, Log: log,

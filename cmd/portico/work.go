@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"portico/internal/mail"
 	"portico/jobs"
 )
 
@@ -33,6 +35,9 @@ func (w *workCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer a.close()
+	if a.mail.Transport == nil && (len(w.Queues) == 0 || slices.Contains(w.Queues, mail.Queue)) {
+		log.Warn("PORTICO_SMTP_URL is not set: mails stay queued, and are given up after a day")
+	}
 	worker, err := startWorker(ctx, a, w.Queues)
 	if err != nil {
 		return err
@@ -43,7 +48,7 @@ func (w *workCommand) Run(ctx context.Context) error {
 }
 
 func startWorker(ctx context.Context, a *app, queues []string) (*river.Client[pgx.Tx], error) {
-	worker, err := jobs.NewWorker(a.db.Pool(), jobs.Domain{Billing: a.billing, Webhooks: a.webhooks}, queues, a.log)
+	worker, err := jobs.NewWorker(a.db.Pool(), jobs.Domain{Billing: a.billing, Webhooks: a.webhooks, Mail: a.mail}, queues, a.log)
 	if err != nil {
 		return nil, err
 	}

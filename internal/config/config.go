@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"reflect"
@@ -34,6 +35,9 @@ type Config struct {
 	LiveGateway  string `env:"PORTICO_LIVE_GATEWAY" doc:"Payment provider of merchants that are not sandboxes: test, which moves no money, or nothing, and then they cannot charge."`
 
 	TestGatewayLoss float64 `env:"PORTICO_TEST_GATEWAY_LOSS" envDefault:"0" doc:"Share of its answers that the test gateway loses, 0 to 1, half of them after it has obeyed: for trying out what happens then."`
+
+	SMTPURL  secret.Text `env:"PORTICO_SMTP_URL" doc:"Server that mails are sent through: smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465 (TLS from the start), special characters escaped. Without it mails stay queued; portico dev keeps them and shows them at /dev/mail."`
+	MailFrom string      `env:"PORTICO_MAIL_FROM" doc:"Sender of mails, such as Portico <portico@example.com>. Needed with PORTICO_SMTP_URL."`
 
 	WebhookAllowCIDRs    []netip.Prefix `env:"PORTICO_WEBHOOK_ALLOW_CIDRS" doc:"Private networks that webhooks may be sent to, such as 10.1.0.0/16, separated by commas."`
 	WebhookAllowHTTP     bool           `env:"PORTICO_WEBHOOK_ALLOW_HTTP" envDefault:"false" doc:"Whether webhooks may be sent without TLS."`
@@ -69,6 +73,8 @@ func (c Config) Validate() error {
 		within("PORTICO_PORTAL_FEE_BPS", c.PortalFeeBPS, 0, 10_000),
 		c.validateGateway(),
 		c.validateLoss(),
+		c.validateSMTP(),
+		c.validateMailFrom(),
 		within("PORTICO_DB_MAX_CONNS", c.DBMaxConns, 1, 1000),
 	)
 }
@@ -138,6 +144,36 @@ func (c Config) validateLoss() error {
 		return nil
 	}
 	return fmt.Errorf("PORTICO_TEST_GATEWAY_LOSS must be between 0 and 1, and is %g", c.TestGatewayLoss)
+}
+
+func (c Config) validateSMTP() error {
+	if c.SMTPURL == "" {
+		return nil
+	}
+	// url.Parse would repeat the password in its error.
+	address, err := url.Parse(string(c.SMTPURL))
+	if err != nil || (address.Scheme != "smtp" && address.Scheme != "smtps") || address.Hostname() == "" ||
+		(address.Path != "" && address.Path != "/") || address.RawQuery != "" || address.Fragment != "" {
+		return errors.New("PORTICO_SMTP_URL must be an address such as smtp://user:password@host:587 or smtps://user:password@host:465, " +
+			"with special characters escaped")
+	}
+	if _, given := address.User.Password(); address.User != nil && (!given || address.User.Username() == "") {
+		return errors.New("PORTICO_SMTP_URL names a user or a password: give both, as in smtp://user:password@host:587, or neither")
+	}
+	return nil
+}
+
+func (c Config) validateMailFrom() error {
+	if c.MailFrom == "" {
+		if c.SMTPURL != "" {
+			return errors.New("PORTICO_MAIL_FROM is not set, and PORTICO_SMTP_URL is: give the sender of mails, such as Portico <portico@example.com>")
+		}
+		return nil
+	}
+	if _, err := mail.ParseAddress(c.MailFrom); err != nil {
+		return fmt.Errorf("PORTICO_MAIL_FROM must be a sender such as Portico <portico@example.com>, and is %q", c.MailFrom)
+	}
+	return nil
 }
 
 func within(name string, value, least, most int32) error {

@@ -42,6 +42,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"PORTICO_KEYS=1:"+key, "PORTICO_PEPPER="+key, "PORTICO_PORTAL_FEE_BPS=0", "PORTICO_LIVE_GATEWAY=test",
 		"PORTICO_WEBHOOK_ALLOW_CIDRS=10.1.2.3/16, fd00::/8", "PORTICO_WEBHOOK_ALLOW_HTTP=true", "PORTICO_WEBHOOK_ALLOW_LOOPBACK=1",
 		"PORTICO_LOG_LEVEL=debug", "PORTICO_DB_MAX_CONNS=25", "PORTICO_TEST_GATEWAY_LOSS=0.2",
+		"PORTICO_SMTP_URL=smtps://portico:pass@mail.example.com", "PORTICO_MAIL_FROM=Portico <portico@example.com>",
 	)
 	require.NoError(t, err)
 	require.Equal(t, Config{
@@ -49,6 +50,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		Keys: "1:" + c.Keys[2:], Pepper: c.Pepper, PortalFeeBPS: 0, LiveGateway: "test",
 		WebhookAllowCIDRs: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/8")},
 		WebhookAllowHTTP:  true, WebhookAllowLoopback: true, LogLevel: slog.LevelDebug, TestGatewayLoss: 0.2,
+		SMTPURL: "smtps://portico:pass@mail.example.com", MailFrom: "Portico <portico@example.com>",
 	}, c)
 	require.Equal(t, "1:"+key, string(c.Keys))
 	require.Equal(t, key, string(c.Pepper))
@@ -83,6 +85,15 @@ func TestAWrongValueIsRefusedInASentenceThatNamesTheVariable(t *testing.T) {
 		{"PORTICO_TEST_GATEWAY_LOSS=-0.1", "PORTICO_TEST_GATEWAY_LOSS must be between 0 and 1, and is -0.1"},
 		{"PORTICO_TEST_GATEWAY_LOSS=NaN", "PORTICO_TEST_GATEWAY_LOSS must be between 0 and 1, and is NaN"},
 		{"PORTICO_TEST_GATEWAY_LOSS=some", "PORTICO_TEST_GATEWAY_LOSS cannot be read"},
+		{"PORTICO_SMTP_URL=mail.example.com:587", "PORTICO_SMTP_URL must be an address such as smtp://"},
+		{"PORTICO_SMTP_URL=https://mail.example.com", "PORTICO_SMTP_URL must be an address such as smtp://"},
+		{"PORTICO_SMTP_URL=smtp://:587", "PORTICO_SMTP_URL must be an address such as smtp://"},
+		{"PORTICO_SMTP_URL=smtp://portico:hunter2%@mail.example.com", "PORTICO_SMTP_URL must be an address such as smtp://"},
+		{"PORTICO_SMTP_URL=smtp://mail.example.com/box", "PORTICO_SMTP_URL must be an address such as smtp://"},
+		{"PORTICO_SMTP_URL=smtp://portico@mail.example.com", "PORTICO_SMTP_URL names a user or a password: give both"},
+		{"PORTICO_SMTP_URL=smtp://:hunter2@mail.example.com", "PORTICO_SMTP_URL names a user or a password: give both"},
+		{"PORTICO_SMTP_URL=smtp://portico:hunter2@mail.example.com", "PORTICO_MAIL_FROM is not set"},
+		{"PORTICO_MAIL_FROM=portico", `PORTICO_MAIL_FROM must be a sender such as Portico <portico@example.com>, and is "portico"`},
 		{"PORTICO_WEBHOOK_ALLOW_CIDRS=10.0.0.0/8,10.0.0.1", `PORTICO_WEBHOOK_ALLOW_CIDRS cannot be read: "10.0.0.1" is not a network`},
 		{"PORTICO_WEBHOOK_ALLOW_HTTP=maybe", "PORTICO_WEBHOOK_ALLOW_HTTP cannot be read"},
 		{"PORTICO_WEBHOOK_ALLOW_LOOPBACK=2", "PORTICO_WEBHOOK_ALLOW_LOOPBACK cannot be read"},
@@ -131,7 +142,8 @@ func TestACommandThatNeedsTheDatabaseSaysSo(t *testing.T) {
 
 func TestSecretsOfAConfigurationDoNotPrint(t *testing.T) {
 	t.Parallel()
-	c, err := from("DATABASE_URL=postgres://portico:hunter2@db/portico", "PORTICO_KEYS=1:"+key, "PORTICO_PEPPER="+key)
+	c, err := from("DATABASE_URL=postgres://portico:hunter2@db/portico", "PORTICO_KEYS=1:"+key, "PORTICO_PEPPER="+key,
+		"PORTICO_SMTP_URL=smtp://portico:hunter2@mail.example.com", "PORTICO_MAIL_FROM=portico@example.com")
 	require.NoError(t, err)
 	for _, printed := range []string{fmt.Sprintf("%v", c), fmt.Sprintf("%+v", &c), fmt.Sprintf("%#v", c)} {
 		require.NotContains(t, printed, "hunter2")
@@ -151,7 +163,7 @@ func TestLoadReadsTheEnvironment(t *testing.T) {
 func TestEveryVariableIsDescribed(t *testing.T) {
 	t.Parallel()
 	variables := Variables()
-	require.Len(t, variables, 13)
+	require.Len(t, variables, 15)
 	for i, v := range variables {
 		require.NotEmpty(t, v.Name)
 		require.True(t, strings.HasSuffix(v.Description, "."), "%s is described in sentences", v.Name)

@@ -265,6 +265,23 @@ func secretPlants() []plant {
 			sql: `update merchant set token_key_cipher = substr(token_key_cipher, 1, 28) where id = {m}`,
 		},
 		{
+			name: "a mail's link in clear", violated: []string{ciphers}, example: `mail \d+`,
+			sql: `insert into mail (kind, cause, recipient, content_cipher, created_at)
+				values ('VERIFY_EMAIL', 'member/1', 'a@b.test', convert_to('{"text":"https://portico.test/verify?token=aZ09"}', 'UTF8'), {now})`,
+		},
+		{
+			name: "a session token as a mail's cause", violated: []string{texts}, example: `mail \d+`,
+			sql: `insert into mail (kind, cause, recipient, content_cipher, created_at)
+				values ('VERIFY_EMAIL', 'ptc_ss_live_' || repeat('a1', 19), 'a@b.test', decode(repeat('00ff', 30), 'hex'), {now})`,
+		},
+		{
+			name: "a sealed mail of no merchant, and a finished one without its content",
+			sql: `insert into mail (kind, cause, recipient, content_cipher, created_at)
+				values ('VERIFY_EMAIL', 'member/1', 'a@b.test', decode(repeat('00ff', 30), 'hex'), {now});
+				insert into mail (merchant_id, kind, cause, recipient, status, created_at, finished_at)
+				values ({m}, 'VERIFY_EMAIL', 'member/1', 'a@b.test', 'SENT', {now}, {now})`,
+		},
+		{
 			name: "the shortest ciphertext that there can be",
 			sql:  `update merchant set token_key_cipher = substr(token_key_cipher, 1, 29) where id = {m}`,
 		},

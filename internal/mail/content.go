@@ -1,0 +1,139 @@
+package mail
+
+import (
+	"time"
+
+	"portico/internal/secret"
+)
+
+// Content is what a mail says: one of the types below. Links are absolute http or https addresses; those that hold a token are
+// secrets, and none of them prints.
+type Content interface {
+	letter() letter
+}
+
+// VerifyEmail asks a new member to prove that the address is theirs.
+type VerifyEmail struct {
+	Link      secret.Text
+	ExpiresAt time.Time
+}
+
+func (c VerifyEmail) letter() letter {
+	return letter{
+		kind: KindVerifyEmail, subject: "Confirm your e-mail address", link: c.Link, button: "Confirm my address",
+		before: []string{"Please confirm that this is your e-mail address, so that we know whom we are talking to."},
+		after:  []string{until(c.ExpiresAt), "If you have not signed up, ignore this mail: without the confirmation nothing happens."},
+	}
+}
+
+// PasswordReset lets a member choose a new password.
+type PasswordReset struct {
+	Link      secret.Text
+	ExpiresAt time.Time
+}
+
+func (c PasswordReset) letter() letter {
+	return letter{
+		kind: KindPasswordReset, subject: "Choose a new password", link: c.Link, button: "Choose a new password",
+		before: []string{"Somebody, probably you, asked for a new password for the account with this e-mail address."},
+		after:  []string{until(c.ExpiresAt), "If it was not you, ignore this mail: your password stays as it is."},
+	}
+}
+
+// PasswordChanged tells a member that their password is another one now.
+type PasswordChanged struct {
+	At   time.Time
+	Link secret.Text // where a password is reset
+}
+
+func (c PasswordChanged) letter() letter {
+	return letter{
+		kind: KindPasswordChanged, subject: "Your password was changed", link: c.Link, button: "It was not me",
+		before: []string{
+			"The password of the account with this e-mail address was changed on " + instant(c.At) + ".",
+			"If it was you, there is nothing to do. If it was not, choose a new password at once.",
+		},
+	}
+}
+
+// Invitation asks somebody to join a merchant's team.
+type Invitation struct {
+	Merchant  string // name
+	InvitedBy string // name or address of the member who invites; may be empty
+	Role      string // what the invited will be, in words, such as "administrator"; may be empty
+	Link      secret.Text
+	ExpiresAt time.Time
+}
+
+func (c Invitation) letter() letter {
+	who := "You are invited"
+	if c.InvitedBy != "" {
+		who = clean(c.InvitedBy) + " invites you"
+	}
+	as := ""
+	if c.Role != "" {
+		as = " as " + clean(c.Role)
+	}
+	return letter{
+		kind: KindInvitation, subject: "Invitation to " + clean(c.Merchant), link: c.Link, button: "Accept the invitation",
+		before: []string{who + " to join " + clean(c.Merchant) + as + "."},
+		after:  []string{until(c.ExpiresAt), "If you do not know what this is about, ignore this mail."},
+	}
+}
+
+// MagicLink signs a customer in to a merchant's portal.
+type MagicLink struct {
+	Merchant  string // name
+	Link      secret.Text
+	ExpiresAt time.Time
+}
+
+func (c MagicLink) letter() letter {
+	return letter{
+		kind: KindMagicLink, subject: "Your link to " + clean(c.Merchant), link: c.Link, button: "Manage my subscriptions",
+		before: []string{"Here you can see and change your subscriptions with " + clean(c.Merchant) + ", without a password."},
+		after: []string{until(c.ExpiresAt), "Whoever has the link can use it, so do not pass it on. " +
+			"If you did not ask for it, ignore this mail."},
+	}
+}
+
+// MemberExists tells a member that somebody tried to sign up with their address.
+type MemberExists struct {
+	Link secret.Text // where a password is reset
+}
+
+func (c MemberExists) letter() letter {
+	return letter{
+		kind: KindMemberExists, subject: "You have an account already", link: c.Link, button: "Choose a new password",
+		before: []string{
+			"Somebody, probably you, tried to sign up with this e-mail address, which has an account already. Nothing was changed.",
+			"If it was you, sign in as usual. If you no longer know the password, choose a new one.",
+		},
+		after: []string{"If it was not you, there is nothing to do."},
+	}
+}
+
+// EndpointDisabled tells a merchant that one of their webhook endpoints gets nothing any more.
+type EndpointDisabled struct {
+	Merchant string      // name
+	Endpoint string      // its URL
+	Reason   string      // a sentence
+	Link     secret.Text // where endpoints are managed
+}
+
+func (c EndpointDisabled) letter() letter {
+	return letter{
+		kind: KindEndpointDisabled, subject: "A webhook endpoint of " + clean(c.Merchant) + " was disabled", link: c.Link, button: "See the endpoint",
+		before: []string{
+			"We no longer send events of " + clean(c.Merchant) + " to " + clean(c.Endpoint) + ".",
+			clean(c.Reason),
+		},
+		after: []string{"Once the endpoint answers again, enable it: the events since then are kept for it."},
+	}
+}
+
+func until(t time.Time) string {
+	return "The link works until " + instant(t) + "."
+}
+
+func instant(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
