@@ -2,13 +2,13 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"fmt"
 	"io/fs"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	_ "github.com/jackc/pgx/v5/stdlib" // goose speaks database/sql
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -62,10 +62,15 @@ func migrateOurs(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := sql.Open("pgx", url)
+	config, err := pgx.ParseConfig(url)
 	if err != nil {
 		return err
 	}
+	// A new foreign key reads the rows that there are, and so may a step of ours: everybody's.
+	conn := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `set portico.tenant = 'system'`)
+		return err
+	}))
 	defer func() { _ = conn.Close() }()
 	locker, err := lock.NewPostgresSessionLocker()
 	if err != nil {

@@ -135,9 +135,12 @@ func TestAReferenceBetweenTenantTablesStaysWithinTheTenant(t *testing.T) {
 	d := dbtest.New(t)
 	require.Equal(t, []string{sandboxOf}, pairs(t, d, looseReferences))
 
-	_, err := d.Pool().Exec(t.Context(), `alter table company add unique (id);
-		alter table customer add constraint loose foreign key (company_id) references company (id);
-		alter table plan add constraint crossed foreign key (product_id, merchant_id) references product (merchant_id, id)`)
+	err := d.System().Tx(t.Context(), func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), `alter table company add unique (id);
+			alter table customer add constraint loose foreign key (company_id) references company (id);
+			alter table plan add constraint crossed foreign key (product_id, merchant_id) references product (merchant_id, id)`)
+		return err
+	})
 	require.NoError(t, err)
 	require.Equal(t, []string{"customer: loose", sandboxOf, "plan: crossed"}, pairs(t, d, looseReferences), "loose references are found")
 }
