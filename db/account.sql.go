@@ -8,6 +8,8 @@ package db
 import (
 	"context"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const aPIKey = `-- name: APIKey :one
@@ -38,7 +40,7 @@ func (q *Queries) APIKey(ctx context.Context, db DBTX, arg APIKeyParams) (ApiKey
 }
 
 const aPIKeyByHash = `-- name: APIKeyByHash :one
-select api_key.id, api_key.merchant_id, api_key.scopes, api_key.expires_at, api_key.last_used_at, api_key.revoked_at, merchant.shop
+select api_key.id, api_key.xmin::xid as version, api_key.merchant_id, api_key.scopes, api_key.expires_at, api_key.last_used_at, api_key.revoked_at, merchant.shop
 from api_key
 join merchant on merchant.id = api_key.merchant_id
 where api_key.key_hash = $1
@@ -46,6 +48,7 @@ where api_key.key_hash = $1
 
 type APIKeyByHashRow struct {
 	ID         int64
+	Version    pgtype.Uint32
 	MerchantID int64
 	Scopes     []string
 	ExpiresAt  *time.Time
@@ -54,11 +57,13 @@ type APIKeyByHashRow struct {
 	Shop       string
 }
 
+// The version changes with every change of the key's row.
 func (q *Queries) APIKeyByHash(ctx context.Context, db DBTX, keyHash []byte) (APIKeyByHashRow, error) {
 	row := db.QueryRow(ctx, aPIKeyByHash, keyHash)
 	var i APIKeyByHashRow
 	err := row.Scan(
 		&i.ID,
+		&i.Version,
 		&i.MerchantID,
 		&i.Scopes,
 		&i.ExpiresAt,

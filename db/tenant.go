@@ -10,7 +10,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-const setTenant = `select set_config('portico.tenant', $1, true)`
+const (
+	setTenant    = `select set_config('portico.tenant', $1, true)`
+	enterWithKey = `select enter_with_key($1, $2, $3, $4)`
+)
 
 // Scope runs statements that see the rows of the named merchants only. It satisfies DBTX for single statements, each of which
 // travels with its setting in one round trip; Tx opens a transaction in the same scope.
@@ -42,9 +45,15 @@ func (s Scope) Snapshot(ctx context.Context, fn func(tx pgx.Tx) error) error {
 }
 
 func (s Scope) tx(ctx context.Context, begin string, fn func(tx pgx.Tx) error) error {
-	// The setting is the word system or digits in braces, never a caller's text, so that it can travel with BEGIN in one round trip.
-	query := begin + "; select set_config('portico.tenant', '" + s.tenant + "', true)"
-	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{BeginQuery: query}, fn)
+	admission, err := admissionOf(ctx)
+	if err != nil {
+		return err
+	}
+	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{BeginQuery: admission.begin(begin, s.tenant)}, func(tx pgx.Tx) error {
+		_ = admission.settle(nil)
+		return fn(tx)
+	})
+	return admission.settle(err)
 }
 
 // Exec implements DBTX.
@@ -82,11 +91,20 @@ func (s Scope) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 
 // A batch without BEGIN is one implicit transaction, which is how far the setting reaches.
 func (s Scope) send(ctx context.Context, sql string, args []any) (pgx.BatchResults, error) {
+	admission, err := admissionOf(ctx)
+	if err != nil {
+		return nil, err
+	}
 	batch := &pgx.Batch{}
-	batch.Queue(setTenant, s.tenant)
+	if admission == nil {
+		batch.Queue(setTenant, s.tenant)
+	} else {
+		batch.Queue(enterWithKey, s.tenant, admission.merchantID, admission.keyID, admission.version)
+	}
 	batch.Queue(sql, args...)
 	results := s.pool.SendBatch(ctx, batch)
-	if _, err := results.Exec(); err != nil {
+	_, err = results.Exec()
+	if err := admission.settle(err); err != nil {
 		_ = results.Close()
 		return nil, err
 	}

@@ -293,3 +293,63 @@ func TestTheBrowserKeepsTheSessionInACookie(t *testing.T) {
 		})
 	}
 }
+
+func TestARememberedKeyIsWhatItsRowSays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.sandbox("Acorn")
+	change := func(sql string) {
+		t.Helper()
+		_, err := w.db.System().Exec(t.Context(), `update api_key set `+sql)
+		require.NoError(t, err)
+	}
+	const products, create = `{ products { nodes { id } } }`,
+		`mutation { companyCreate(input: {name: "Late"}) { company { id } userErrors { code } } }`
+	remember := func() {
+		t.Helper()
+		for range 2 { // the first request may record the use of the key, which changes its row
+			w.must(s.key, products, nil)
+		}
+	}
+
+	remember()
+	change(`scopes = '{CUSTOMERS_READ}'`)
+	w.ask(s.key, products, nil).fails("FORBIDDEN")
+	remember = func() { w.must(s.key, `{ customers { nodes { id } } }`, nil) }
+	remember()
+	change(`scopes = '{CATALOG_READ,CUSTOMERS_READ}'`)
+	w.must(s.key, products, nil)
+
+	before := w.contents()
+	delete(before, "api_key")
+	for name, document := range map[string]string{
+		"a query":                       products,
+		"a query that asks for nothing": `{ viewer { kind } }`,
+		"several":                       `{ products { nodes { id } } customers { nodes { id } } viewer { kind } }`,
+		"a mutation":                    create,
+		"a forbidden field":             `{ apiKeys { nodes { id } } }`,
+		"no such field":                 `{ nonsense }`,
+		"no document":                   `{`,
+	} {
+		change(`revoked_at = null`)
+		remember()
+		change(`revoked_at = now()`)
+		for range 2 {
+			a := w.ask(s.key, document, nil)
+			a.fails("UNAUTHENTICATED")
+			require.Equal(t, 401, a.status, name)
+			require.Nil(t, a.data, name)
+			require.Equal(t, "Bearer", a.header.Get("WWW-Authenticate"), name)
+		}
+	}
+	after := w.contents()
+	delete(after, "api_key")
+	require.Equal(t, before, after)
+	require.Empty(t, w.log.String())
+
+	change(`revoked_at = null, scopes = '{CATALOG_READ,CUSTOMERS_READ,CUSTOMERS_WRITE}'`)
+	remember()
+	change(`name = 'Renamed'`)
+	w.must(s.key, create, nil)
+	require.Len(t, w.must(s.key, `{ companies { nodes { name } } }`, nil).at("companies.nodes"), 1, "created once")
+}

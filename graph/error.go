@@ -11,6 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"portico/internal/account"
 	"portico/internal/fault"
 )
 
@@ -63,6 +64,8 @@ func (x *exchange) present(ctx context.Context, err error) *gqlerror.Error {
 	switch faults := fault.List(err); {
 	case faults != nil:
 		shown.Message, code = faults.Error(), codeOf(faults[0].Code)
+	case errors.Is(err, account.ErrChanged):
+		shown.Message, code = err.Error(), string(fault.CodeUnauthenticated) // never seen: the operation is performed again
 	case errors.As(err, &refused):
 		shown.Message, code = describe(shown.Path, refused), codeBadRequest
 	case errors.Is(err, context.Canceled):

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"portico/internal/account"
 	"portico/internal/fault"
 )
 
@@ -82,18 +84,54 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.refuse(w, r, problem.status, badRequest("%s", problem.sentence))
 		return
 	}
+	if h.serve(ctx, x, w, r, asked, true) {
+		return
+	}
+	// The credential is not what was remembered of it, and nothing has been done for it.
+	h.serve(ctx, x, w, r, asked, false)
+}
+
+// serve performs an operation for the caller and answers, unless the caller turns out not to be the one that was remembered.
+func (h *handler) serve(
+	ctx context.Context, x *exchange, w http.ResponseWriter, r *http.Request, asked *graphql.RawParams, remembered bool,
+) (answered bool) {
 	authenticating, cancel := context.WithTimeout(ctx, h.limits.QueryTime)
-	caller, err := h.authenticate(authenticating, x, r)
+	caller, admission, err := h.authenticate(authenticating, x, r, remembered)
 	cancel()
 	if err != nil {
 		x.fail(ctx, w, r, err)
-		return
+		return true
 	}
-	h.perform(withCaller(ctx, caller), x, w, r, asked)
+	given := h.perform(withCaller(admission.In(ctx), caller), r, asked)
+	if admission != nil {
+		confirming, cancel := context.WithTimeout(admission.In(ctx), h.limits.QueryTime)
+		err := h.resolver.Accounts.Confirm(confirming)
+		cancel()
+		switch {
+		case errors.Is(err, account.ErrChanged):
+			return false
+		case err != nil:
+			x.fail(ctx, w, r, err)
+			return true
+		}
+	}
+	if given.data == nil {
+		x.refuse(w, r, given.status, given.errs...)
+		return true
+	}
+	x.answer(w, r, given.status, given.errs, given.data)
+	return true
+}
+
+// outcome is what an operation comes to.
+type outcome struct {
+	status int
+	errs   gqlerror.List
+	data   json.RawMessage // nil when it was not executed
 }
 
 // perform executes an operation.
-func (h *handler) perform(ctx context.Context, x *exchange, w http.ResponseWriter, r *http.Request, asked *graphql.RawParams) {
+func (h *handler) perform(ctx context.Context, r *http.Request, asked *graphql.RawParams) outcome {
 	// Clients that do not know better take any status but 200 for the end of the conversation.
 	refused := http.StatusOK
 	if prefersResponseType(r) {
@@ -101,13 +139,11 @@ func (h *handler) perform(ctx context.Context, x *exchange, w http.ResponseWrite
 	}
 	doc, errs := h.documents.read(ctx, asked.Query)
 	if errs != nil {
-		x.refuse(w, r, refused, errs...)
-		return
+		return outcome{status: refused, errs: errs}
 	}
 	operation, errs := h.documents.operation(ctx, doc, asked)
 	if errs != nil {
-		x.refuse(w, r, refused, errs...)
-		return
+		return outcome{status: refused, errs: errs}
 	}
 	limit := h.limits.QueryTime
 	if operation.Operation.Operation == ast.Mutation {
@@ -117,9 +153,9 @@ func (h *handler) perform(ctx context.Context, x *exchange, w http.ResponseWrite
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	ctx = graphql.WithOperationContext(ctx, operation)
-	ctx = graphql.WithResponseContext(ctx, x.present, panicked)
+	ctx = graphql.WithResponseContext(ctx, exchangeOf(ctx).present, panicked)
 	response := h.schema.Exec(ctx)(ctx)
-	x.answer(w, r, http.StatusOK, graphql.GetErrors(ctx), response.Data)
+	return outcome{status: http.StatusOK, errs: graphql.GetErrors(ctx), data: response.Data}
 }
 
 // fail answers a request that broke before there was an operation.

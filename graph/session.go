@@ -17,26 +17,35 @@ const (
 	plainCookie  = "portico_session"
 )
 
-// authenticate tells who calls. A credential that is not valid is an error, and never nobody in particular.
-func (h *handler) authenticate(ctx context.Context, x *exchange, r *http.Request) (account.Caller, error) {
+// authenticate tells who calls, by asking the database or by what is remembered and has an admission to confirm. A credential that is not
+// valid is an error, and never nobody in particular.
+func (h *handler) authenticate(ctx context.Context, x *exchange, r *http.Request, remembered bool) (account.Caller, *account.Admission, error) {
 	credential, given := headerCredential(r.Header)
 	if !given {
 		cookies := r.CookiesNamed(h.cookieName())
 		if len(cookies) == 0 {
-			return account.Caller{Kind: account.KindAnonymous}, nil
+			return account.Caller{Kind: account.KindAnonymous}, nil, nil
 		}
 		// The browser sends the cookie along, whoever made it call.
 		if err := h.origins.Check(r); err != nil {
-			return account.Caller{}, fault.New(fault.CodeForbidden, "", "this request comes from a page of another origin")
+			return account.Caller{}, nil, fault.New(fault.CodeForbidden, "", "this request comes from a page of another origin")
 		}
 		credential = secret.Text(cookies[0].Value)
 	}
-	caller, err := h.resolver.Accounts.Authenticate(ctx, credential, r.Header.Get("Portico-Merchant"))
+	accounts, shop := h.resolver.Accounts, r.Header.Get("Portico-Merchant")
+	var caller account.Caller
+	var admission *account.Admission
+	var err error
+	if remembered {
+		caller, admission, err = accounts.Recognize(ctx, credential, shop)
+	} else {
+		caller, err = accounts.Authenticate(ctx, credential, shop)
+	}
 	if !given && fault.Is(err, fault.CodeUnauthenticated) {
 		// Nothing but this answer can take the cookie from the browser, which could not even sign in again with it.
 		x.cookie = h.noCookie()
 	}
-	return caller, err
+	return caller, admission, err
 }
 
 // headerCredential is the credential of a request's headers, if there is one. One of an unknown scheme is no valid credential.

@@ -29,3 +29,17 @@ begin
 end
 $$;
 -- +goose StatementEnd
+
+-- Sets the tenant of the transaction for a caller with an API key, if the key's row is still of the version that the caller was let in
+-- on: xmin changes with every change of a row. What follows in the same transaction does not run otherwise.
+-- +goose StatementBegin
+create function enter_with_key(tenant text, key_merchant bigint, key_id bigint, key_version xid) returns void language plpgsql as $$
+begin
+    perform set_config('portico.tenant', tenant, true);
+    perform from api_key where merchant_id = key_merchant and id = key_id and xmin = key_version;
+    if not found then
+        raise exception 'API key % has changed', key_id using errcode = 'PT001';
+    end if;
+end
+$$;
+-- +goose StatementEnd

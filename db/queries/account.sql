@@ -87,7 +87,8 @@ left join lateral (
 where session.token_hash = @token_hash;
 
 -- name: APIKeyByHash :one
-select api_key.id, api_key.merchant_id, api_key.scopes, api_key.expires_at, api_key.last_used_at, api_key.revoked_at, merchant.shop
+-- The version changes with every change of the key's row.
+select api_key.id, api_key.xmin::xid as version, api_key.merchant_id, api_key.scopes, api_key.expires_at, api_key.last_used_at, api_key.revoked_at, merchant.shop
 from api_key
 join merchant on merchant.id = api_key.merchant_id
 where api_key.key_hash = @key_hash;

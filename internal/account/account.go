@@ -21,6 +21,7 @@ type Accounts struct {
 	PortalFeeBPS int32
 
 	hashing slots
+	seen    seenKeys
 }
 
 // uniqueViolation is the SQLSTATE of a value that must be unique and is in use.

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,6 +13,12 @@ import (
 
 // ErrUnauthenticated is returned for a credential that is malformed, unknown, revoked or expired. It does not say which.
 var ErrUnauthenticated error = fault.New(fault.CodeUnauthenticated, "", "the credential is not valid")
+
+// ErrChanged is returned for what is done in the context of an Admission that does not stand any more.
+var ErrChanged = db.ErrChanged
+
+// Admission is what an API key was let in on.
+type Admission = db.Admission
 
 // Use of an API key is recorded to this precision, so that a busy key does not write with every request.
 const lastUsedPrecision = time.Minute
@@ -34,30 +41,74 @@ func (a *Accounts) Authenticate(ctx context.Context, credential secret.Text, sho
 	}
 }
 
+// Recognize is Authenticate without a round trip of its own for a key that this process has seen within the last minute. The
+// admission that comes with such a caller, and is nil with others, must be in the context of what is done for the caller, so that the
+// first statement confirms it; Confirm makes sure that there was one before anything is shown.
+func (a *Accounts) Recognize(ctx context.Context, credential secret.Text, shop string) (Caller, *Admission, error) {
+	if kind, err := secret.KindOf(credential); err == nil && kind == secret.KindAPIKey {
+		if key, seen := a.seen.get(a.Keys.Hash(credential)); seen && !a.unnoted(key) {
+			// What is remembered may have changed, so it is never a reason to refuse anybody.
+			if caller, err := a.admit(key, shop); err == nil {
+				return caller, key.Admission(), nil
+			}
+		}
+	}
+	caller, err := a.Authenticate(ctx, credential, shop)
+	return caller, nil, err
+}
+
+// Confirm makes sure that the admission of a context stands, if it has one. After ErrChanged the caller must Authenticate again:
+// nothing was done for it.
+func (a *Accounts) Confirm(ctx context.Context) error {
+	err := a.DB.Confirm(ctx)
+	if err != nil && !errors.Is(err, ErrChanged) {
+		return fmt.Errorf("confirm an API key: %w", err)
+	}
+	return err
+}
+
 func (a *Accounts) authenticateKey(ctx context.Context, credential secret.Text, shop string) (Caller, error) {
-	key, err := a.DB.APIKeyByHash(ctx, a.DB.System(), a.Keys.Hash(credential))
+	hash := a.Keys.Hash(credential)
+	a.seen.drop(hash)
+	key, err := a.DB.APIKeyByHash(ctx, a.DB.System(), hash)
 	if db.IsNoRows(err) {
 		return Caller{}, ErrUnauthenticated
 	}
 	if err != nil {
 		return Caller{}, fmt.Errorf("authenticate an API key: %w", err)
 	}
-	now := a.Now()
-	if key.RevokedAt != nil || (key.ExpiresAt != nil && !now.Before(*key.ExpiresAt)) {
+	caller, err := a.admit(key, shop)
+	if err != nil {
+		return Caller{}, err
+	}
+	if !a.unnoted(key) {
+		a.seen.put(hash, key)
+		return caller, nil
+	}
+	now, lastBefore := a.Now(), a.Now().Add(-lastUsedPrecision)
+	err = a.DB.TouchAPIKey(ctx, a.DB.Tenant(key.MerchantID), db.TouchAPIKeyParams{
+		MerchantID: key.MerchantID, ID: key.ID, UsedAt: &now, LastBefore: &lastBefore,
+	})
+	if err != nil {
+		return Caller{}, fmt.Errorf("record the use of API key %d: %w", key.ID, err)
+	}
+	return caller, nil
+}
+
+// admit decides on a key by its row.
+func (a *Accounts) admit(key db.APIKeyByHashRow, shop string) (Caller, error) {
+	if key.RevokedAt != nil || (key.ExpiresAt != nil && !a.Now().Before(*key.ExpiresAt)) {
 		return Caller{}, ErrUnauthenticated
 	}
 	if shop != "" && shop != key.Shop {
 		return Caller{}, foreignMerchant()
 	}
-	if lastBefore := now.Add(-lastUsedPrecision); key.LastUsedAt == nil || !key.LastUsedAt.After(lastBefore) {
-		err := a.DB.TouchAPIKey(ctx, a.DB.Tenant(key.MerchantID), db.TouchAPIKeyParams{
-			MerchantID: key.MerchantID, ID: key.ID, UsedAt: &now, LastBefore: &lastBefore,
-		})
-		if err != nil {
-			return Caller{}, fmt.Errorf("record the use of API key %d: %w", key.ID, err)
-		}
-	}
 	return Caller{Kind: KindAPIKey, MerchantID: key.MerchantID, APIKeyID: key.ID, Scopes: key.Scopes}, nil
+}
+
+// unnoted tells whether it is time to record that a key is used.
+func (a *Accounts) unnoted(key db.APIKeyByHashRow) bool {
+	return key.LastUsedAt == nil || !key.LastUsedAt.After(a.Now().Add(-lastUsedPrecision))
 }
 
 func (a *Accounts) authenticateSession(ctx context.Context, credential secret.Text, shop string) (Caller, error) {

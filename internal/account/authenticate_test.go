@@ -131,6 +131,59 @@ func TestABusyAPIKeyWritesNothing(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestAKeyThatWasSeenIsRecognizedWithoutALookUp(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	acme := w.signUp(t, "acme")
+	expires := leapDay.Add(2 * time.Hour)
+	key, text := w.apiKey(t, acme, &expires)
+	recognize := func(shop string) (account.Caller, *account.Admission, error) {
+		return w.Recognize(t.Context(), text, shop)
+	}
+	lookUps := func(shop string) int64 {
+		t.Helper()
+		before := w.DB.Pool().Stat().AcquireCount()
+		_, _, err := recognize(shop)
+		require.NoError(t, err)
+		return w.DB.Pool().Stat().AcquireCount() - before
+	}
+
+	require.EqualValues(t, 2, lookUps(""), "found, and its use recorded")
+	require.EqualValues(t, 1, lookUps(""), "found as it is now")
+	require.Zero(t, lookUps(""))
+	require.Zero(t, lookUps("acme"))
+	caller, admission, err := recognize("")
+	require.NoError(t, err)
+	require.Equal(t, w.caller(t, text, ""), caller)
+	require.NoError(t, w.Confirm(admission.In(t.Context())))
+	_, _, err = recognize("bobs")
+	requireFault(t, err, fault.CodeForbidden, "")
+
+	require.EqualValues(t, 1, lookUps(""), "what was refused was forgotten")
+	w.now = leapDay.Add(time.Minute)
+	require.EqualValues(t, 2, lookUps(""), "its use is recorded every minute")
+	used, err := w.APIKey(t.Context(), acme, key.ID)
+	require.NoError(t, err)
+	require.True(t, w.now.Equal(*used.LastUsedAt))
+
+	w.now = expires.Add(-time.Second)
+	lookUps("")
+	lookUps("")
+	_, admission, err = recognize("")
+	require.NoError(t, err)
+	require.NotNil(t, admission)
+	w.now = expires
+	_, _, err = recognize("")
+	require.ErrorIs(t, err, account.ErrUnauthenticated)
+
+	_, admission, err = w.Recognize(t.Context(), secret.NewCredential(secret.KindAPIKey, true), "")
+	require.ErrorIs(t, err, account.ErrUnauthenticated)
+	require.Nil(t, admission)
+	_, admission, err = w.Recognize(t.Context(), "letmein", "")
+	require.ErrorIs(t, err, account.ErrUnauthenticated)
+	require.Nil(t, admission)
+}
+
 func TestAMemberChoosesAMerchantByItsHandle(t *testing.T) {
 	t.Parallel()
 	w := open(t)
