@@ -45,6 +45,9 @@ func (a *Admission) In(ctx context.Context) context.Context {
 	return context.WithValue(ctx, admissionKey{}, a)
 }
 
+// Stands tells whether there is nothing left to confirm.
+func (a *Admission) Stands() bool { return a == nil || a.standing.Load() == stands }
+
 // Confirm makes sure that the admission of a context stands, if it has one: ErrChanged if it does not. It asks the database only if no
 // statement has done so.
 func (d *DB) Confirm(ctx context.Context) error {
@@ -58,13 +61,10 @@ func (d *DB) Confirm(ctx context.Context) error {
 // admissionOf gives the admission that the next statement has to confirm, or nil.
 func admissionOf(ctx context.Context) (*Admission, error) {
 	a, _ := ctx.Value(admissionKey{}).(*Admission)
-	if a == nil {
+	switch {
+	case a.Stands():
 		return nil, nil //nolint:nilnil // most statements depend on none
-	}
-	switch a.standing.Load() {
-	case stands:
-		return nil, nil //nolint:nilnil // nor does this one any more
-	case fallen:
+	case a.standing.Load() == fallen:
 		return nil, ErrChanged
 	}
 	return a, nil

@@ -101,7 +101,11 @@ func escaped(text []byte) rune {
 
 // prefersResponseType tells whether a client asks for the media type with which a status code means something.
 func prefersResponseType(r *http.Request) bool {
-	for _, accepted := range strings.Split(strings.Join(r.Header.Values("Accept"), ","), ",") {
+	values := r.Header.Values("Accept")
+	if len(values) == 0 {
+		return false
+	}
+	for _, accepted := range strings.Split(strings.Join(values, ","), ",") {
 		switch media, _, err := mime.ParseMediaType(accepted); {
 		case err != nil:
 		case media == mediaResponse:

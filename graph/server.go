@@ -28,7 +28,7 @@ type Options struct {
 // handler answers GraphQL over HTTP.
 type handler struct {
 	resolver  *Resolver
-	schema    graphql.ExecutableSchema
+	schema    *executableSchema
 	documents *documents
 	limits    Limits
 	origins   *http.CrossOriginProtection
@@ -57,7 +57,7 @@ func NewHandler(r *Resolver, o Options) http.Handler {
 	}
 	schema := NewExecutableSchema(Config{Resolvers: r, Directives: DirectiveRoot{Auth: auth}})
 	return &handler{
-		resolver: r, schema: schema, documents: newDocuments(schema.Schema(), o.Limits), limits: o.Limits,
+		resolver: r, schema: schema.(*executableSchema), documents: newDocuments(schema.Schema(), o.Limits), limits: o.Limits,
 		origins: http.NewCrossOriginProtection(), secure: o.Secure, log: o.Log,
 	}
 }
@@ -103,7 +103,7 @@ func (h *handler) serve(
 		return true
 	}
 	given := h.perform(withCaller(admission.In(ctx), caller), r, asked)
-	if admission != nil {
+	if !admission.Stands() {
 		confirming, cancel := context.WithTimeout(admission.In(ctx), h.limits.QueryTime)
 		err := h.resolver.Accounts.Confirm(confirming)
 		cancel()
@@ -154,8 +154,20 @@ func (h *handler) perform(ctx context.Context, r *http.Request, asked *graphql.R
 	defer cancel()
 	ctx = graphql.WithOperationContext(ctx, operation)
 	ctx = graphql.WithResponseContext(ctx, exchangeOf(ctx).present, panicked)
-	response := h.schema.Exec(ctx)(ctx)
-	return outcome{status: http.StatusOK, errs: graphql.GetErrors(ctx), data: response.Data}
+	data := h.execute(ctx, operation.Operation)
+	return outcome{status: http.StatusOK, errs: graphql.GetErrors(ctx), data: data}
+}
+
+// execute does what the generated Exec does for one answer, without the machinery for further ones and for inputs in contexts.
+func (h *handler) execute(ctx context.Context, operation *ast.OperationDefinition) json.RawMessage {
+	ec := newExecutionContext(graphql.GetOperationContext(ctx), h.schema, nil)
+	perform := ec._Query
+	if operation.Operation == ast.Mutation {
+		perform = ec._Mutation
+	}
+	var data bytes.Buffer
+	perform(ctx, operation.SelectionSet).MarshalGQL(&data)
+	return data.Bytes()
 }
 
 // fail answers a request that broke before there was an operation.
