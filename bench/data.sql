@@ -91,15 +91,15 @@ from terms, sealed;
 insert into webhook_delivery (merchant_id, id, endpoint_id, event_id, subscription_id, status, attempt_count, created_at, finished_at)
 select merchant_id, i, merchant_id, i, i, 'DELIVERED', 1, created_at, created_at from sold;
 
-insert into webhook_attempt (merchant_id, id, delivery_id, number, status_code, duration_ms, created_at)
-select merchant_id, i, i, 1, 200, 20, created_at from sold;
+insert into webhook_attempt (merchant_id, delivery_id, number, status_code, duration_ms, created_at)
+select merchant_id, i, 1, 200, 20, created_at from sold;
 
 select setval(pg_get_serial_sequence(t.name, 'id'), t.used)
 from terms, lateral (values
     ('merchant', merchants), ('product', merchants), ('plan', 3 * merchants), ('price', 3 * merchants), ('company', subscriptions),
     ('customer', subscriptions), ('payment_method', subscriptions), ('subscription', subscriptions), ('invoice', subscriptions),
     ('payment_attempt', subscriptions), ('payment', subscriptions), ('ledger_entry', 3 * subscriptions), ('event', subscriptions),
-    ('webhook_endpoint', merchants), ('webhook_delivery', subscriptions), ('webhook_attempt', subscriptions)
+    ('webhook_endpoint', merchants), ('webhook_delivery', subscriptions)
 ) t (name, used);
 select setval('ledger_transaction_id_seq', subscriptions) from terms;
 

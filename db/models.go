@@ -272,7 +272,6 @@ type TestGatewayCharge struct {
 
 type WebhookAttempt struct {
 	MerchantID   int64
-	ID           int64
 	DeliveryID   int64
 	Number       int32
 	StatusCode   *int32

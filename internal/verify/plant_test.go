@@ -298,8 +298,8 @@ func secretPlants() []plant {
 			sql: `update member set password_hash = 'correct horse battery' where id = (select min(id) from member)`,
 		},
 		{
-			name: "an API key in a receiver's answer", violated: []string{texts}, example: `webhook_attempt {m}/\d+`,
-			sql: `update webhook_attempt set response_body = 'got ' || ` + key + ` where id = (select min(id) from webhook_attempt)`,
+			name: "an API key in a receiver's answer", violated: []string{texts}, example: `webhook_attempt {m}/\d+/1`,
+			sql: `update webhook_attempt set response_body = 'got ' || ` + key + ` where delivery_id = (select min(delivery_id) from webhook_attempt) and number = 1`,
 		},
 		{
 			name: "a session token in a job", violated: []string{texts}, example: `river_job \d+`,
