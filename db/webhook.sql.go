@@ -142,28 +142,36 @@ func (q *Queries) DisableEndpoint(ctx context.Context, db DBTX, arg DisableEndpo
 }
 
 const dueDeliveries = `-- name: DueDeliveries :many
-with due as (
-    select d.id, d.event_id, d.subscription_id, d.attempt_count, d.next_attempt_at
-    from webhook_delivery d
-    where d.merchant_id = $2 and d.endpoint_id = $4 and d.status = 'PENDING'
-      and d.next_attempt_at <= $1::timestamptz and d.id <> all($5::bigint[])
-      and exists (select from webhook_endpoint e where e.merchant_id = $2 and e.id = $4
-                  and e.lease_owner = $6::bigint and e.status = 'ENABLED')
-    order by d.next_attempt_at, d.id
-    limit $7
+with asked as (
+    select generate_subscripts($2::bigint[], 1) as place, unnest($2::bigint[]) as merchant_id,
+        unnest($3::bigint[]) as endpoint_id, unnest($4::bigint[]) as owner, unnest($5::int[]) as slots,
+        unnest($6::text[])::bigint[] as sending
+), served as materialized (
+    select a.place, a.merchant_id, a.endpoint_id, a.owner, a.slots, a.sending from asked a
+    where a.owner = (select e.lease_owner from webhook_endpoint e
+                     where e.merchant_id = a.merchant_id and e.id = a.endpoint_id and e.status = 'ENABLED')
+), due as (
+    select s.place, s.slots, s.merchant_id, s.endpoint_id, d.id, d.event_id, d.subscription_id, d.attempt_count, d.next_attempt_at
+    from served s
+    cross join lateral (
+        select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.subscription_id, d.status, d.attempt_count, d.next_attempt_at, d.created_at, d.finished_at from webhook_delivery d
+        where d.merchant_id = s.merchant_id and d.endpoint_id = s.endpoint_id and d.status = 'PENDING'
+          and d.next_attempt_at <= $1::timestamptz and d.id <> all(s.sending)
+        order by d.next_attempt_at, d.id
+        limit $7
+    ) d
 ), judged as (
-    select due.id, due.event_id, due.attempt_count, due.next_attempt_at, holder.until,
-        row_number() over (partition by holder.until is null order by due.next_attempt_at, due.id) as place
+    select due.place, due.slots, due.merchant_id, due.endpoint_id, due.id, due.event_id, due.subscription_id, due.attempt_count, due.next_attempt_at, holder.until, row_number() over (partition by due.place, holder.until is null order by due.next_attempt_at, due.id) as nth
     from due
     left join lateral (
         select least(h.next_attempt_at, h.hold_ends) as until
         from (
             select u.id, u.next_attempt_at, case when u.attempt_count > 0 then (
                 select a.created_at + make_interval(secs => $8::float8) from webhook_attempt a
-                where a.merchant_id = $2 and a.delivery_id = u.id and a.number = 1
+                where a.merchant_id = due.merchant_id and a.delivery_id = u.id and a.number = 1
             ) end as hold_ends
             from webhook_delivery u
-            where u.merchant_id = $2 and u.endpoint_id = $4 and u.subscription_id = due.subscription_id
+            where u.merchant_id = due.merchant_id and u.endpoint_id = due.endpoint_id and u.subscription_id = due.subscription_id
               and u.status = 'PENDING' and u.id < due.id
         ) h
         where h.hold_ends is null or h.hold_ends > $1::timestamptz
@@ -171,28 +179,29 @@ with due as (
         limit 1
     ) holder on true
 )
-select j.id, j.event_id, j.attempt_count, (j.until is not null)::bool as held,
+select j.place::int as place, j.id, j.event_id, j.attempt_count, (j.until is not null)::bool as held,
     coalesce(j.until, $1::timestamptz)::timestamptz as held_until,
     (case when j.until is null then (
-        select e.body from event e where e.merchant_id = $2 and e.id = j.event_id
+        select e.body from event e where e.merchant_id = j.merchant_id and e.id = j.event_id
     ) end)::bytea as body
 from judged j
-where j.until is not null or j.place <= $3::int
-order by j.next_attempt_at, j.id
+where j.until is not null or j.nth <= j.slots
+order by j.place, j.next_attempt_at, j.id
 `
 
 type DueDeliveriesParams struct {
 	Now         time.Time
-	MerchantID  int64
-	Slots       int32
-	EndpointID  int64
-	Sending     []int64
-	Owner       int64
+	MerchantIds []int64
+	EndpointIds []int64
+	Owners      []int64
+	Slots       []int32
+	Sending     []string
 	LookAt      int32
 	HoldSeconds float64
 }
 
 type DueDeliveriesRow struct {
+	Place        int32
 	ID           int64
 	EventID      int64
 	AttemptCount int32
@@ -201,18 +210,18 @@ type DueDeliveriesRow struct {
 	Body         []byte
 }
 
-// What the owner of an endpoint's lease has to do: deliveries to send now, with their bodies, and the held ones that were passed on
-// the way, without. A delivery is held by an earlier unfinished one of its subscription, until that has been tried for the first
-// time and then for the given number of seconds. Whoever has lost the lease has nothing to do, nor has anybody for a
-// disabled endpoint.
+// What the owners of endpoints' leases have to do, by their places in the arrays: deliveries to send now, with their bodies, and the
+// held ones that were passed on the way, without. A delivery is held by an earlier unfinished one of its subscription, until
+// that has been tried for the first time and then for the given number of seconds. Whoever has lost the lease has nothing to do,
+// nor has anybody for a disabled endpoint.
 func (q *Queries) DueDeliveries(ctx context.Context, db DBTX, arg DueDeliveriesParams) ([]DueDeliveriesRow, error) {
 	rows, err := db.Query(ctx, dueDeliveries,
 		arg.Now,
-		arg.MerchantID,
+		arg.MerchantIds,
+		arg.EndpointIds,
+		arg.Owners,
 		arg.Slots,
-		arg.EndpointID,
 		arg.Sending,
-		arg.Owner,
 		arg.LookAt,
 		arg.HoldSeconds,
 	)
@@ -224,6 +233,7 @@ func (q *Queries) DueDeliveries(ctx context.Context, db DBTX, arg DueDeliveriesP
 	for rows.Next() {
 		var i DueDeliveriesRow
 		if err := rows.Scan(
+			&i.Place,
 			&i.ID,
 			&i.EventID,
 			&i.AttemptCount,
@@ -239,6 +249,34 @@ func (q *Queries) DueDeliveries(ctx context.Context, db DBTX, arg DueDeliveriesP
 		return nil, err
 	}
 	return items, nil
+}
+
+const endpointIsWaiting = `-- name: EndpointIsWaiting :one
+select exists (
+    select from webhook_endpoint e
+    where e.merchant_id = $1 and e.id = $2 and e.status = 'ENABLED'
+      and (e.lease_until is null or e.lease_until <= $3::timestamptz) and (
+        select d.id from webhook_delivery d
+        where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.status = 'PENDING'
+          and d.next_attempt_at <= $3::timestamptz
+        order by d.next_attempt_at, d.id
+        limit 1
+    ) is not null
+)
+`
+
+type EndpointIsWaitingParams struct {
+	MerchantID int64
+	ID         int64
+	Now        time.Time
+}
+
+// Whether an enabled endpoint has something due and nobody to drain it.
+func (q *Queries) EndpointIsWaiting(ctx context.Context, db DBTX, arg EndpointIsWaitingParams) (bool, error) {
+	row := db.QueryRow(ctx, endpointIsWaiting, arg.MerchantID, arg.ID, arg.Now)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }
 
 const endpointProductExists = `-- name: EndpointProductExists :one
@@ -486,32 +524,33 @@ func (q *Queries) EventsByID(ctx context.Context, db DBTX, arg EventsByIDParams)
 const freeLease = `-- name: FreeLease :one
 with freed as (
     update webhook_endpoint e set lease_owner = null, lease_until = null
-    where e.merchant_id = $2 and e.id = $3 and e.lease_owner = $4::bigint
+    where e.merchant_id = $3 and e.id = $4 and e.lease_owner = $5::bigint
     returning e.merchant_id, e.id, e.status
 )
 select exists (
     select from freed f
-    cross join lateral (
+    where f.status = 'ENABLED' and ($1::bool or (
         select d.id from webhook_delivery d
         where d.merchant_id = f.merchant_id and d.endpoint_id = f.id and d.status = 'PENDING'
-          and d.next_attempt_at <= $1::timestamptz
+          and d.next_attempt_at <= $2::timestamptz
         order by d.next_attempt_at, d.id
         limit 1
-    ) due
-    where f.status = 'ENABLED'
+    ) is not null)
 )
 `
 
 type FreeLeaseParams struct {
+	Expecting  bool
 	Now        time.Time
 	MerchantID int64
 	ID         int64
 	Owner      int64
 }
 
-// Tells whether somebody should go on.
+// Tells whether somebody should go on: where something is due, or where the caller expects it.
 func (q *Queries) FreeLease(ctx context.Context, db DBTX, arg FreeLeaseParams) (bool, error) {
 	row := db.QueryRow(ctx, freeLease,
+		arg.Expecting,
 		arg.Now,
 		arg.MerchantID,
 		arg.ID,
@@ -840,7 +879,7 @@ func (q *Queries) ParkDeliveries(ctx context.Context, db DBTX, arg ParkDeliverie
 	return err
 }
 
-const renewLease = `-- name: RenewLease :exec
+const renewLease = `-- name: RenewLease :execrows
 update webhook_endpoint set lease_until = $1::timestamptz
 where merchant_id = $2 and id = $3 and lease_owner = $4::bigint
 `
@@ -852,14 +891,17 @@ type RenewLeaseParams struct {
 	Owner      int64
 }
 
-func (q *Queries) RenewLease(ctx context.Context, db DBTX, arg RenewLeaseParams) error {
-	_, err := db.Exec(ctx, renewLease,
+func (q *Queries) RenewLease(ctx context.Context, db DBTX, arg RenewLeaseParams) (int64, error) {
+	result, err := db.Exec(ctx, renewLease,
 		arg.Until,
 		arg.MerchantID,
 		arg.ID,
 		arg.Owner,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const reserveEndpointID = `-- name: ReserveEndpointID :one
@@ -875,7 +917,7 @@ func (q *Queries) ReserveEndpointID(ctx context.Context, db DBTX) (int64, error)
 
 const reserveEventIDs = `-- name: ReserveEventIDs :many
 
-select nextval(pg_get_serial_sequence('event', 'id'))::bigint as id from generate_series(1, $1::int) order by id
+select nextval((select pg_get_serial_sequence('event', 'id'))::regclass)::bigint as id from generate_series(1, $1::int) order by id
 `
 
 // Events -----------------------------------------------------------------------------------------------------------------
@@ -901,40 +943,44 @@ func (q *Queries) ReserveEventIDs(ctx context.Context, db DBTX, n int32) ([]int6
 
 const settleDeliveries = `-- name: SettleDeliveries :exec
 with outcome as (
-    select unnest($2::bigint[]) as id, unnest($3::text[]) as status,
-        unnest($4::timestamptz[]) as next_attempt_at, unnest($5::int[]) as status_code,
-        unnest($6::text[]) as error, unnest($7::text[]) as response_body,
-        unnest($8::int[]) as duration_ms, unnest($9::timestamptz[]) as started_at
+    select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as endpoint_id,
+        unnest($3::bigint[]) as owner, unnest($4::bigint[]) as id, unnest($5::text[]) as status,
+        unnest($6::timestamptz[]) as next_attempt_at, unnest($7::int[]) as status_code,
+        unnest($8::text[]) as error, unnest($9::text[]) as response_body,
+        unnest($10::int[]) as duration_ms, unnest($11::timestamptz[]) as started_at
 ), settled as (
     update webhook_delivery d set status = o.status, attempt_count = d.attempt_count + 1,
         next_attempt_at = case when o.status = 'PENDING' then o.next_attempt_at end,
-        finished_at = case when o.status <> 'PENDING' then $10::timestamptz end
+        finished_at = case when o.status <> 'PENDING' then $12::timestamptz end
     from outcome o
-    where d.merchant_id = $1 and d.id = o.id and d.finished_at is null
-      and exists (select from webhook_endpoint e
-                  where e.merchant_id = $1 and e.id = $11 and e.lease_owner = $12::bigint)
-    returning d.id, d.subscription_id, d.status, d.attempt_count
+    where d.merchant_id = o.merchant_id and d.id = o.id and d.finished_at is null
+      and o.owner = (select e.lease_owner from webhook_endpoint e where e.merchant_id = o.merchant_id and e.id = o.endpoint_id)
+    returning d.merchant_id, d.id, d.endpoint_id, d.subscription_id, d.status, d.attempt_count, o.status_code, o.error,
+        o.response_body, o.duration_ms, o.started_at
 ), follower as materialized (
-    select (select n.id from webhook_delivery n
-            where n.merchant_id = $1 and n.endpoint_id = $11 and n.subscription_id = s.subscription_id
-              and n.status = 'PENDING' and n.id > s.id and n.id <> all($2::bigint[])
-            order by n.id
-            limit 1) as id
+    select s.merchant_id, (
+        select n.id from webhook_delivery n
+        where n.merchant_id = s.merchant_id and n.endpoint_id = s.endpoint_id and n.subscription_id = s.subscription_id
+          and n.status = 'PENDING' and n.id > s.id and n.id <> all($4::bigint[])
+        order by n.id
+        limit 1
+    ) as id
     from settled s
     where s.status <> 'PENDING'
 ), called_up as (
-    update webhook_delivery d set next_attempt_at = $10::timestamptz
+    update webhook_delivery d set next_attempt_at = $12::timestamptz
     from follower f
-    where d.merchant_id = $1 and d.id = f.id and d.attempt_count = 0 and d.next_attempt_at > $10::timestamptz
+    where f.id is not null and d.merchant_id = f.merchant_id and d.id = f.id and d.attempt_count = 0 and d.next_attempt_at > $12::timestamptz
 )
 insert into webhook_attempt (merchant_id, delivery_id, number, status_code, error, response_body, duration_ms, created_at)
-select $1, s.id, s.attempt_count, nullif(o.status_code, 0), nullif(o.error, ''), o.response_body, o.duration_ms, o.started_at
+select s.merchant_id, s.id, s.attempt_count, nullif(s.status_code, 0), nullif(s.error, ''), s.response_body, s.duration_ms, s.started_at
 from settled s
-join outcome o on o.id = s.id
 `
 
 type SettleDeliveriesParams struct {
-	MerchantID     int64
+	MerchantIds    []int64
+	EndpointIds    []int64
+	Owners         []int64
 	Ids            []int64
 	Statuses       []string
 	NextAttemptAts []time.Time
@@ -944,15 +990,15 @@ type SettleDeliveriesParams struct {
 	DurationsMs    []int32
 	StartedAts     []time.Time
 	Now            time.Time
-	EndpointID     int64
-	Owner          int64
 }
 
-// Records one attempt for each delivery, and calls up the parked follower of each that is finished. Nothing happens when the
-// lease has gone to another owner, who will send these deliveries again.
+// Records one attempt for each delivery, and calls up the parked follower of each that is finished. Nothing happens to those whose
+// endpoint's lease has gone to another owner, who will send them again.
 func (q *Queries) SettleDeliveries(ctx context.Context, db DBTX, arg SettleDeliveriesParams) error {
 	_, err := db.Exec(ctx, settleDeliveries,
-		arg.MerchantID,
+		arg.MerchantIds,
+		arg.EndpointIds,
+		arg.Owners,
 		arg.Ids,
 		arg.Statuses,
 		arg.NextAttemptAts,
@@ -962,8 +1008,6 @@ func (q *Queries) SettleDeliveries(ctx context.Context, db DBTX, arg SettleDeliv
 		arg.DurationsMs,
 		arg.StartedAts,
 		arg.Now,
-		arg.EndpointID,
-		arg.Owner,
 	)
 	return err
 }

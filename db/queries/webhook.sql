@@ -1,7 +1,7 @@
 -- Events -----------------------------------------------------------------------------------------------------------------
 
 -- name: ReserveEventIDs :many
-select nextval(pg_get_serial_sequence('event', 'id'))::bigint as id from generate_series(1, @n::int) order by id;
+select nextval((select pg_get_serial_sequence('event', 'id'))::regclass)::bigint as id from generate_series(1, @n::int) order by id;
 
 -- name: InsertEvents :exec
 insert into event (merchant_id, id, type, subscription_id, sequence, body, occurred_at, created_at)
@@ -63,12 +63,12 @@ where merchant_id = @merchant_id and id = @id and status = 'ENABLED'
   and (lease_until is null or lease_until <= @now::timestamptz or lease_owner = @owner::bigint)
 returning url, secret_cipher;
 
--- name: RenewLease :exec
+-- name: RenewLease :execrows
 update webhook_endpoint set lease_until = @until::timestamptz
 where merchant_id = @merchant_id and id = @id and lease_owner = @owner::bigint;
 
 -- name: FreeLease :one
--- Tells whether somebody should go on.
+-- Tells whether somebody should go on: where something is due, or where the caller expects it.
 with freed as (
     update webhook_endpoint e set lease_owner = null, lease_until = null
     where e.merchant_id = @merchant_id and e.id = @id and e.lease_owner = @owner::bigint
@@ -76,14 +76,27 @@ with freed as (
 )
 select exists (
     select from freed f
-    cross join lateral (
+    where f.status = 'ENABLED' and (@expecting::bool or (
         select d.id from webhook_delivery d
         where d.merchant_id = f.merchant_id and d.endpoint_id = f.id and d.status = 'PENDING'
           and d.next_attempt_at <= @now::timestamptz
         order by d.next_attempt_at, d.id
         limit 1
-    ) due
-    where f.status = 'ENABLED'
+    ) is not null)
+);
+
+-- name: EndpointIsWaiting :one
+-- Whether an enabled endpoint has something due and nobody to drain it.
+select exists (
+    select from webhook_endpoint e
+    where e.merchant_id = @merchant_id and e.id = @id and e.status = 'ENABLED'
+      and (e.lease_until is null or e.lease_until <= @now::timestamptz) and (
+        select d.id from webhook_delivery d
+        where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.status = 'PENDING'
+          and d.next_attempt_at <= @now::timestamptz
+        order by d.next_attempt_at, d.id
+        limit 1
+    ) is not null
 );
 
 -- name: DisableEndpoint :exec
@@ -157,32 +170,40 @@ where (e.merchant_id, e.id) in (select a.merchant_id, a.endpoint_id from added a
 order by e.merchant_id, e.id;
 
 -- name: DueDeliveries :many
--- What the owner of an endpoint's lease has to do: deliveries to send now, with their bodies, and the held ones that were passed on
--- the way, without. A delivery is held by an earlier unfinished one of its subscription, until that has been tried for the first
--- time and then for the given number of seconds. Whoever has lost the lease has nothing to do, nor has anybody for a
--- disabled endpoint.
-with due as (
-    select d.id, d.event_id, d.subscription_id, d.attempt_count, d.next_attempt_at
-    from webhook_delivery d
-    where d.merchant_id = @merchant_id and d.endpoint_id = @endpoint_id and d.status = 'PENDING'
-      and d.next_attempt_at <= @now::timestamptz and d.id <> all(@sending::bigint[])
-      and exists (select from webhook_endpoint e where e.merchant_id = @merchant_id and e.id = @endpoint_id
-                  and e.lease_owner = @owner::bigint and e.status = 'ENABLED')
-    order by d.next_attempt_at, d.id
-    limit @look_at
+-- What the owners of endpoints' leases have to do, by their places in the arrays: deliveries to send now, with their bodies, and the
+-- held ones that were passed on the way, without. A delivery is held by an earlier unfinished one of its subscription, until
+-- that has been tried for the first time and then for the given number of seconds. Whoever has lost the lease has nothing to do,
+-- nor has anybody for a disabled endpoint.
+with asked as (
+    select generate_subscripts(@merchant_ids::bigint[], 1) as place, unnest(@merchant_ids::bigint[]) as merchant_id,
+        unnest(@endpoint_ids::bigint[]) as endpoint_id, unnest(@owners::bigint[]) as owner, unnest(@slots::int[]) as slots,
+        unnest(@sending::text[])::bigint[] as sending
+), served as materialized (
+    select a.* from asked a
+    where a.owner = (select e.lease_owner from webhook_endpoint e
+                     where e.merchant_id = a.merchant_id and e.id = a.endpoint_id and e.status = 'ENABLED')
+), due as (
+    select s.place, s.slots, s.merchant_id, s.endpoint_id, d.id, d.event_id, d.subscription_id, d.attempt_count, d.next_attempt_at
+    from served s
+    cross join lateral (
+        select d.* from webhook_delivery d
+        where d.merchant_id = s.merchant_id and d.endpoint_id = s.endpoint_id and d.status = 'PENDING'
+          and d.next_attempt_at <= @now::timestamptz and d.id <> all(s.sending)
+        order by d.next_attempt_at, d.id
+        limit @look_at
+    ) d
 ), judged as (
-    select due.id, due.event_id, due.attempt_count, due.next_attempt_at, holder.until,
-        row_number() over (partition by holder.until is null order by due.next_attempt_at, due.id) as place
+    select due.*, holder.until, row_number() over (partition by due.place, holder.until is null order by due.next_attempt_at, due.id) as nth
     from due
     left join lateral (
         select least(h.next_attempt_at, h.hold_ends) as until
         from (
             select u.id, u.next_attempt_at, case when u.attempt_count > 0 then (
                 select a.created_at + make_interval(secs => @hold_seconds::float8) from webhook_attempt a
-                where a.merchant_id = @merchant_id and a.delivery_id = u.id and a.number = 1
+                where a.merchant_id = due.merchant_id and a.delivery_id = u.id and a.number = 1
             ) end as hold_ends
             from webhook_delivery u
-            where u.merchant_id = @merchant_id and u.endpoint_id = @endpoint_id and u.subscription_id = due.subscription_id
+            where u.merchant_id = due.merchant_id and u.endpoint_id = due.endpoint_id and u.subscription_id = due.subscription_id
               and u.status = 'PENDING' and u.id < due.id
         ) h
         where h.hold_ends is null or h.hold_ends > @now::timestamptz
@@ -190,14 +211,14 @@ with due as (
         limit 1
     ) holder on true
 )
-select j.id, j.event_id, j.attempt_count, (j.until is not null)::bool as held,
+select j.place::int as place, j.id, j.event_id, j.attempt_count, (j.until is not null)::bool as held,
     coalesce(j.until, @now::timestamptz)::timestamptz as held_until,
     (case when j.until is null then (
-        select e.body from event e where e.merchant_id = @merchant_id and e.id = j.event_id
+        select e.body from event e where e.merchant_id = j.merchant_id and e.id = j.event_id
     ) end)::bytea as body
 from judged j
-where j.until is not null or j.place <= @slots::int
-order by j.next_attempt_at, j.id;
+where j.until is not null or j.nth <= j.slots
+order by j.place, j.next_attempt_at, j.id;
 
 -- name: ParkDeliveries :exec
 update webhook_delivery d set next_attempt_at = p.until
@@ -205,10 +226,11 @@ from (select unnest(@ids::bigint[]) as id, unnest(@untils::timestamptz[]) as unt
 where d.merchant_id = @merchant_id and d.id = p.id and d.finished_at is null;
 
 -- name: SettleDeliveries :exec
--- Records one attempt for each delivery, and calls up the parked follower of each that is finished. Nothing happens when the
--- lease has gone to another owner, who will send these deliveries again.
+-- Records one attempt for each delivery, and calls up the parked follower of each that is finished. Nothing happens to those whose
+-- endpoint's lease has gone to another owner, who will send them again.
 with outcome as (
-    select unnest(@ids::bigint[]) as id, unnest(@statuses::text[]) as status,
+    select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@endpoint_ids::bigint[]) as endpoint_id,
+        unnest(@owners::bigint[]) as owner, unnest(@ids::bigint[]) as id, unnest(@statuses::text[]) as status,
         unnest(@next_attempt_ats::timestamptz[]) as next_attempt_at, unnest(@status_codes::int[]) as status_code,
         unnest(@errors::text[]) as error, unnest(@response_bodies::text[]) as response_body,
         unnest(@durations_ms::int[]) as duration_ms, unnest(@started_ats::timestamptz[]) as started_at
@@ -217,27 +239,28 @@ with outcome as (
         next_attempt_at = case when o.status = 'PENDING' then o.next_attempt_at end,
         finished_at = case when o.status <> 'PENDING' then @now::timestamptz end
     from outcome o
-    where d.merchant_id = @merchant_id and d.id = o.id and d.finished_at is null
-      and exists (select from webhook_endpoint e
-                  where e.merchant_id = @merchant_id and e.id = @endpoint_id and e.lease_owner = @owner::bigint)
-    returning d.id, d.subscription_id, d.status, d.attempt_count
+    where d.merchant_id = o.merchant_id and d.id = o.id and d.finished_at is null
+      and o.owner = (select e.lease_owner from webhook_endpoint e where e.merchant_id = o.merchant_id and e.id = o.endpoint_id)
+    returning d.merchant_id, d.id, d.endpoint_id, d.subscription_id, d.status, d.attempt_count, o.status_code, o.error,
+        o.response_body, o.duration_ms, o.started_at
 ), follower as materialized (
-    select (select n.id from webhook_delivery n
-            where n.merchant_id = @merchant_id and n.endpoint_id = @endpoint_id and n.subscription_id = s.subscription_id
-              and n.status = 'PENDING' and n.id > s.id and n.id <> all(@ids::bigint[])
-            order by n.id
-            limit 1) as id
+    select s.merchant_id, (
+        select n.id from webhook_delivery n
+        where n.merchant_id = s.merchant_id and n.endpoint_id = s.endpoint_id and n.subscription_id = s.subscription_id
+          and n.status = 'PENDING' and n.id > s.id and n.id <> all(@ids::bigint[])
+        order by n.id
+        limit 1
+    ) as id
     from settled s
     where s.status <> 'PENDING'
 ), called_up as (
     update webhook_delivery d set next_attempt_at = @now::timestamptz
     from follower f
-    where d.merchant_id = @merchant_id and d.id = f.id and d.attempt_count = 0 and d.next_attempt_at > @now::timestamptz
+    where f.id is not null and d.merchant_id = f.merchant_id and d.id = f.id and d.attempt_count = 0 and d.next_attempt_at > @now::timestamptz
 )
 insert into webhook_attempt (merchant_id, delivery_id, number, status_code, error, response_body, duration_ms, created_at)
-select @merchant_id, s.id, s.attempt_count, nullif(o.status_code, 0), nullif(o.error, ''), o.response_body, o.duration_ms, o.started_at
-from settled s
-join outcome o on o.id = s.id;
+select s.merchant_id, s.id, s.attempt_count, nullif(s.status_code, 0), nullif(s.error, ''), s.response_body, s.duration_ms, s.started_at
+from settled s;
 
 -- name: ListDeliveries :many
 select merchant_id, id, endpoint_id, event_id, status, attempt_count, next_attempt_at, created_at, finished_at

@@ -16,13 +16,19 @@ const (
 	sliceTime = 10 * time.Second
 	// concurrency is how many requests an endpoint gets at once.
 	concurrency = 10
+	// mostAhead is how many deliveries a drain takes up beyond those, so that a fast receiver need not wait for the next look.
+	mostAhead = 90
+	// keepReady is how long it believes that these are still to be sent.
+	keepReady = time.Second
 	// lookEvery is how soon a drain notices what was published meanwhile: publishers rely on a drain that is there.
 	lookEvery = 25 * time.Millisecond
 	// lookAt is how many due deliveries a look judges.
 	lookAt = 100
 	// laneHold is how long a failing delivery keeps the later ones of its subscription waiting, from its first attempt.
 	laneHold = 10 * time.Minute
-	// bookTimeout bounds the statements that follow a shutdown.
+	// pulseEvery is how soon a drain whose requests all hang notices that its slice has ended or its lease needs to be renewed.
+	pulseEvery = 100 * time.Millisecond
+	// bookTimeout bounds a statement, also those that follow a shutdown.
 	bookTimeout = 5 * time.Second
 )
 
@@ -34,34 +40,70 @@ const (
 // held meanwhile: a drain that dies leaves its deliveries due, and they are sent again. When ctx ends, Drain takes up nothing more
 // and records the requests that are under way.
 func (w *Webhooks) Drain(ctx context.Context, merchantID, endpointID, owner int64) error {
+	for {
+		again, err := w.drainOnce(ctx, merchantID, endpointID, owner)
+		if err != nil || !again {
+			return err
+		}
+	}
+}
+
+// drainOnce tells whether there is more to do. Who publishes while a drain ends may have seen its lease and relied on it, and commit
+// after its last look: so it looks again when such a transaction has had its time.
+func (w *Webhooks) drainOnce(ctx context.Context, merchantID, endpointID, owner int64) (bool, error) {
 	d := &drain{
 		w: w, scope: w.DB.Tenant(merchantID), merchantID: merchantID, endpointID: endpointID, owner: owner,
 		sending: map[int64]struct{}{}, replies: make(chan reply, concurrency),
+		looked: make(chan look, 1), booked: make(chan booked, 1),
 	}
 	held, err := d.lease(ctx)
 	if err != nil || !held {
-		return err
+		return false, err
 	}
 	if err = d.run(ctx); err != nil {
 		err = fmt.Errorf("drain endpoint %d: %w", endpointID, err)
 	}
-	return errors.Join(err, d.free(ctx, err == nil))
+	if err = errors.Join(err, d.free(ctx, err == nil)); err != nil || !d.isQuiet() {
+		return false, err
+	}
+	select {
+	case <-ctx.Done():
+		return false, nil
+	case <-time.After(2 * lookEvery):
+	}
+	return d.isWaiting(ctx)
 }
 
-// drain is one run. Everything but the requests themselves happens in one goroutine.
+// drain is one run. Everything but requests and statements happens in one goroutine.
 type drain struct {
 	w                             *Webhooks
 	scope                         db.Scope
 	merchantID, endpointID, owner int64
 	endpoint                      db.LeaseEndpointRow
 	endAt, renewAt                time.Time
+	over                          bool // the lease has gone to another owner, or the receiver wants no more
 
-	sending map[int64]struct{} // the deliveries whose requests are under way
-	replies chan reply         // has room for all of them, so that a request never waits for us
+	sending  map[int64]struct{} // the deliveries that were taken up and are not yet recorded
+	ready    []message          // those of them that wait for a request to end
+	readyTil time.Time
+	requests int        // under way
+	replies  chan reply // has room for all of them, so that a request never waits for us
+	done     []reply    // to be recorded
+	answered int        // since the last look
+
+	// One statement at a time: a look that overlaps with a record could park a follower that has just been called up.
+	asking bool
+	looked chan look
+	booked chan booked
+	more   bool // there may be something to take up already
+	held   bool // the last look has passed on held ones
+	quiet  int  // looks in a row that found nothing while nothing was under way
 }
 
-// run is a dispatcher: whenever there is a reply, and every so often, it books what has come and takes up what has become
-// possible. It ends when two looks in a row have found nothing, because publishers count on a drain that they see.
+// isQuiet is when a drain ends: after two looks, because publishers count on a drain that they see.
+func (d *drain) isQuiet() bool { return d.quiet >= 2 }
+
+// run is a dispatcher: requests, the look for what is due, and the record of what has come go on side by side.
 func (d *drain) run(ctx context.Context) error {
 	s, err := d.sender()
 	if err != nil {
@@ -71,34 +113,51 @@ func (d *drain) run(ctx context.Context) error {
 	work, breakOff := context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		breakOff()
-		for range len(d.sending) {
+		for range d.requests {
 			<-d.replies
 		}
-	}()
-	look := time.NewTicker(lookEvery)
-	defer look.Stop()
-	shutdown := ctx.Done()
-	for quiet := 0; ; {
-		closing := ctx.Err() != nil || !d.w.Now().Before(d.endAt)
-		if !closing && len(d.sending) < concurrency {
-			found, err := d.takeUp(ctx, func(m message) { d.replies <- s.send(work, m) })
-			if err != nil && ctx.Err() == nil {
-				return err
+		if d.asking {
+			select {
+			case <-d.looked:
+			case <-d.booked:
 			}
-			quiet++
-			if found {
-				quiet = 0
-			}
-			look.Reset(lookEvery)
 		}
-		if len(d.sending) == 0 && (closing || quiet >= 2) {
+	}()
+	var beat <-chan struct{} // the one that the next look waits for
+	pulse := time.NewTicker(pulseEvery)
+	defer pulse.Stop()
+	shutdown := ctx.Done()
+	for {
+		now := d.w.Now()
+		closing := ctx.Err() != nil || d.over || !now.Before(d.endAt)
+		if closing || !now.Before(d.readyTil) {
+			d.forget()
+		}
+		if len(d.sending) == 0 && (closing || d.isQuiet()) {
 			return nil
+		}
+		d.request(work, s)
+		switch {
+		case d.asking:
+		case len(d.done) > 0:
+			d.book(work)
+		case closing || d.room() <= 0:
+		case d.more:
+			d.look(work)
+			beat = nil
+		case beat == nil:
+			beat = d.w.beat.after(lookEvery)
 		}
 		select {
 		case r := <-d.replies:
-			quiet = 0
-			err = d.book(work, r)
-		case <-look.C:
+			d.take(r)
+		case b := <-d.booked:
+			err = d.recorded(work, b)
+		case found := <-d.looked:
+			err = d.takeUp(found)
+		case <-beat:
+			d.more, beat = true, nil
+		case <-pulse.C:
 		case <-shutdown:
 			shutdown = nil
 		}
@@ -116,96 +175,31 @@ func (d *drain) sender() (*sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sender{client: d.w.Guard.Client(requestTimeout), url: d.endpoint.Url, secret: key, now: d.w.Now}, nil
+	return newSender(d.w.Guard.Client(requestTimeout), d.endpoint.Url, key, d.w.Now)
 }
 
-// takeUp starts send for as many due deliveries as there is room for, and tells whether it found anything due.
-func (d *drain) takeUp(ctx context.Context, send func(message)) (bool, error) {
-	now := d.w.Now()
-	sending := make([]int64, 0, len(d.sending))
-	for id := range d.sending {
-		sending = append(sending, id)
+// request starts as many requests as the endpoint may get.
+func (d *drain) request(ctx context.Context, s *sender) {
+	for len(d.ready) > 0 && d.requests < concurrency {
+		m := d.ready[0]
+		d.ready = d.ready[1:]
+		d.requests++
+		go func() { d.replies <- s.send(ctx, m) }()
 	}
-	rows, err := d.w.DB.DueDeliveries(ctx, d.scope, db.DueDeliveriesParams{
-		MerchantID: d.merchantID, EndpointID: d.endpointID, Owner: d.owner, Now: now, Sending: sending,
-		HoldSeconds: laneHold.Seconds(), LookAt: lookAt, Slots: int32(concurrency - len(sending)), //nolint:gosec // at most concurrency
-	})
-	if err != nil {
-		return false, fmt.Errorf("look for due deliveries: %w", err)
-	}
-	for _, row := range rows {
-		if row.Held {
-			continue
-		}
-		d.sending[row.ID] = struct{}{}
-		go send(message{deliveryID: row.ID, eventID: row.EventID, number: row.AttemptCount + 1, body: row.Body})
-	}
-	return len(rows) > 0, d.park(ctx, rows, now)
 }
 
-// park takes held deliveries off the due-list, where they would be found again and again: until their holder is due or has lost its
-// hold. Followers of a delivery that is due itself stay, unless they fill the whole view and could hide other subscriptions;
-// SettleDeliveries calls them up.
-func (d *drain) park(ctx context.Context, rows []db.DueDeliveriesRow, now time.Time) error {
-	parked := db.ParkDeliveriesParams{MerchantID: d.merchantID}
-	for _, row := range rows {
-		until := row.HeldUntil
-		if !until.After(now) && len(rows) == lookAt {
-			until = now.Add(leaseTime)
-		}
-		if row.Held && until.After(now) {
-			parked.Ids = append(parked.Ids, row.ID)
-			parked.Untils = append(parked.Untils, until)
-		}
-	}
-	if len(parked.Ids) == 0 {
-		return nil
-	}
-	if err := d.w.DB.ParkDeliveries(ctx, d.scope, parked); err != nil {
-		return fmt.Errorf("park deliveries: %w", err)
-	}
-	return nil
+// take notes a reply.
+func (d *drain) take(r reply) {
+	d.requests--
+	d.answered++
+	d.done = append(d.done, r)
+	d.over = d.over || r.statusCode == http.StatusGone
 }
 
-// book records a reply, and whatever others have come with it, in one statement.
-func (d *drain) book(ctx context.Context, r reply) error {
-	p := db.SettleDeliveriesParams{MerchantID: d.merchantID, EndpointID: d.endpointID, Owner: d.owner, Now: d.w.Now()}
-	gone := false
-	for more := true; more; {
-		delete(d.sending, r.deliveryID)
-		status, retryAt := r.outcome()
-		p.Ids = append(p.Ids, r.deliveryID)
-		p.Statuses = append(p.Statuses, status)
-		p.NextAttemptAts = append(p.NextAttemptAts, retryAt)
-		p.StatusCodes = append(p.StatusCodes, int32(r.statusCode)) //nolint:gosec // three digits
-		p.Errors = append(p.Errors, r.failure)
-		p.ResponseBodies = append(p.ResponseBodies, r.body)
-		p.DurationsMs = append(p.DurationsMs, int32(r.duration.Milliseconds())) //nolint:gosec // within requestTimeout
-		p.StartedAts = append(p.StartedAts, r.startedAt)
-		gone = gone || r.statusCode == http.StatusGone
-		select {
-		case r = <-d.replies:
-		default:
-			more = false
-		}
+// forget gives back what was taken up and not sent.
+func (d *drain) forget() {
+	for _, m := range d.ready {
+		delete(d.sending, m.deliveryID)
 	}
-	ctx, cancel := context.WithTimeout(ctx, bookTimeout)
-	defer cancel()
-	if err := d.w.DB.SettleDeliveries(ctx, d.scope, p); err != nil {
-		return fmt.Errorf("record attempts: %w", err)
-	}
-	if gone {
-		return d.disable(ctx)
-	}
-	return nil
-}
-
-// disable obeys a 410: the receiver wants no more. What is pending stays so and waits, unsent, for the endpoint to be enabled again.
-func (d *drain) disable(ctx context.Context) error {
-	err := d.w.DB.DisableEndpoint(ctx, d.scope, db.DisableEndpointParams{MerchantID: d.merchantID, ID: d.endpointID, Owner: d.owner})
-	if err != nil {
-		return fmt.Errorf("disable endpoint: %w", err)
-	}
-	d.w.Log.InfoContext(ctx, "webhook endpoint answered 410 and was disabled", "merchant_id", d.merchantID, "endpoint_id", d.endpointID)
-	return nil
+	d.ready = nil
 }

@@ -9,9 +9,12 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"portico/internal/webhook"
@@ -264,4 +267,109 @@ func TestADrainWithAWrongKeySaysSoAndFreesTheEndpoint(t *testing.T) {
 	require.ErrorContains(t, w.Drain(t.Context(), m.id, e.ID, 1), "cannot be decrypted")
 	require.Equal(t, int64(1), m.ask(t, `select count(*) from webhook_endpoint where merchant_id = $1 and lease_owner is null`))
 	require.Equal(t, 1, m.jobs(t, e), "a fault that lasts must not insert jobs without a pause")
+}
+
+func TestAnEventThatCommitsAfterTheDrainItReliedOnHasEndedIsDelivered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	r := hold(t, nil)
+	e, _ := m.endpoint(t, r.URL)
+	m.publish(t, m.subscription(t))
+	late := m.subscription(t)
+
+	published, commit, committed := make(chan struct{}), make(chan struct{}), make(chan error)
+	drainer := w.process(t)
+	var once sync.Once
+	drainer.Now = func() time.Time {
+		select {
+		case <-published:
+			if m.ask(t, `select count(*) from webhook_endpoint where merchant_id = $1 and lease_owner is null`) == 1 {
+				once.Do(func() {
+					close(commit)
+					require.NoError(t, <-committed)
+				})
+			}
+		default:
+		}
+		return start
+	}
+	done := make(chan error)
+	go func() { done <- drainer.Drain(t.Context(), m.id, e.ID, 1) }()
+	r.await(t, 1)
+	go func() {
+		committed <- w.DB.Tenant(m.id).Tx(t.Context(), func(tx pgx.Tx) error {
+			err := w.Publish(t.Context(), tx, []webhook.Event{m.event(late, webhook.SubscriptionUpdated)})
+			close(published)
+			<-commit
+			return err
+		})
+	}()
+	<-published
+	r.open()
+	require.NoError(t, <-done)
+	require.Len(t, r.got(), 2)
+	require.Equal(t, 1, m.jobs(t, e), "its publisher has seen a drain")
+}
+
+func TestADrainThatHasToStopHandsOverForEventsOnTheirWay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	r := hold(t, nil)
+	e, _ := m.endpoint(t, r.URL)
+	m.publish(t, m.subscription(t))
+	done := make(chan error)
+	go func() { done <- w.Drain(t.Context(), m.id, e.ID, 1) }()
+	r.await(t, 1)
+	w.clock.advance(10 * time.Second)
+	r.open()
+	require.NoError(t, <-done)
+	require.Equal(t, "DELIVERED", statuses(m.deliveries(t)))
+	require.Equal(t, 2, m.jobs(t, e), "publishers have seen its lease until now")
+}
+
+func TestWhatWasTakenUpAheadIsNotSentToAnEndpointThatWasDisabledMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	var answered atomic.Int32
+	r := hold(t, func(string) bool { return answered.Add(1) > 10 })
+	e, _ := m.endpoint(t, r.URL)
+	m.publish(t, m.subscriptions(t, 40)...)
+	done := make(chan error)
+	go func() { done <- w.Drain(t.Context(), m.id, e.ID, 1) }()
+	r.await(t, 20)
+	m.ask(t, `update webhook_endpoint set status = 'DISABLED' where merchant_id = $1 returning 1`)
+	w.clock.advance(time.Second)
+	r.open()
+	require.NoError(t, <-done)
+	require.Len(t, r.got(), 20)
+	require.Equal(t, int64(20), m.ask(t, `select count(*) from webhook_delivery where merchant_id = $1 and status = 'PENDING' and attempt_count = 0`))
+}
+
+func TestEndpointsOfSeveralMerchantsAreDrainedSideBySide(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := receive(t, nil)
+	var merchants []*merchant
+	done := make(chan error)
+	for i := range 5 {
+		m := w.merchant(t)
+		e, _ := m.endpoint(t, fmt.Sprintf("%s/%d", r.URL, i))
+		subscription := m.subscription(t)
+		m.publish(t, subscription, m.subscription(t), subscription)
+		merchants = append(merchants, m)
+		go func() { done <- w.Drain(t.Context(), m.id, e.ID, int64(i+1)) }()
+	}
+	for range merchants {
+		require.NoError(t, <-done)
+	}
+	require.Len(t, r.got(), 15)
+	for _, m := range merchants {
+		require.Equal(t, "DELIVERED DELIVERED DELIVERED", statuses(m.deliveries(t)))
+		for _, d := range m.deliveries(t) {
+			require.Len(t, m.attempts(t, d), 1)
+		}
+	}
 }

@@ -33,30 +33,32 @@ func (d *drain) lease(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// renew keeps the lease. Where another drain has it by now, nothing is left to do for this one: every statement asks for the owner.
+// renew keeps the lease. Where another drain has it by now, nothing is left to do for this one; every statement asks for the owner.
 func (d *drain) renew(ctx context.Context) error {
 	now := d.w.Now()
 	if now.Before(d.renewAt) {
 		return nil
 	}
 	d.renewAt = now.Add(renewEvery)
-	err := d.w.DB.RenewLease(ctx, d.scope, db.RenewLeaseParams{
+	kept, err := d.w.DB.RenewLease(ctx, d.scope, db.RenewLeaseParams{
 		MerchantID: d.merchantID, ID: d.endpointID, Owner: d.owner, Until: now.Add(leaseTime),
 	})
 	if err != nil {
 		return fmt.Errorf("renew the lease: %w", err)
 	}
+	d.over = d.over || kept == 0
 	return nil
 }
 
 // free gives the endpoint back and, in the same transaction, inserts the job that goes on. A drain that failed leaves that to Wake,
-// so that a fault that lasts does not make for a job without a pause.
+// so that a fault that lasts does not make for a job without a pause. A drain that had to stop hands over even where nothing is due:
+// events may be on their way whose publishers have seen it.
 func (d *drain) free(ctx context.Context, handOver bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookTimeout)
 	defer cancel()
 	err := d.scope.Tx(ctx, func(tx pgx.Tx) error {
 		more, err := d.w.DB.FreeLease(ctx, tx, db.FreeLeaseParams{
-			MerchantID: d.merchantID, ID: d.endpointID, Owner: d.owner, Now: d.w.Now(),
+			MerchantID: d.merchantID, ID: d.endpointID, Owner: d.owner, Now: d.w.Now(), Expecting: !d.isQuiet(),
 		})
 		if err != nil || !more || !handOver {
 			return err
@@ -68,4 +70,15 @@ func (d *drain) free(ctx context.Context, handOver bool) error {
 		return fmt.Errorf("free endpoint %d: %w", d.endpointID, err)
 	}
 	return nil
+}
+
+// isWaiting tells whether the endpoint has something due and no drain.
+func (d *drain) isWaiting(ctx context.Context) (bool, error) {
+	waiting, err := d.w.DB.EndpointIsWaiting(ctx, d.scope, db.EndpointIsWaitingParams{
+		MerchantID: d.merchantID, ID: d.endpointID, Now: d.w.Now(),
+	})
+	if err != nil {
+		return false, fmt.Errorf("look at endpoint %d again: %w", d.endpointID, err)
+	}
+	return waiting, nil
 }

@@ -19,4 +19,9 @@ type Webhooks struct {
 	Guard *Guard
 	Now   func() time.Time // real time, also for customers who live on a test clock
 	Log   *slog.Logger
+
+	// What the drains of this process share.
+	looks   group[lookFor, []db.DueDeliveriesRow]
+	records group[record, struct{}]
+	beat    beat
 }

@@ -1,0 +1,130 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"portico/db"
+)
+
+// lookMoment is how long a look waits for those of other endpoints.
+const lookMoment = time.Millisecond
+
+// look is what a drain has found.
+type look struct {
+	rows  []db.DueDeliveriesRow
+	slots int
+	at    time.Time
+	err   error
+}
+
+// lookFor is the question.
+type lookFor struct {
+	merchantID, endpointID, owner int64
+	slots                         int
+	sending                       string // as Postgres writes an array
+}
+
+// room is how many deliveries can be taken up: those that can be sent at once and, beyond them, as many as were answered since the
+// last look, so that a receiver that is slow has nothing waiting in our memory.
+func (d *drain) room() int {
+	if len(d.ready) > mostAhead/3 {
+		return 0
+	}
+	return concurrency + min(d.answered, mostAhead) - len(d.ready) - d.requests
+}
+
+// look asks for what is due, and tells run.
+func (d *drain) look(ctx context.Context) {
+	slots := d.room()
+	ids := make([]string, 0, len(d.sending))
+	for id := range d.sending {
+		ids = append(ids, strconv.FormatInt(id, 10))
+	}
+	q := lookFor{d.merchantID, d.endpointID, d.owner, slots, "{" + strings.Join(ids, ",") + "}"}
+	d.asking, d.more, d.answered = true, false, 0
+	go func() {
+		found := look{slots: slots, at: d.w.Now()}
+		found.rows, found.err = d.w.looks.ask(ctx, q, lookMoment, d.w.due)
+		if found.err == nil {
+			found.err = d.park(ctx, found.rows, found.at)
+		}
+		d.looked <- found
+	}()
+}
+
+// due answers the looks of several drains.
+func (w *Webhooks) due(ctx context.Context, asked []lookFor) ([][]db.DueDeliveriesRow, error) {
+	p := db.DueDeliveriesParams{Now: w.Now(), HoldSeconds: laneHold.Seconds(), LookAt: lookAt}
+	for _, q := range asked {
+		p.MerchantIds = append(p.MerchantIds, q.merchantID)
+		p.EndpointIds = append(p.EndpointIds, q.endpointID)
+		p.Owners = append(p.Owners, q.owner)
+		p.Slots = append(p.Slots, int32(q.slots)) //nolint:gosec // at most a hundred
+		p.Sending = append(p.Sending, q.sending)
+	}
+	rows, err := w.DB.DueDeliveries(ctx, w.DB.Tenant(tenants(p.MerchantIds)...), p)
+	if err != nil {
+		return nil, fmt.Errorf("look for due deliveries: %w", err)
+	}
+	found := make([][]db.DueDeliveriesRow, len(asked))
+	for _, row := range rows {
+		found[row.Place-1] = append(found[row.Place-1], row)
+	}
+	return found, nil
+}
+
+// takeUp makes the deliveries that can be sent ready.
+func (d *drain) takeUp(found look) error {
+	d.asking = false
+	if found.err != nil {
+		return found.err
+	}
+	if len(found.rows) > 0 || len(d.sending) > 0 {
+		d.quiet = 0
+	} else {
+		d.quiet++
+	}
+	if len(d.ready) == 0 {
+		d.readyTil = found.at.Add(keepReady)
+	}
+	taken := 0
+	for _, row := range found.rows {
+		if row.Held {
+			continue
+		}
+		taken++
+		d.sending[row.ID] = struct{}{}
+		d.ready = append(d.ready, message{deliveryID: row.ID, eventID: row.EventID, number: row.AttemptCount + 1, body: row.Body})
+	}
+	d.more = taken == found.slots || len(found.rows) == lookAt
+	d.held = taken < len(found.rows)
+	return nil
+}
+
+// park takes held deliveries off the due-list, where they would be found again and again: until their holder is due or has lost its
+// hold. Followers of a delivery that is due itself stay, unless they fill the whole view and could hide other subscriptions;
+// SettleDeliveries calls them up.
+func (d *drain) park(ctx context.Context, rows []db.DueDeliveriesRow, now time.Time) error {
+	parked := db.ParkDeliveriesParams{MerchantID: d.merchantID}
+	for _, row := range rows {
+		until := row.HeldUntil
+		if !until.After(now) && len(rows) == lookAt {
+			until = now.Add(leaseTime)
+		}
+		if row.Held && until.After(now) {
+			parked.Ids = append(parked.Ids, row.ID)
+			parked.Untils = append(parked.Untils, until)
+		}
+	}
+	if len(parked.Ids) == 0 {
+		return nil
+	}
+	if err := d.w.DB.ParkDeliveries(ctx, d.scope, parked); err != nil {
+		return fmt.Errorf("park deliveries: %w", err)
+	}
+	return nil
+}
