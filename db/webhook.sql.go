@@ -944,16 +944,16 @@ func (q *Queries) ReserveEventIDs(ctx context.Context, db DBTX, n int32) ([]int6
 const settleDeliveries = `-- name: SettleDeliveries :exec
 with outcome as (
     select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as endpoint_id,
-        unnest($3::bigint[]) as owner, unnest($4::bigint[]) as id, unnest($5::text[]) as status,
-        unnest($6::timestamptz[]) as next_attempt_at, unnest($7::int[]) as status_code,
-        unnest($8::text[]) as error, unnest($9::text[]) as response_body,
-        unnest($10::int[]) as duration_ms, unnest($11::timestamptz[]) as started_at
+        unnest($3::bigint[]) as owner, unnest($4::bigint[]) as id, unnest($5::int[]) as number,
+        unnest($6::text[]) as status, unnest($7::timestamptz[]) as next_attempt_at,
+        unnest($8::int[]) as status_code, unnest($9::text[]) as error,
+        unnest($10::text[]) as response_body, unnest($11::int[]) as duration_ms, unnest($12::timestamptz[]) as started_at
 ), settled as (
     update webhook_delivery d set status = o.status, attempt_count = d.attempt_count + 1,
         next_attempt_at = case when o.status = 'PENDING' then o.next_attempt_at end,
-        finished_at = case when o.status <> 'PENDING' then $12::timestamptz end
+        finished_at = case when o.status <> 'PENDING' then $13::timestamptz end
     from outcome o
-    where d.merchant_id = o.merchant_id and d.id = o.id and d.finished_at is null
+    where d.merchant_id = o.merchant_id and d.id = o.id and d.finished_at is null and d.attempt_count = o.number - 1
       and o.owner = (select e.lease_owner from webhook_endpoint e where e.merchant_id = o.merchant_id and e.id = o.endpoint_id)
     returning d.merchant_id, d.id, d.endpoint_id, d.subscription_id, d.status, d.attempt_count, o.status_code, o.error,
         o.response_body, o.duration_ms, o.started_at
@@ -968,9 +968,9 @@ with outcome as (
     from settled s
     where s.status <> 'PENDING'
 ), called_up as (
-    update webhook_delivery d set next_attempt_at = $12::timestamptz
+    update webhook_delivery d set next_attempt_at = $13::timestamptz
     from follower f
-    where f.id is not null and d.merchant_id = f.merchant_id and d.id = f.id and d.attempt_count = 0 and d.next_attempt_at > $12::timestamptz
+    where f.id is not null and d.merchant_id = f.merchant_id and d.id = f.id and d.attempt_count = 0 and d.next_attempt_at > $13::timestamptz
 )
 insert into webhook_attempt (merchant_id, delivery_id, number, status_code, error, response_body, duration_ms, created_at)
 select s.merchant_id, s.id, s.attempt_count, nullif(s.status_code, 0), nullif(s.error, ''), s.response_body, s.duration_ms, s.started_at
@@ -982,6 +982,7 @@ type SettleDeliveriesParams struct {
 	EndpointIds    []int64
 	Owners         []int64
 	Ids            []int64
+	Numbers        []int32
 	Statuses       []string
 	NextAttemptAts []time.Time
 	StatusCodes    []int32
@@ -993,13 +994,14 @@ type SettleDeliveriesParams struct {
 }
 
 // Records one attempt for each delivery, and calls up the parked follower of each that is finished. Nothing happens to those whose
-// endpoint's lease has gone to another owner, who will send them again.
+// endpoint's lease has gone to another owner, who will send them again, nor to those that are recorded already.
 func (q *Queries) SettleDeliveries(ctx context.Context, db DBTX, arg SettleDeliveriesParams) error {
 	_, err := db.Exec(ctx, settleDeliveries,
 		arg.MerchantIds,
 		arg.EndpointIds,
 		arg.Owners,
 		arg.Ids,
+		arg.Numbers,
 		arg.Statuses,
 		arg.NextAttemptAts,
 		arg.StatusCodes,

@@ -227,19 +227,19 @@ where d.merchant_id = @merchant_id and d.id = p.id and d.finished_at is null;
 
 -- name: SettleDeliveries :exec
 -- Records one attempt for each delivery, and calls up the parked follower of each that is finished. Nothing happens to those whose
--- endpoint's lease has gone to another owner, who will send them again.
+-- endpoint's lease has gone to another owner, who will send them again, nor to those that are recorded already.
 with outcome as (
     select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@endpoint_ids::bigint[]) as endpoint_id,
-        unnest(@owners::bigint[]) as owner, unnest(@ids::bigint[]) as id, unnest(@statuses::text[]) as status,
-        unnest(@next_attempt_ats::timestamptz[]) as next_attempt_at, unnest(@status_codes::int[]) as status_code,
-        unnest(@errors::text[]) as error, unnest(@response_bodies::text[]) as response_body,
-        unnest(@durations_ms::int[]) as duration_ms, unnest(@started_ats::timestamptz[]) as started_at
+        unnest(@owners::bigint[]) as owner, unnest(@ids::bigint[]) as id, unnest(@numbers::int[]) as number,
+        unnest(@statuses::text[]) as status, unnest(@next_attempt_ats::timestamptz[]) as next_attempt_at,
+        unnest(@status_codes::int[]) as status_code, unnest(@errors::text[]) as error,
+        unnest(@response_bodies::text[]) as response_body, unnest(@durations_ms::int[]) as duration_ms, unnest(@started_ats::timestamptz[]) as started_at
 ), settled as (
     update webhook_delivery d set status = o.status, attempt_count = d.attempt_count + 1,
         next_attempt_at = case when o.status = 'PENDING' then o.next_attempt_at end,
         finished_at = case when o.status <> 'PENDING' then @now::timestamptz end
     from outcome o
-    where d.merchant_id = o.merchant_id and d.id = o.id and d.finished_at is null
+    where d.merchant_id = o.merchant_id and d.id = o.id and d.finished_at is null and d.attempt_count = o.number - 1
       and o.owner = (select e.lease_owner from webhook_endpoint e where e.merchant_id = o.merchant_id and e.id = o.endpoint_id)
     returning d.merchant_id, d.id, d.endpoint_id, d.subscription_id, d.status, d.attempt_count, o.status_code, o.error,
         o.response_body, o.duration_ms, o.started_at

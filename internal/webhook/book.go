@@ -45,6 +45,7 @@ func (w *Webhooks) settle(ctx context.Context, records []record) ([]struct{}, er
 			p.EndpointIds = append(p.EndpointIds, one.endpointID)
 			p.Owners = append(p.Owners, one.owner)
 			p.Ids = append(p.Ids, r.deliveryID)
+			p.Numbers = append(p.Numbers, r.number)
 			p.Statuses = append(p.Statuses, status)
 			p.NextAttemptAts = append(p.NextAttemptAts, retryAt)
 			p.StatusCodes = append(p.StatusCodes, int32(r.statusCode)) //nolint:gosec // three digits

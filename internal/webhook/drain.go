@@ -175,7 +175,7 @@ func (d *drain) sender() (*sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSender(d.w.Guard.Client(requestTimeout), d.endpoint.Url, key, d.w.Now)
+	return &sender{client: d.w.Guard.Client(requestTimeout), url: d.endpoint.Url, secret: key, now: d.w.Now}, nil
 }
 
 // request starts as many requests as the endpoint may get.

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"portico/db"
 	"portico/internal/webhook"
 )
 
@@ -371,5 +372,25 @@ func TestEndpointsOfSeveralMerchantsAreDrainedSideBySide(t *testing.T) {
 		for _, d := range m.deliveries(t) {
 			require.Len(t, m.attempts(t, d), 1)
 		}
+	}
+}
+
+// Whoever does not hear whether a record was committed makes it again.
+func TestAReplyThatIsRecordedTwiceCountsOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	e, _ := m.endpoint(t, "https://example.com/hooks")
+	m.publish(t, m.subscription(t))
+	m.ask(t, `update webhook_endpoint set lease_owner = 1, lease_until = $2 where merchant_id = $1 returning 1`, start.Add(time.Minute))
+	failed := db.SettleDeliveriesParams{
+		MerchantIds: []int64{m.id}, EndpointIds: []int64{e.ID}, Owners: []int64{1}, Ids: []int64{m.deliveries(t)[0].ID}, Numbers: []int32{1},
+		Statuses: []string{webhook.DeliveryPending}, NextAttemptAts: []time.Time{start.Add(5 * time.Second)}, StatusCodes: []int32{500},
+		Errors: []string{"the endpoint answered 500"}, ResponseBodies: []string{""}, DurationsMs: []int32{1}, StartedAts: []time.Time{start}, Now: start,
+	}
+	for range 2 {
+		require.NoError(t, w.DB.SettleDeliveries(t.Context(), w.DB.Tenant(m.id), failed))
+		require.Equal(t, int32(1), m.deliveries(t)[0].AttemptCount)
+		require.Len(t, m.attempts(t, m.deliveries(t)[0]), 1)
 	}
 }

@@ -60,7 +60,9 @@ func (g *group[Q, A]) serve(ctx context.Context, moment time.Duration, answers f
 		if n == 0 {
 			return
 		}
-		tell(ctx, now, answers)
+		bounded, cancel := context.WithTimeout(ctx, bookTimeout)
+		tell(bounded, now, answers)
+		cancel()
 	}
 }
 
@@ -70,9 +72,7 @@ func tell[Q, A any](ctx context.Context, asked []question[Q, A], answers func(co
 	for i, one := range asked {
 		questions[i] = one.ask
 	}
-	bounded, cancel := context.WithTimeout(ctx, bookTimeout)
-	values, err := answers(bounded, questions)
-	cancel()
+	values, err := answers(ctx, questions)
 	if err != nil && len(asked) > 1 {
 		for i := range asked {
 			tell(ctx, asked[i:i+1], answers)

@@ -29,10 +29,6 @@ type sender struct {
 	now    func() time.Time
 }
 
-func newSender(client *http.Client, url string, key secret.Text, now func() time.Time) (*sender, error) {
-	return &sender{client: client, url: url, secret: key, now: now}, nil
-}
-
 // message is a delivery that is due.
 type message struct {
 	deliveryID int64
