@@ -89,7 +89,8 @@ type drain struct {
 	requests int        // under way
 	replies  chan reply // has room for all of them, so that a request never waits for us
 	done     []reply    // to be recorded
-	answered int        // since the last look
+	sent     int        // requests that have ended, in all
+	answered int        // those since the last look
 
 	// One statement at a time: a look that overlaps with a record could park a follower that has just been called up.
 	asking bool
@@ -100,8 +101,9 @@ type drain struct {
 	quiet  int  // looks in a row that found nothing while nothing was under way
 }
 
-// isQuiet is when a drain ends: after two looks, because publishers count on a drain that they see.
-func (d *drain) isQuiet() bool { return d.quiet >= 2 }
+// isQuiet is when a drain ends: after two looks, because publishers count on a drain that they see, and later the more it has had to
+// do, up to half a second. Publishers that pause for a moment need no new job then, and find no drain that is about to end.
+func (d *drain) isQuiet() bool { return d.quiet >= 2+min(d.sent, 18) }
 
 // run is a dispatcher: requests, the look for what is due, and the record of what has come go on side by side.
 func (d *drain) run(ctx context.Context) error {
@@ -191,6 +193,7 @@ func (d *drain) request(ctx context.Context, s *sender) {
 // take notes a reply.
 func (d *drain) take(r reply) {
 	d.requests--
+	d.sent++
 	d.answered++
 	d.done = append(d.done, r)
 	d.over = d.over || r.statusCode == http.StatusGone
