@@ -12,36 +12,37 @@ import (
 )
 
 const accessOf = `-- name: AccessOf :one
-select p.id as product_id, p.identifier, p.launch_url, p.upgrade_url, p.launch_ttl_seconds, p.launch_secret_cipher, m.shop,
+select p.id as product_id, p.identifier, p.launch_url, p.upgrade_url, p.launch_ttl_seconds, m.shop,
+       (case when p.next_launch_secret_at <= $1::timestamptz then p.next_launch_secret_cipher else p.launch_secret_cipher end)::bytea as launch_secret_cipher,
        c.number as customer_number, c.email, c.name, c.role, holder.id as company_id, holder.name as company_name,
        s.id as subscription_id, s.status, s.quantity, s.access_until, s.cancel_at_period_end, best.grants, plan.tier, plan.features
 from product p
 join merchant m on m.id = p.merchant_id
-left join customer c on c.merchant_id = $1
-    and (c.id = $2 or c.number = $3 or c.email_key = lower($4))
+left join customer c on c.merchant_id = $2
+    and (c.id = $3 or c.number = $4 or c.email_key = lower($5))
 left join lateral (
     select candidate.id,
            candidate.status in ('TRIALING', 'ACTIVE', 'PAST_DUE')
-               and coalesce(coalesce(clock.now_at, $5) < candidate.access_until, false) as grants
+               and coalesce(coalesce(clock.now_at, $1::timestamptz) < candidate.access_until, false) as grants
     from subscription candidate
-    left join test_clock clock on clock.merchant_id = $1 and clock.id = candidate.test_clock_id
-    where candidate.merchant_id = $1 and candidate.product_id = p.id
+    left join test_clock clock on clock.merchant_id = $2 and clock.id = candidate.test_clock_id
+    where candidate.merchant_id = $2 and candidate.product_id = p.id
       and candidate.company_id in (c.personal_company_id, c.company_id)
     order by grants desc, candidate.company_id is not distinct from c.personal_company_id desc, candidate.id desc
     limit 1
 ) best on true
-left join subscription s on s.merchant_id = $1 and s.id = best.id
-left join company holder on holder.merchant_id = $1 and holder.id = s.company_id
-left join plan on plan.merchant_id = $1 and plan.id = s.plan_id
-where p.merchant_id = $1 and (p.id = $6 or p.identifier = $7)
+left join subscription s on s.merchant_id = $2 and s.id = best.id
+left join company holder on holder.merchant_id = $2 and holder.id = s.company_id
+left join plan on plan.merchant_id = $2 and plan.id = s.plan_id
+where p.merchant_id = $2 and (p.id = $6 or p.identifier = $7)
 `
 
 type AccessOfParams struct {
+	Now               time.Time
 	MerchantID        int64
 	CustomerID        *int64
 	CustomerNumber    *int64
 	CustomerEmail     *string
-	Now               time.Time
 	ProductID         *int64
 	ProductIdentifier *string
 }
@@ -52,8 +53,8 @@ type AccessOfRow struct {
 	LaunchUrl          string
 	UpgradeUrl         *string
 	LaunchTtlSeconds   int32
-	LaunchSecretCipher []byte
 	Shop               string
+	LaunchSecretCipher []byte
 	CustomerNumber     *int64
 	Email              *string
 	Name               *string
@@ -75,11 +76,11 @@ type AccessOfRow struct {
 // the clock's time. Exactly one of the three customer references is given, and exactly one of the two product references.
 func (q *Queries) AccessOf(ctx context.Context, db DBTX, arg AccessOfParams) (AccessOfRow, error) {
 	row := db.QueryRow(ctx, accessOf,
+		arg.Now,
 		arg.MerchantID,
 		arg.CustomerID,
 		arg.CustomerNumber,
 		arg.CustomerEmail,
-		arg.Now,
 		arg.ProductID,
 		arg.ProductIdentifier,
 	)
@@ -90,8 +91,8 @@ func (q *Queries) AccessOf(ctx context.Context, db DBTX, arg AccessOfParams) (Ac
 		&i.LaunchUrl,
 		&i.UpgradeUrl,
 		&i.LaunchTtlSeconds,
-		&i.LaunchSecretCipher,
 		&i.Shop,
+		&i.LaunchSecretCipher,
 		&i.CustomerNumber,
 		&i.Email,
 		&i.Name,

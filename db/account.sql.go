@@ -40,24 +40,26 @@ func (q *Queries) APIKey(ctx context.Context, db DBTX, arg APIKeyParams) (ApiKey
 }
 
 const aPIKeyByHash = `-- name: APIKeyByHash :one
-select api_key.id, api_key.xmin::xid as version, api_key.merchant_id, api_key.scopes, api_key.expires_at, api_key.last_used_at, api_key.revoked_at, merchant.shop
+select api_key.id, api_key.xmin::xid as version, api_key.merchant_id, api_key.scopes, api_key.expires_at, api_key.last_used_at, api_key.revoked_at, merchant.shop,
+       merchant.suspension_reason
 from api_key
 join merchant on merchant.id = api_key.merchant_id
 where api_key.key_hash = $1
 `
 
 type APIKeyByHashRow struct {
-	ID         int64
-	Version    pgtype.Uint32
-	MerchantID int64
-	Scopes     []string
-	ExpiresAt  *time.Time
-	LastUsedAt *time.Time
-	RevokedAt  *time.Time
-	Shop       string
+	ID               int64
+	Version          pgtype.Uint32
+	MerchantID       int64
+	Scopes           []string
+	ExpiresAt        *time.Time
+	LastUsedAt       *time.Time
+	RevokedAt        *time.Time
+	Shop             string
+	SuspensionReason *string
 }
 
-// The version changes with every change of the key's row.
+// The version changes with every change of the key's row, and with its merchant's suspension.
 func (q *Queries) APIKeyByHash(ctx context.Context, db DBTX, keyHash []byte) (APIKeyByHashRow, error) {
 	row := db.QueryRow(ctx, aPIKeyByHash, keyHash)
 	var i APIKeyByHashRow
@@ -70,6 +72,7 @@ func (q *Queries) APIKeyByHash(ctx context.Context, db DBTX, keyHash []byte) (AP
 		&i.LastUsedAt,
 		&i.RevokedAt,
 		&i.Shop,
+		&i.SuspensionReason,
 	)
 	return i, err
 }
@@ -191,7 +194,7 @@ const insertMember = `-- name: InsertMember :one
 insert into member (email, password_hash, created_at)
 values ($1, $2, $3)
 on conflict (email_key) do nothing
-returning id, email, email_key, password_hash, created_at
+returning id, email, email_key, password_hash, created_at, totp_enabled_at
 `
 
 type InsertMemberParams struct {
@@ -210,6 +213,7 @@ func (q *Queries) InsertMember(ctx context.Context, db DBTX, arg InsertMemberPar
 		&i.EmailKey,
 		&i.PasswordHash,
 		&i.CreatedAt,
+		&i.TotpEnabledAt,
 	)
 	return i, err
 }
@@ -239,7 +243,7 @@ const insertMerchant = `-- name: InsertMerchant :one
 insert into merchant (id, shop, name, email, portal_fee_bps, token_key_cipher, created_at)
 values ($1, $2, $3, $4, $5, $6, $7)
 on conflict (shop) do nothing
-returning id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, token_key_cipher, created_at
+returning id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, token_key_cipher, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence
 `
 
 type InsertMerchantParams struct {
@@ -276,6 +280,10 @@ func (q *Queries) InsertMerchant(ctx context.Context, db DBTX, arg InsertMerchan
 		&i.InvoiceCounter,
 		&i.TokenKeyCipher,
 		&i.CreatedAt,
+		&i.SuspendedAt,
+		&i.SuspensionReason,
+		&i.ReinstatedAt,
+		&i.EventSequence,
 	)
 	return i, err
 }
@@ -287,7 +295,7 @@ select $1, parent.id, $2, $3, parent.email, parent.portal_fee_bps, parent.grace_
 from merchant parent
 where parent.id = $6
 on conflict (shop) do nothing
-returning id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, token_key_cipher, created_at
+returning id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, token_key_cipher, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence
 `
 
 type InsertSandboxParams struct {
@@ -322,15 +330,19 @@ func (q *Queries) InsertSandbox(ctx context.Context, db DBTX, arg InsertSandboxP
 		&i.InvoiceCounter,
 		&i.TokenKeyCipher,
 		&i.CreatedAt,
+		&i.SuspendedAt,
+		&i.SuspensionReason,
+		&i.ReinstatedAt,
+		&i.EventSequence,
 	)
 	return i, err
 }
 
 const insertSession = `-- name: InsertSession :one
 with expired as (delete from session old where old.member_id = $1 and old.expires_at <= $3)
-insert into session (member_id, token_hash, created_at, expires_at)
-values ($1, $2, $3, $4)
-returning id, member_id, token_hash, created_at, expires_at
+insert into session (member_id, token_hash, created_at, expires_at, totp)
+values ($1, $2, $3, $4, $5)
+returning id, member_id, token_hash, created_at, expires_at, totp
 `
 
 type InsertSessionParams struct {
@@ -338,6 +350,7 @@ type InsertSessionParams struct {
 	TokenHash []byte
 	CreatedAt time.Time
 	ExpiresAt time.Time
+	Totp      bool
 }
 
 // Takes the member's expired sessions away on the way.
@@ -347,6 +360,7 @@ func (q *Queries) InsertSession(ctx context.Context, db DBTX, arg InsertSessionP
 		arg.TokenHash,
 		arg.CreatedAt,
 		arg.ExpiresAt,
+		arg.Totp,
 	)
 	var i Session
 	err := row.Scan(
@@ -355,12 +369,13 @@ func (q *Queries) InsertSession(ctx context.Context, db DBTX, arg InsertSessionP
 		&i.TokenHash,
 		&i.CreatedAt,
 		&i.ExpiresAt,
+		&i.Totp,
 	)
 	return i, err
 }
 
 const memberByEmail = `-- name: MemberByEmail :one
-select id, email, email_key, password_hash, created_at from member where email_key = lower($1)
+select id, email, email_key, password_hash, created_at, totp_enabled_at from member where email_key = lower($1)
 `
 
 func (q *Queries) MemberByEmail(ctx context.Context, db DBTX, email string) (Member, error) {
@@ -372,12 +387,13 @@ func (q *Queries) MemberByEmail(ctx context.Context, db DBTX, email string) (Mem
 		&i.EmailKey,
 		&i.PasswordHash,
 		&i.CreatedAt,
+		&i.TotpEnabledAt,
 	)
 	return i, err
 }
 
 const memberByID = `-- name: MemberByID :one
-select id, email, email_key, password_hash, created_at from member
+select id, email, email_key, password_hash, created_at, totp_enabled_at from member
 where id = $1
   and (id = $2
        or exists (select from membership where membership.merchant_id = $3 and membership.member_id = member.id))
@@ -399,12 +415,13 @@ func (q *Queries) MemberByID(ctx context.Context, db DBTX, arg MemberByIDParams)
 		&i.EmailKey,
 		&i.PasswordHash,
 		&i.CreatedAt,
+		&i.TotpEnabledAt,
 	)
 	return i, err
 }
 
 const merchant = `-- name: Merchant :one
-select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, token_key_cipher, created_at from merchant where id = $1
+select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, token_key_cipher, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant where id = $1
 `
 
 func (q *Queries) Merchant(ctx context.Context, db DBTX, merchantID int64) (Merchant, error) {
@@ -422,12 +439,16 @@ func (q *Queries) Merchant(ctx context.Context, db DBTX, merchantID int64) (Merc
 		&i.InvoiceCounter,
 		&i.TokenKeyCipher,
 		&i.CreatedAt,
+		&i.SuspendedAt,
+		&i.SuspensionReason,
+		&i.ReinstatedAt,
+		&i.EventSequence,
 	)
 	return i, err
 }
 
 const merchantsByID = `-- name: MerchantsByID :many
-select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, token_key_cipher, created_at from merchant
+select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, token_key_cipher, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant
 where id = any($1::bigint[])
   and (id = $2
        or exists (select from membership where membership.merchant_id = merchant.id and membership.member_id = $3))
@@ -462,6 +483,10 @@ func (q *Queries) MerchantsByID(ctx context.Context, db DBTX, arg MerchantsByIDP
 			&i.InvoiceCounter,
 			&i.TokenKeyCipher,
 			&i.CreatedAt,
+			&i.SuspendedAt,
+			&i.SuspensionReason,
+			&i.ReinstatedAt,
+			&i.EventSequence,
 		); err != nil {
 			return nil, err
 		}
@@ -474,7 +499,7 @@ func (q *Queries) MerchantsByID(ctx context.Context, db DBTX, arg MerchantsByIDP
 }
 
 const merchantsOfMember = `-- name: MerchantsOfMember :many
-select merchant.id, merchant.sandbox_of, merchant.shop, merchant.name, merchant.email, merchant.portal_fee_bps, merchant.grace_days, merchant.dunning_days, merchant.invoice_counter, merchant.token_key_cipher, merchant.created_at
+select merchant.id, merchant.sandbox_of, merchant.shop, merchant.name, merchant.email, merchant.portal_fee_bps, merchant.grace_days, merchant.dunning_days, merchant.invoice_counter, merchant.token_key_cipher, merchant.created_at, merchant.suspended_at, merchant.suspension_reason, merchant.reinstated_at, merchant.event_sequence
 from membership
 join merchant on merchant.id = membership.merchant_id
 where membership.member_id = $1
@@ -503,6 +528,10 @@ func (q *Queries) MerchantsOfMember(ctx context.Context, db DBTX, memberID int64
 			&i.InvoiceCounter,
 			&i.TokenKeyCipher,
 			&i.CreatedAt,
+			&i.SuspendedAt,
+			&i.SuspensionReason,
+			&i.ReinstatedAt,
+			&i.EventSequence,
 		); err != nil {
 			return nil, err
 		}
@@ -554,11 +583,12 @@ func (q *Queries) RevokeAPIKey(ctx context.Context, db DBTX, arg RevokeAPIKeyPar
 }
 
 const sessionByHash = `-- name: SessionByHash :one
-select session.id, session.member_id, session.expires_at,
-       coalesce(reached.merchant_id, 0)::bigint as merchant_id, coalesce(reached.role, '')::text as role
+select session.id, session.member_id, session.expires_at, session.totp,
+       coalesce(reached.merchant_id, 0)::bigint as merchant_id, coalesce(reached.role, '')::text as role,
+       coalesce(reached.suspension_reason, '')::text as suspension_reason
 from session
 left join lateral (
-    select membership.merchant_id, membership.role
+    select membership.merchant_id, membership.role, merchant.suspension_reason
     from membership
     join merchant on merchant.id = membership.merchant_id
     where membership.member_id = session.member_id and ($1::text = '' or merchant.shop = $1::text)
@@ -574,11 +604,13 @@ type SessionByHashParams struct {
 }
 
 type SessionByHashRow struct {
-	ID         int64
-	MemberID   int64
-	ExpiresAt  time.Time
-	MerchantID int64
-	Role       string
+	ID               int64
+	MemberID         int64
+	ExpiresAt        time.Time
+	Totp             bool
+	MerchantID       int64
+	Role             string
+	SuspensionReason string
 }
 
 // With the merchant it reaches: the one of the shop handle, or without a handle the member's first, real ones before sandboxes.
@@ -589,10 +621,24 @@ func (q *Queries) SessionByHash(ctx context.Context, db DBTX, arg SessionByHashP
 		&i.ID,
 		&i.MemberID,
 		&i.ExpiresAt,
+		&i.Totp,
 		&i.MerchantID,
 		&i.Role,
+		&i.SuspensionReason,
 	)
 	return i, err
+}
+
+const takeEventSequence = `-- name: TakeEventSequence :one
+update merchant set event_sequence = event_sequence + 1 where id = $1 returning event_sequence
+`
+
+// For an event about no subscription.
+func (q *Queries) TakeEventSequence(ctx context.Context, db DBTX, merchantID int64) (int64, error) {
+	row := db.QueryRow(ctx, takeEventSequence, merchantID)
+	var event_sequence int64
+	err := row.Scan(&event_sequence)
+	return event_sequence, err
 }
 
 const touchAPIKey = `-- name: TouchAPIKey :exec

@@ -616,6 +616,7 @@ func (q *Queries) LockCustomer(ctx context.Context, db DBTX, arg LockCustomerPar
 const lockDueBills = `-- name: LockDueBills :many
 select merchant_id, id from subscription
 where bill_at <= $1::timestamptz and bill_at is not null and test_clock_id is null and quarantine_reason is null
+  and merchant_id <> all(array(select m.id from merchant m where m.suspended_at is not null))
 order by bill_at, id
 limit $2
 for update skip locked
@@ -631,7 +632,7 @@ type LockDueBillsRow struct {
 	ID         int64
 }
 
-// The next rows of the billing due-list that nobody else is working on.
+// The next rows of the billing due-list that nobody else is working on, but for those of suspended merchants.
 func (q *Queries) LockDueBills(ctx context.Context, db DBTX, arg LockDueBillsParams) ([]LockDueBillsRow, error) {
 	rows, err := db.Query(ctx, lockDueBills, arg.Now, arg.Batch)
 	if err != nil {
@@ -655,6 +656,7 @@ func (q *Queries) LockDueBills(ctx context.Context, db DBTX, arg LockDueBillsPar
 const lockDueEnds = `-- name: LockDueEnds :many
 select merchant_id, id from subscription
 where end_at <= $1::timestamptz and end_at is not null and test_clock_id is null and quarantine_reason is null
+  and merchant_id <> all(array(select m.id from merchant m where m.suspended_at is not null))
 order by end_at, id
 limit $2
 for update skip locked
@@ -670,7 +672,7 @@ type LockDueEndsRow struct {
 	ID         int64
 }
 
-// The next rows of the ending due-list that nobody else is working on.
+// The next rows of the ending due-list that nobody else is working on, but for those of suspended merchants.
 func (q *Queries) LockDueEnds(ctx context.Context, db DBTX, arg LockDueEndsParams) ([]LockDueEndsRow, error) {
 	rows, err := db.Query(ctx, lockDueEnds, arg.Now, arg.Batch)
 	if err != nil {
@@ -753,6 +755,7 @@ const lockStillDue = `-- name: LockStillDue :many
 select s.merchant_id, s.id from subscription s
 join (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as id) k using (merchant_id, id)
 where (s.bill_at <= $3::timestamptz or s.end_at <= $3::timestamptz) and s.quarantine_reason is null
+  and s.merchant_id <> all(array(select m.id from merchant m where m.suspended_at is not null))
 order by s.merchant_id, s.id
 for update of s skip locked
 `

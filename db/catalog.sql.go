@@ -11,6 +11,21 @@ import (
 	"time"
 )
 
+const activateLaunchSecret = `-- name: ActivateLaunchSecret :exec
+update product set launch_secret_cipher = next_launch_secret_cipher, next_launch_secret_cipher = null, next_launch_secret_at = null
+where merchant_id = $1 and id = $2 and next_launch_secret_cipher is not null
+`
+
+type ActivateLaunchSecretParams struct {
+	MerchantID int64
+	ID         int64
+}
+
+func (q *Queries) ActivateLaunchSecret(ctx context.Context, db DBTX, arg ActivateLaunchSecretParams) error {
+	_, err := db.Exec(ctx, activateLaunchSecret, arg.MerchantID, arg.ID)
+	return err
+}
+
 const identifiersWithPrefix = `-- name: IdentifiersWithPrefix :many
 select identifier from product
 where merchant_id = $1 and starts_with(identifier, $2::text)
@@ -150,12 +165,12 @@ func (q *Queries) InsertPrices(ctx context.Context, db DBTX, arg InsertPricesPar
 }
 
 const insertProduct = `-- name: InsertProduct :one
-insert into product (merchant_id, id, identifier, name, description, launch_url, upgrade_url, launch_secret_cipher,
-                     launch_ttl_seconds, created_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8,
-        $9, $10)
+insert into product (merchant_id, id, identifier, name, description, launch_url, upgrade_url, logo_url, integration_page_url,
+                     launch_secret_cipher, launch_ttl_seconds, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9,
+        $10, $11, $12)
 on conflict on constraint product_identifier_key do nothing
-returning merchant_id, id, identifier, name, description, launch_url, upgrade_url, status, launch_secret_cipher, launch_ttl_seconds, created_at
+returning merchant_id, id, identifier, name, description, launch_url, upgrade_url, status, launch_secret_cipher, launch_ttl_seconds, created_at, logo_url, integration_page_url, next_launch_secret_cipher, next_launch_secret_at
 `
 
 type InsertProductParams struct {
@@ -166,6 +181,8 @@ type InsertProductParams struct {
 	Description        string
 	LaunchUrl          string
 	UpgradeUrl         *string
+	LogoUrl            *string
+	IntegrationPageUrl *string
 	LaunchSecretCipher []byte
 	LaunchTtlSeconds   int32
 	CreatedAt          time.Time
@@ -181,6 +198,8 @@ func (q *Queries) InsertProduct(ctx context.Context, db DBTX, arg InsertProductP
 		arg.Description,
 		arg.LaunchUrl,
 		arg.UpgradeUrl,
+		arg.LogoUrl,
+		arg.IntegrationPageUrl,
 		arg.LaunchSecretCipher,
 		arg.LaunchTtlSeconds,
 		arg.CreatedAt,
@@ -198,6 +217,10 @@ func (q *Queries) InsertProduct(ctx context.Context, db DBTX, arg InsertProductP
 		&i.LaunchSecretCipher,
 		&i.LaunchTtlSeconds,
 		&i.CreatedAt,
+		&i.LogoUrl,
+		&i.IntegrationPageUrl,
+		&i.NextLaunchSecretCipher,
+		&i.NextLaunchSecretAt,
 	)
 	return i, err
 }
@@ -396,7 +419,7 @@ func (q *Queries) PricesOfPlans(ctx context.Context, db DBTX, arg PricesOfPlansP
 }
 
 const productByRef = `-- name: ProductByRef :one
-select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, merchant.shop
+select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, product.logo_url, product.integration_page_url, product.next_launch_secret_cipher, product.next_launch_secret_at, merchant.shop
 from product
 join merchant on merchant.id = product.merchant_id
 where product.merchant_id = $1 and (product.id = $2 or product.identifier = $3)
@@ -429,13 +452,17 @@ func (q *Queries) ProductByRef(ctx context.Context, db DBTX, arg ProductByRefPar
 		&i.Product.LaunchSecretCipher,
 		&i.Product.LaunchTtlSeconds,
 		&i.Product.CreatedAt,
+		&i.Product.LogoUrl,
+		&i.Product.IntegrationPageUrl,
+		&i.Product.NextLaunchSecretCipher,
+		&i.Product.NextLaunchSecretAt,
 		&i.Shop,
 	)
 	return i, err
 }
 
 const products = `-- name: Products :many
-select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, merchant.shop
+select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, product.logo_url, product.integration_page_url, product.next_launch_secret_cipher, product.next_launch_secret_at, merchant.shop
 from product
 join merchant on merchant.id = product.merchant_id
 where product.merchant_id = $1 and product.id < $2
@@ -475,6 +502,10 @@ func (q *Queries) Products(ctx context.Context, db DBTX, arg ProductsParams) ([]
 			&i.Product.LaunchSecretCipher,
 			&i.Product.LaunchTtlSeconds,
 			&i.Product.CreatedAt,
+			&i.Product.LogoUrl,
+			&i.Product.IntegrationPageUrl,
+			&i.Product.NextLaunchSecretCipher,
+			&i.Product.NextLaunchSecretAt,
 			&i.Shop,
 		); err != nil {
 			return nil, err
@@ -488,7 +519,7 @@ func (q *Queries) Products(ctx context.Context, db DBTX, arg ProductsParams) ([]
 }
 
 const productsByID = `-- name: ProductsByID :many
-select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, merchant.shop
+select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, product.logo_url, product.integration_page_url, product.next_launch_secret_cipher, product.next_launch_secret_at, merchant.shop
 from product
 join merchant on merchant.id = product.merchant_id
 where product.merchant_id = $1 and product.id = any($2::bigint[])
@@ -526,6 +557,10 @@ func (q *Queries) ProductsByID(ctx context.Context, db DBTX, arg ProductsByIDPar
 			&i.Product.LaunchSecretCipher,
 			&i.Product.LaunchTtlSeconds,
 			&i.Product.CreatedAt,
+			&i.Product.LogoUrl,
+			&i.Product.IntegrationPageUrl,
+			&i.Product.NextLaunchSecretCipher,
+			&i.Product.NextLaunchSecretAt,
 			&i.Shop,
 		); err != nil {
 			return nil, err
@@ -538,6 +573,102 @@ func (q *Queries) ProductsByID(ctx context.Context, db DBTX, arg ProductsByIDPar
 	return items, nil
 }
 
+const publicProducts = `-- name: PublicProducts :many
+select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, product.logo_url, product.integration_page_url, product.next_launch_secret_cipher, product.next_launch_secret_at, merchant.shop, merchant.name as merchant_name
+from product
+join merchant on merchant.id = product.merchant_id
+where product.merchant_id = $1 and product.id < $2
+  and ($3::text is null or product.status = $3)
+  and ($4::text is null or product.identifier = $4)
+order by product.id desc
+limit $5
+`
+
+type PublicProductsParams struct {
+	MerchantID int64
+	Before     int64
+	Status     *string
+	Identifier *string
+	Size       int32
+}
+
+type PublicProductsRow struct {
+	Product      Product
+	Shop         string
+	MerchantName string
+}
+
+func (q *Queries) PublicProducts(ctx context.Context, db DBTX, arg PublicProductsParams) ([]PublicProductsRow, error) {
+	rows, err := db.Query(ctx, publicProducts,
+		arg.MerchantID,
+		arg.Before,
+		arg.Status,
+		arg.Identifier,
+		arg.Size,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PublicProductsRow
+	for rows.Next() {
+		var i PublicProductsRow
+		if err := rows.Scan(
+			&i.Product.MerchantID,
+			&i.Product.ID,
+			&i.Product.Identifier,
+			&i.Product.Name,
+			&i.Product.Description,
+			&i.Product.LaunchUrl,
+			&i.Product.UpgradeUrl,
+			&i.Product.Status,
+			&i.Product.LaunchSecretCipher,
+			&i.Product.LaunchTtlSeconds,
+			&i.Product.CreatedAt,
+			&i.Product.LogoUrl,
+			&i.Product.IntegrationPageUrl,
+			&i.Product.NextLaunchSecretCipher,
+			&i.Product.NextLaunchSecretAt,
+			&i.Shop,
+			&i.MerchantName,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const rollLaunchSecret = `-- name: RollLaunchSecret :exec
+update product set
+    launch_secret_cipher = case when next_launch_secret_at <= $1::timestamptz then next_launch_secret_cipher else launch_secret_cipher end,
+    next_launch_secret_cipher = $2::bytea, next_launch_secret_at = $3::timestamptz
+where merchant_id = $4 and id = $5
+`
+
+type RollLaunchSecretParams struct {
+	Now        time.Time
+	NextCipher []byte
+	NextAt     time.Time
+	MerchantID int64
+	ID         int64
+}
+
+// A next secret whose time has come is the present one by now; one that is still waiting gives way.
+func (q *Queries) RollLaunchSecret(ctx context.Context, db DBTX, arg RollLaunchSecretParams) error {
+	_, err := db.Exec(ctx, rollLaunchSecret,
+		arg.Now,
+		arg.NextCipher,
+		arg.NextAt,
+		arg.MerchantID,
+		arg.ID,
+	)
+	return err
+}
+
 const shopOfMerchant = `-- name: ShopOfMerchant :one
 select shop from merchant where id = $1
 `
@@ -547,4 +678,228 @@ func (q *Queries) ShopOfMerchant(ctx context.Context, db DBTX, merchantID int64)
 	var shop string
 	err := row.Scan(&shop)
 	return shop, err
+}
+
+const shopfront = `-- name: Shopfront :one
+select merchant.id, (merchant.sandbox_of is not null)::boolean as sandbox, (merchant.suspended_at is not null)::boolean as suspended,
+    exists (select from membership where membership.merchant_id = merchant.id and membership.member_id = $1) as of_member
+from merchant
+where merchant.shop = $2
+`
+
+type ShopfrontParams struct {
+	MemberID int64
+	Shop     string
+}
+
+type ShopfrontRow struct {
+	ID        int64
+	Sandbox   bool
+	Suspended bool
+	OfMember  bool
+}
+
+// Which merchant a handle names, and whether its products are for everybody. The member may be of it.
+func (q *Queries) Shopfront(ctx context.Context, db DBTX, arg ShopfrontParams) (ShopfrontRow, error) {
+	row := db.QueryRow(ctx, shopfront, arg.MemberID, arg.Shop)
+	var i ShopfrontRow
+	err := row.Scan(
+		&i.ID,
+		&i.Sandbox,
+		&i.Suspended,
+		&i.OfMember,
+	)
+	return i, err
+}
+
+const shownPlans = `-- name: ShownPlans :many
+select merchant_id, id, product_id, number, name, tier, trial_days, features, created_at from plan
+where merchant_id = any($1::bigint[]) and product_id = any($2::bigint[])
+order by id
+`
+
+type ShownPlansParams struct {
+	MerchantIds []int64
+	ProductIds  []int64
+}
+
+func (q *Queries) ShownPlans(ctx context.Context, db DBTX, arg ShownPlansParams) ([]Plan, error) {
+	rows, err := db.Query(ctx, shownPlans, arg.MerchantIds, arg.ProductIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Plan
+	for rows.Next() {
+		var i Plan
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.ID,
+			&i.ProductID,
+			&i.Number,
+			&i.Name,
+			&i.Tier,
+			&i.TrialDays,
+			&i.Features,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const shownPrices = `-- name: ShownPrices :many
+select merchant_id, id, plan_id, interval, currency, amount_minor from price
+where merchant_id = any($1::bigint[]) and plan_id = any($2::bigint[])
+order by plan_id, id
+`
+
+type ShownPricesParams struct {
+	MerchantIds []int64
+	PlanIds     []int64
+}
+
+func (q *Queries) ShownPrices(ctx context.Context, db DBTX, arg ShownPricesParams) ([]Price, error) {
+	rows, err := db.Query(ctx, shownPrices, arg.MerchantIds, arg.PlanIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Price
+	for rows.Next() {
+		var i Price
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.ID,
+			&i.PlanID,
+			&i.Interval,
+			&i.Currency,
+			&i.AmountMinor,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const shownProducts = `-- name: ShownProducts :many
+select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, product.logo_url, product.integration_page_url, product.next_launch_secret_cipher, product.next_launch_secret_at, merchant.shop, merchant.name as merchant_name
+from product
+join merchant on merchant.id = product.merchant_id
+where product.merchant_id = any($1::bigint[]) and product.id = any($2::bigint[])
+order by product.id
+`
+
+type ShownProductsParams struct {
+	MerchantIds []int64
+	Ids         []int64
+}
+
+type ShownProductsRow struct {
+	Product      Product
+	Shop         string
+	MerchantName string
+}
+
+// For reviews, whose products are of many merchants.
+func (q *Queries) ShownProducts(ctx context.Context, db DBTX, arg ShownProductsParams) ([]ShownProductsRow, error) {
+	rows, err := db.Query(ctx, shownProducts, arg.MerchantIds, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ShownProductsRow
+	for rows.Next() {
+		var i ShownProductsRow
+		if err := rows.Scan(
+			&i.Product.MerchantID,
+			&i.Product.ID,
+			&i.Product.Identifier,
+			&i.Product.Name,
+			&i.Product.Description,
+			&i.Product.LaunchUrl,
+			&i.Product.UpgradeUrl,
+			&i.Product.Status,
+			&i.Product.LaunchSecretCipher,
+			&i.Product.LaunchTtlSeconds,
+			&i.Product.CreatedAt,
+			&i.Product.LogoUrl,
+			&i.Product.IntegrationPageUrl,
+			&i.Product.NextLaunchSecretCipher,
+			&i.Product.NextLaunchSecretAt,
+			&i.Shop,
+			&i.MerchantName,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const updateProduct = `-- name: UpdateProduct :one
+update product set name = $1, description = $2, launch_url = $3, upgrade_url = $4,
+    logo_url = $5, integration_page_url = $6,
+    launch_ttl_seconds = $7, status = $8
+where merchant_id = $9 and id = $10
+returning merchant_id, id, identifier, name, description, launch_url, upgrade_url, status, launch_secret_cipher, launch_ttl_seconds, created_at, logo_url, integration_page_url, next_launch_secret_cipher, next_launch_secret_at
+`
+
+type UpdateProductParams struct {
+	Name               string
+	Description        string
+	LaunchUrl          string
+	UpgradeUrl         *string
+	LogoUrl            *string
+	IntegrationPageUrl *string
+	LaunchTtlSeconds   int32
+	Status             string
+	MerchantID         int64
+	ID                 int64
+}
+
+func (q *Queries) UpdateProduct(ctx context.Context, db DBTX, arg UpdateProductParams) (Product, error) {
+	row := db.QueryRow(ctx, updateProduct,
+		arg.Name,
+		arg.Description,
+		arg.LaunchUrl,
+		arg.UpgradeUrl,
+		arg.LogoUrl,
+		arg.IntegrationPageUrl,
+		arg.LaunchTtlSeconds,
+		arg.Status,
+		arg.MerchantID,
+		arg.ID,
+	)
+	var i Product
+	err := row.Scan(
+		&i.MerchantID,
+		&i.ID,
+		&i.Identifier,
+		&i.Name,
+		&i.Description,
+		&i.LaunchUrl,
+		&i.UpgradeUrl,
+		&i.Status,
+		&i.LaunchSecretCipher,
+		&i.LaunchTtlSeconds,
+		&i.CreatedAt,
+		&i.LogoUrl,
+		&i.IntegrationPageUrl,
+		&i.NextLaunchSecretCipher,
+		&i.NextLaunchSecretAt,
+	)
+	return i, err
 }

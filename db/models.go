@@ -50,7 +50,7 @@ type Event struct {
 	ID             int64
 	Xid            int64
 	Type           string
-	SubscriptionID int64
+	SubscriptionID *int64
 	Sequence       int64
 	Body           []byte
 	OccurredAt     time.Time
@@ -101,11 +101,12 @@ type Mail struct {
 }
 
 type Member struct {
-	ID           int64
-	Email        string
-	EmailKey     string
-	PasswordHash string
-	CreatedAt    time.Time
+	ID            int64
+	Email         string
+	EmailKey      string
+	PasswordHash  string
+	CreatedAt     time.Time
+	TotpEnabledAt *time.Time
 }
 
 type Membership struct {
@@ -116,17 +117,38 @@ type Membership struct {
 }
 
 type Merchant struct {
-	ID             int64
-	SandboxOf      *int64
-	Shop           string
-	Name           string
-	Email          string
-	PortalFeeBps   int32
-	GraceDays      int32
-	DunningDays    []int32
-	InvoiceCounter int64
-	TokenKeyCipher []byte
-	CreatedAt      time.Time
+	ID               int64
+	SandboxOf        *int64
+	Shop             string
+	Name             string
+	Email            string
+	PortalFeeBps     int32
+	GraceDays        int32
+	DunningDays      []int32
+	InvoiceCounter   int64
+	TokenKeyCipher   []byte
+	CreatedAt        time.Time
+	SuspendedAt      *time.Time
+	SuspensionReason *string
+	ReinstatedAt     *time.Time
+	EventSequence    int64
+}
+
+type Operator struct {
+	ID           int64
+	Email        string
+	EmailKey     string
+	PasswordHash string
+	CreatedAt    time.Time
+	DisabledAt   *time.Time
+}
+
+type OperatorSession struct {
+	ID         int64
+	OperatorID int64
+	TokenHash  []byte
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
 }
 
 type Payment struct {
@@ -192,17 +214,39 @@ type Price struct {
 }
 
 type Product struct {
-	MerchantID         int64
-	ID                 int64
-	Identifier         string
-	Name               string
-	Description        string
-	LaunchUrl          string
-	UpgradeUrl         *string
-	Status             string
-	LaunchSecretCipher []byte
-	LaunchTtlSeconds   int32
-	CreatedAt          time.Time
+	MerchantID             int64
+	ID                     int64
+	Identifier             string
+	Name                   string
+	Description            string
+	LaunchUrl              string
+	UpgradeUrl             *string
+	Status                 string
+	LaunchSecretCipher     []byte
+	LaunchTtlSeconds       int32
+	CreatedAt              time.Time
+	LogoUrl                *string
+	IntegrationPageUrl     *string
+	NextLaunchSecretCipher []byte
+	NextLaunchSecretAt     *time.Time
+}
+
+type ProductReview struct {
+	MerchantID            int64
+	ID                    int64
+	ProductID             int64
+	Status                string
+	Notes                 string
+	TestCredentialsCipher []byte
+	Reason                *string
+	OperatorID            *int64
+	SubmittedAt           time.Time
+	ClosedAt              *time.Time
+}
+
+type RecoveryCode struct {
+	Holder   int64
+	CodeHash []byte
 }
 
 type Session struct {
@@ -211,6 +255,7 @@ type Session struct {
 	TokenHash []byte
 	CreatedAt time.Time
 	ExpiresAt time.Time
+	Totp      bool
 }
 
 type Subscription struct {
@@ -268,6 +313,16 @@ type TestGatewayCharge struct {
 	Status         string
 	DeclineCode    *string
 	CreatedAt      time.Time
+}
+
+type Totp struct {
+	Holder       int64
+	MemberID     *int64
+	OperatorID   *int64
+	SecretCipher []byte
+	LastStep     int64
+	WrongAt      []time.Time
+	CreatedAt    time.Time
 }
 
 type WebhookAttempt struct {

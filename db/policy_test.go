@@ -18,6 +18,10 @@ import (
 var tenantless = map[string]string{
 	"member":              "a member belongs to many merchants",
 	"session":             "a session is found before its merchant is known",
+	"operator":            "an operator belongs to no merchant",
+	"operator_session":    "an operator's",
+	"totp":                "of a member or an operator",
+	"recovery_code":       "of a member",
 	"test_gateway_charge": "the books of a stranger",
 	"goose_db_version":    "the migrations",
 }

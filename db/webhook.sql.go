@@ -408,7 +408,7 @@ func (q *Queries) EndpointsToWake(ctx context.Context, db DBTX, arg EndpointsToW
 }
 
 const eventsAfter = `-- name: EventsAfter :many
-select merchant_id, id, xid::text::bigint as position, type, subscription_id, sequence, body, occurred_at
+select merchant_id, id, xid::text::bigint as position, type, coalesce(subscription_id, 0)::bigint as subscription_id, sequence, body, occurred_at
 from event
 where merchant_id = $1 and (xid, id) > (cast(cast($2::bigint as text) as xid8), $3::bigint)
   and xid < pg_snapshot_xmin(pg_current_snapshot())
@@ -470,7 +470,7 @@ func (q *Queries) EventsAfter(ctx context.Context, db DBTX, arg EventsAfterParam
 }
 
 const eventsByID = `-- name: EventsByID :many
-select merchant_id, id, xid::text::bigint as position, type, subscription_id, sequence, body, occurred_at
+select merchant_id, id, xid::text::bigint as position, type, coalesce(subscription_id, 0)::bigint as subscription_id, sequence, body, occurred_at
 from event
 where merchant_id = $1 and id = any($2::bigint[])
 order by id
@@ -668,7 +668,7 @@ func (q *Queries) InsertEndpoint(ctx context.Context, db DBTX, arg InsertEndpoin
 
 const insertEvents = `-- name: InsertEvents :exec
 insert into event (merchant_id, id, type, subscription_id, sequence, body, occurred_at, created_at)
-select unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::text[]), unnest($4::bigint[]),
+select unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::text[]), nullif(unnest($4::bigint[]), 0),
     unnest($5::bigint[]), unnest($6::bytea[]), unnest($7::timestamptz[]), $8::timestamptz
 `
 

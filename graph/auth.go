@@ -28,7 +28,8 @@ func callerOf(ctx context.Context) account.Caller {
 func auth(
 	ctx context.Context, _ any, next graphql.Resolver, allow []string, role string, scope *string, merchant bool,
 ) (any, error) {
-	rule := rule{allow: allow, role: account.Role(role), merchant: merchant}
+	changes := graphql.GetFieldContext(ctx).Object == "Mutation"
+	rule := rule{allow: allow, role: account.Role(role), merchant: merchant, changes: changes}
 	if scope != nil {
 		rule.scope = *scope
 	}
@@ -44,6 +45,7 @@ type rule struct {
 	role     account.Role // for members, the least one
 	scope    string       // for API keys, if any
 	merchant bool         // it is about the merchant that the caller acts for
+	changes  bool         // it may change something of that merchant
 }
 
 func (r rule) admit(caller account.Caller) error {
@@ -60,6 +62,8 @@ func (r rule) admit(caller account.Caller) error {
 		return nil
 	case caller.MerchantID == 0:
 		return forbidden("this acts for a merchant, and you are a member of none")
+	case r.changes && caller.Suspended != "":
+		return account.SuspendedFor(caller.Suspended)
 	case caller.Kind == account.KindMember && !caller.Role.Includes(r.role):
 		return forbidden("this needs the role %s", r.role)
 	case caller.Kind == account.KindAPIKey && r.scope != "" && !caller.HasScope(r.scope):
@@ -82,7 +86,7 @@ func mayRead(caller account.Caller, typename string) error {
 		reader.allow = []string{string(account.KindMember)}
 	case "ApiKey":
 		reader.allow, reader.role = []string{string(account.KindMember)}, account.RoleAdmin
-	case "Plan", "Product":
+	case "Plan", "Product", "ProductReview":
 		reader.scope = account.ScopeCatalogRead
 	case "Company", "Customer":
 		reader.scope = account.ScopeCustomersRead

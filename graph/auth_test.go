@@ -96,6 +96,7 @@ func TestEveryRootFieldAdmitsWhomItSays(t *testing.T) {
 	for _, scope := range account.Scopes() {
 		keys[scope] = s.keyWith(scope)
 	}
+	operator := w.operator()
 	homeless, _ := w.signUp("Homeless")
 	_, err := w.db.System().Exec(t.Context(), `delete from membership where member_id = (select max(id) from member)`)
 	require.NoError(t, err)
@@ -103,7 +104,7 @@ func TestEveryRootFieldAdmitsWhomItSays(t *testing.T) {
 	schema := graph.NewExecutableSchema(graph.Config{}).Schema()
 	for _, root := range []*ast.Definition{schema.Query, schema.Mutation} {
 		for _, field := range root.Fields {
-			if strings.HasPrefix(field.Name, "__") || field.Name == "memberSignOut" {
+			if strings.HasPrefix(field.Name, "__") || field.Name == "memberSignOut" || field.Name == "operatorSignOut" {
 				continue
 			}
 			document, rule := operation(schema, root, field), ruleOf(field)
@@ -126,6 +127,7 @@ func TestEveryRootFieldAdmitsWhomItSays(t *testing.T) {
 			for role, member := range members {
 				check(member, open || (allows(account.KindMember) && role.Includes(rule.role)), "FORBIDDEN", string(role))
 			}
+			check(operator, allows(account.KindOperator), "FORBIDDEN", "an operator")
 			check(homeless, open || (allows(account.KindMember) && !rule.merchant), "FORBIDDEN", "a member of no merchant")
 			for scope, key := range keys {
 				check(key, open || (allows(account.KindAPIKey) && (rule.scope == "" || rule.scope == scope)), "FORBIDDEN", scope)
@@ -133,6 +135,8 @@ func TestEveryRootFieldAdmitsWhomItSays(t *testing.T) {
 		}
 	}
 	require.Empty(t, w.log.String())
+	w.must(operator, `mutation { operatorSignOut { userErrors { code } } }`, nil)
+	w.ask(operator, `{ viewer { kind } }`, nil).fails("UNAUTHENTICATED")
 
 	t.Run("a member of no merchant is told so and can still sign out", func(t *testing.T) {
 		require.Contains(t, w.ask(homeless, `{ merchant { id } }`, nil).errors[0].Message, "a member of none")

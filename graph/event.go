@@ -20,9 +20,13 @@ func (*Event) IsNode() {}
 // ID is the global id.
 func (e *Event) ID() string { return gid("Event", e.StoredEvent.ID) }
 
-// SubscriptionID is the global id of what it happened to.
-func (e *Event) SubscriptionID() string {
-	return gid("CustomerSubscription", e.StoredEvent.SubscriptionID)
+// SubscriptionID is the global id of what it happened to, nil for an event about no subscription.
+func (e *Event) SubscriptionID() *string {
+	if e.StoredEvent.SubscriptionID == 0 {
+		return nil
+	}
+	id := gid("CustomerSubscription", e.StoredEvent.SubscriptionID)
+	return &id
 }
 
 // Type is what happened.

@@ -15,6 +15,9 @@ func (*Member) IsNode() {}
 // ID is the global id.
 func (m *Member) ID() string { return gid("Member", m.Member.ID) }
 
+// TotpEnabled tells whether signing in takes a second factor.
+func (m *Member) TotpEnabled() bool { return m.TOTP }
+
 // Viewer is the caller.
 type Viewer struct{ account.Caller }
 
@@ -47,9 +50,32 @@ func (r viewerFields) Merchants(ctx context.Context, viewer *Viewer) ([]*Merchan
 	return family(merchants, showMerchant), err
 }
 
+// Operator is the signed-in one.
+func (r viewerFields) Operator(ctx context.Context, viewer *Viewer) (*Operator, error) {
+	operator, err := r.Accounts.Operator(ctx, viewer.Caller)
+	return orNull(&Operator{operator}, err)
+}
+
+type memberFields struct{ *Resolver }
+
+// Member implements ResolverRoot.
+func (r *Resolver) Member() MemberResolver { return memberFields{r} }
+
+// RecoveryCodesLeft are the member's, for nobody else.
+func (r memberFields) RecoveryCodesLeft(ctx context.Context, member *Member) (*int64, error) {
+	caller := callerOf(ctx)
+	if caller.MemberID != member.Member.ID {
+		return nil, nil //nolint:nilnil // null is the answer
+	}
+	left, err := r.Accounts.RecoveryCodesLeft(ctx, caller)
+	return &left, err
+}
+
 // MemberSignIn opens a session.
 func (r mutation) MemberSignIn(ctx context.Context, in MemberSignInInput) (*MemberSignInPayload, error) {
-	session, merchants, err := r.Accounts.SignIn(ctx, in.Email, in.Password)
+	session, merchants, err := r.Accounts.SignIn(ctx, account.SignIn{
+		Email: in.Email, Password: in.Password, TOTPCode: in.TotpCode, RecoveryCode: in.RecoveryCode,
+	})
 	if err != nil {
 		refused, err := userErrors(err)
 		return &MemberSignInPayload{UserErrors: refused}, err

@@ -15,7 +15,22 @@ func showMerchant(row account.Merchant, _ *siblings[Merchant]) *Merchant { retur
 func (*Merchant) IsNode() {}
 
 // ID is the global id.
-func (m *Merchant) ID() string { return gid("Merchant", m.Merchant.ID) }
+func (m *Merchant) ID() string { return gid("Merchant", m.rowID()) }
+
+func (m *Merchant) rowID() int64 { return m.Merchant.ID }
+
+// Status tells whether the merchant may act.
+func (m *Merchant) Status() string {
+	if m.SuspendedAt != nil {
+		return merchantSuspended
+	}
+	return "OPEN"
+}
+
+// SuspensionReason is why it may not.
+func (m *Merchant) SuspensionReason() *string { return m.Suspension }
+
+const merchantSuspended = "SUSPENDED"
 
 // Merchant is the one that the request acts for.
 func (r query) Merchant(ctx context.Context) (*Merchant, error) {

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"portico/internal/catalog"
 	"time"
+
+	"github.com/99designs/gqlgen/graphql"
 )
 
 // An API key to be.
@@ -91,10 +93,26 @@ type LaunchTokenCreatePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A code of the authenticator app.
+type MemberRecoveryCodesRenewInput struct {
+	Code string `json:"code"`
+}
+
+// The answer to memberRecoveryCodesRenew.
+type MemberRecoveryCodesRenewPayload struct {
+	// Ten codes, each good for one sign-in without the app. They cannot be shown again.
+	RecoveryCodes []string     `json:"recoveryCodes,omitempty"`
+	UserErrors    []*UserError `json:"userErrors"`
+}
+
 // Who signs in.
 type MemberSignInInput struct {
 	Email    string `json:"email"`
 	Password string `json:"password"`
+	// The present code of the member's authenticator app. Each is accepted once, and five wrong ones in 15 minutes are too many.
+	TotpCode *string `json:"totpCode,omitempty"`
+	// Instead of totpCode, one of the member's recovery codes, each of which is accepted once.
+	RecoveryCode *string `json:"recoveryCode,omitempty"`
 }
 
 // The answer to memberSignIn.
@@ -110,6 +128,51 @@ type MemberSignInPayload struct {
 
 // The answer to memberSignOut.
 type MemberSignOutPayload struct {
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The answer to memberTotpBegin.
+type MemberTotpBeginPayload struct {
+	// For the authenticator app, as a QR code: `otpauth://totp/...`.
+	URI *string `json:"uri,omitempty"`
+	// The same secret in base32, for typing it in.
+	Secret     *string      `json:"secret,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A code of the authenticator app that was given the secret.
+type MemberTotpConfirmInput struct {
+	Code string `json:"code"`
+}
+
+// The answer to memberTotpConfirm.
+type MemberTotpConfirmPayload struct {
+	// Ten codes, each good for one sign-in without the app. They cannot be shown again.
+	RecoveryCodes []string     `json:"recoveryCodes,omitempty"`
+	Member        *Member      `json:"member,omitempty"`
+	UserErrors    []*UserError `json:"userErrors"`
+}
+
+// Password and code prove that it is the member who turns it off.
+type MemberTotpDisableInput struct {
+	Password string `json:"password"`
+	Code     string `json:"code"`
+}
+
+// The answer to memberTotpDisable.
+type MemberTotpDisablePayload struct {
+	Member     *Member      `json:"member,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Which merchant may act again.
+type MerchantReinstateInput struct {
+	ID string `json:"id"`
+}
+
+// The answer to merchantReinstate.
+type MerchantReinstatePayload struct {
+	Merchant   *Merchant    `json:"merchant,omitempty"`
 	UserErrors []*UserError `json:"userErrors"`
 }
 
@@ -132,6 +195,41 @@ type MerchantSignUpPayload struct {
 	// Use it as a Bearer token. Browsers get it as a cookie as well.
 	SessionToken *string      `json:"sessionToken,omitempty"`
 	UserErrors   []*UserError `json:"userErrors"`
+}
+
+// Which merchant to suspend, and why.
+type MerchantSuspendInput struct {
+	ID string `json:"id"`
+	// Shown to the merchant. One line of up to 1,000 characters.
+	Reason string `json:"reason"`
+}
+
+// The answer to merchantSuspend.
+type MerchantSuspendPayload struct {
+	Merchant   *Merchant    `json:"merchant,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The operator who signs in.
+type OperatorSignInInput struct {
+	Email    string `json:"email"`
+	Password string `json:"password"`
+	// The present code of the operator's authenticator app. Each is accepted once.
+	TotpCode string `json:"totpCode"`
+}
+
+// The answer to operatorSignIn.
+type OperatorSignInPayload struct {
+	Operator *Operator `json:"operator,omitempty"`
+	// Use it as a Bearer token.
+	SessionToken *string      `json:"sessionToken,omitempty"`
+	ExpiresAt    *time.Time   `json:"expiresAt,omitempty"`
+	UserErrors   []*UserError `json:"userErrors"`
+}
+
+// The answer to operatorSignOut.
+type OperatorSignOutPayload struct {
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // A payment method and whose it is.
@@ -170,6 +268,32 @@ type PlanCreatePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Which product to approve.
+type ProductApproveInput struct {
+	// The product.
+	ID string `json:"id"`
+	// The review that was read: CONFLICT when the product has been submitted again since.
+	Review *string `json:"review,omitempty"`
+}
+
+// The answer to productApprove.
+type ProductApprovePayload struct {
+	Product    *PublicProduct `json:"product,omitempty"`
+	Review     *ProductReview `json:"review,omitempty"`
+	UserErrors []*UserError   `json:"userErrors"`
+}
+
+// Which product is no longer sold.
+type ProductArchiveInput struct {
+	ID string `json:"id"`
+}
+
+// The answer to productArchive.
+type ProductArchivePayload struct {
+	Product    *Product     `json:"product,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A product to be.
 type ProductCreateInput struct {
 	// 3 to 32 lower-case letters and digits, starting with a letter; unique within the merchant. Suggested when left out.
@@ -180,6 +304,10 @@ type ProductCreateInput struct {
 	LaunchURL string `json:"launchUrl"`
 	// Where customers without access are sent. A page of this portal when left out.
 	UpgradeURL *string `json:"upgradeUrl,omitempty"`
+	// A picture for lists of products: https.
+	LogoURL *string `json:"logoUrl,omitempty"`
+	// Your page where customers connect a subscription that they have: https.
+	IntegrationPageURL *string `json:"integrationPageUrl,omitempty"`
 	// 60 to 900.
 	LaunchTTLSeconds int32 `json:"launchTtlSeconds"`
 }
@@ -197,6 +325,82 @@ type ProductRef struct {
 	ID *string `json:"id,omitempty"`
 	// The product's identifier, such as `spwpa2311`.
 	Identifier *string `json:"identifier,omitempty"`
+}
+
+// Which product to reject, and why.
+type ProductRejectInput struct {
+	// The product.
+	ID string `json:"id"`
+	// The review that was read: CONFLICT when the product has been submitted again since.
+	Review *string `json:"review,omitempty"`
+	// Shown to the merchant. Up to 2,000 characters.
+	Reason string `json:"reason"`
+}
+
+// The answer to productReject.
+type ProductRejectPayload struct {
+	Product    *PublicProduct `json:"product,omitempty"`
+	Review     *ProductReview `json:"review,omitempty"`
+	UserErrors []*UserError   `json:"userErrors"`
+}
+
+// Whose new launch secret begins to sign.
+type ProductSecretActivateInput struct {
+	ID string `json:"id"`
+}
+
+// The answer to productSecretActivate.
+type ProductSecretActivatePayload struct {
+	Product    *Product     `json:"product,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Whose launch secret to roll, and when the new one begins to sign.
+type ProductSecretRollInput struct {
+	ID string `json:"id"`
+	// Seconds until then, unless productSecretActivate is called before: 0 to 604,800 (a week).
+	OverlapSeconds int32 `json:"overlapSeconds"`
+}
+
+// The answer to productSecretRoll.
+type ProductSecretRollPayload struct {
+	Product *Product `json:"product,omitempty"`
+	// The new secret. It cannot be shown again.
+	LaunchSecret *string      `json:"launchSecret,omitempty"`
+	UserErrors   []*UserError `json:"userErrors"`
+}
+
+// Which product to review, and how it can be tried.
+type ProductSubmitForReviewInput struct {
+	ID string `json:"id"`
+	// How the reviewer can try the product: free text of up to 5,000 characters, encrypted, and erased when the review is over.
+	TestCredentials string `json:"testCredentials"`
+	// What the reviewer should know. Up to 5,000 characters.
+	Notes string `json:"notes"`
+}
+
+// The answer to productSubmitForReview.
+type ProductSubmitForReviewPayload struct {
+	Product    *Product     `json:"product,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What is to be different about a product. What is left out stays; null takes a URL away.
+type ProductUpdateInput struct {
+	ID                 string                     `json:"id"`
+	Name               *string                    `json:"name,omitempty"`
+	Description        *string                    `json:"description,omitempty"`
+	LaunchURL          *string                    `json:"launchUrl,omitempty"`
+	UpgradeURL         graphql.Omittable[*string] `json:"upgradeUrl,omitempty"`
+	LogoURL            graphql.Omittable[*string] `json:"logoUrl,omitempty"`
+	IntegrationPageURL graphql.Omittable[*string] `json:"integrationPageUrl,omitempty"`
+	LaunchTTLSeconds   *int32                     `json:"launchTtlSeconds,omitempty"`
+}
+
+// The answer to productUpdate.
+type ProductUpdatePayload struct {
+	Product    *Product     `json:"product,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // A sandbox to be.
@@ -303,7 +507,7 @@ type WebhookEndpointCreateInput struct {
 	Product *ProductRef `json:"product,omitempty"`
 	// Which events to send. When left out: subscription.created, subscription.updated, subscription.canceled (every loss of access),
 	// subscription.renewed (every regain). Finer ones: subscription.past_due, subscription.expired, invoice.created,
-	// payment.succeeded, payment.failed.
+	// payment.succeeded, payment.failed, product.approved, product.rejected.
 	EventTypes []string `json:"eventTypes,omitempty"`
 }
 

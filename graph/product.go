@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"time"
 
 	"portico/internal/catalog"
 	"portico/internal/secret"
@@ -22,6 +23,9 @@ func (*Product) IsNode() {}
 func (p *Product) ID() string { return gid("Product", p.Product.ID) }
 
 func (p *Product) rowID() int64 { return p.Product.ID }
+
+// NextLaunchSecretAt is when the newest launch secret begins to sign.
+func (p *Product) NextLaunchSecretAt() *time.Time { return p.NextSecretAt }
 
 type productFields struct{ *Resolver }
 
@@ -61,7 +65,7 @@ func (r *Resolver) products(ctx context.Context, ids []int64) (map[int64]*Produc
 func (r mutation) ProductCreate(ctx context.Context, in ProductCreateInput) (*ProductCreatePayload, error) {
 	product, launchSecret, err := r.Catalog.ProductCreate(ctx, callerOf(ctx), catalog.ProductCreate{
 		Identifier: in.Identifier, Name: in.Name, Description: in.Description, LaunchURL: in.LaunchURL, UpgradeURL: in.UpgradeURL,
-		LaunchTTLSeconds: in.LaunchTTLSeconds,
+		LogoURL: in.LogoURL, IntegrationPageURL: in.IntegrationPageURL, LaunchTTLSeconds: in.LaunchTTLSeconds,
 	})
 	if err != nil {
 		refused, err := userErrors(err)

@@ -18,6 +18,7 @@ func strangers() map[string]struct{ typename, document, want string } {
 		empty    = "empty"
 		null     = "null"
 		notFound = "NOT_FOUND"
+		denied   = "FORBIDDEN" // for operators only
 	)
 	product := `product: {id: $id}`
 	return map[string]struct{ typename, document, want string }{
@@ -47,7 +48,19 @@ func strangers() map[string]struct{ typename, document, want string } {
 		"testClockAdvance.input.testClock":        {"TestClock", `mutation($id: ID!) { testClockAdvance(input: {testClock: $id, to: "2027-01-01T00:00:00Z"}) { userErrors { code } } }`, notFound},
 		"launchTokenCreate.input.customer.id":     {"Customer", `mutation($id: ID!) { launchTokenCreate(input: {customer: {id: $id}, product: {identifier: "acorn"}}) { userErrors { code } } }`, notFound},
 		"launchTokenCreate.input.product.id":      {"Product", `mutation($id: ID!) { launchTokenCreate(input: {customer: {email: "ada@acorn.test"}, ` + product + `}) { userErrors { code } } }`, notFound},
-		"webhookEndpointCreate.input.product.id":  {"Product", `mutation($id: ID!) { webhookEndpointCreate(input: {url: "https://r.test", ` + product + `}) { userErrors { code } } }`, notFound},
+		"productUpdate.input.id":                  {"Product", `mutation($id: ID!) { productUpdate(input: {id: $id, name: "x"}) { userErrors { code } } }`, notFound},
+		"productSecretRoll.input.id":              {"Product", `mutation($id: ID!) { productSecretRoll(input: {id: $id}) { userErrors { code } } }`, notFound},
+		"productSecretActivate.input.id":          {"Product", `mutation($id: ID!) { productSecretActivate(input: {id: $id}) { userErrors { code } } }`, notFound},
+		"productSubmitForReview.input.id":         {"Product", `mutation($id: ID!) { productSubmitForReview(input: {id: $id, testCredentials: "x"}) { userErrors { code } } }`, notFound},
+		"productArchive.input.id":                 {"Product", `mutation($id: ID!) { productArchive(input: {id: $id}) { userErrors { code } } }`, notFound},
+		"productApprove.input.id":                 {"Product", `mutation($id: ID!) { productApprove(input: {id: $id}) { userErrors { code } } }`, denied},
+		"productApprove.input.review":             {"Product", `mutation($id: ID!) { productApprove(input: {id: $id, review: $id}) { userErrors { code } } }`, denied},
+		"productReject.input.id":                  {"Product", `mutation($id: ID!) { productReject(input: {id: $id, reason: "x"}) { userErrors { code } } }`, denied},
+		"productReject.input.review":              {"Product", `mutation($id: ID!) { productReject(input: {id: $id, review: $id, reason: "x"}) { userErrors { code } } }`, denied},
+		"merchantSuspend.input.id":                {"Merchant", `mutation($id: ID!) { merchantSuspend(input: {id: $id, reason: "x"}) { userErrors { code } } }`, denied},
+		"merchantReinstate.input.id":              {"Merchant", `mutation($id: ID!) { merchantReinstate(input: {id: $id}) { userErrors { code } } }`, denied},
+
+		"webhookEndpointCreate.input.product.id": {"Product", `mutation($id: ID!) { webhookEndpointCreate(input: {url: "https://r.test", ` + product + `}) { userErrors { code } } }`, notFound},
 	}
 }
 
@@ -88,6 +101,8 @@ func leadsNowhere(t *testing.T, a answer, field, want, typename string) {
 	case "empty":
 		require.Empty(t, a.errors, a.raw)
 		require.Equal(t, []any{}, a.at(field+".nodes"))
+	case "FORBIDDEN":
+		a.fails("FORBIDDEN")
 	case "NOT_FOUND":
 		if a.at(field) == nil {
 			a.fails("NOT_FOUND")

@@ -74,10 +74,10 @@ func newWorldWith(t *testing.T, options graph.Options) *world {
 	jobs, err := river.NewClient(riverpgxv5.New(w.db.Pool()), &river.Config{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	accounts := &account.Accounts{DB: w.db, Keys: keys, Now: now, PortalFeeBPS: 250}
-	products := &catalog.Catalog{DB: w.db, Keys: keys, Now: now, PublicURL: "https://portico.test"}
 	webhooks := &webhook.Webhooks{
 		DB: w.db, Keys: keys, Jobs: jobs, Guard: webhook.NewGuard(webhook.GuardOptions{}), Now: now, Log: options.Log,
 	}
+	products := &catalog.Catalog{DB: w.db, Keys: keys, Now: now, Webhooks: webhooks, PublicURL: "https://portico.test"}
 	w.resolver = &graph.Resolver{
 		Accounts: accounts, Catalog: products, Webhooks: webhooks,
 		Access: &access.Access{DB: w.db, Keys: keys, Now: now, Issuer: "https://portico.test"},

@@ -21,6 +21,8 @@ type cli struct {
 	Work    workCommand    `cmd:"" help:"Work the background jobs. Run as many as you like."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database of DATABASE_URL up to date."`
 	Verify  verifyCommand  `cmd:"" help:"Check every invariant on a database, which may be live. Exits 1 on a violation."`
+
+	Operator operatorCommand `cmd:"" help:"Make and change operators: those who run this installation."`
 }
 
 func main() {

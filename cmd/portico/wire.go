@@ -60,8 +60,6 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 	now := func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 	a := &app{db: d, log: log}
 	a.accounts = &account.Accounts{DB: d, Keys: keys, Now: now, PortalFeeBPS: c.PortalFeeBPS}
-	a.catalog = &catalog.Catalog{DB: d, Keys: keys, Now: now, PublicURL: c.PublicURL}
-	a.access = &access.Access{DB: d, Keys: keys, Now: now, Issuer: c.PublicURL}
 	guard := webhook.NewGuard(webhook.GuardOptions{
 		AllowLoopback: c.WebhookAllowLoopback, AllowHTTP: c.WebhookAllowHTTP, AllowCIDRs: c.WebhookAllowCIDRs,
 	})
@@ -73,6 +71,8 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 		}
 	}
 	a.webhooks = &webhook.Webhooks{DB: d, Keys: keys, Jobs: inserter, Guard: guard, Now: now, Log: log}
+	a.catalog = &catalog.Catalog{DB: d, Keys: keys, Now: now, Webhooks: a.webhooks, PublicURL: c.PublicURL}
+	a.access = &access.Access{DB: d, Keys: keys, Now: now, Issuer: c.PublicURL}
 	a.billing = &billing.Billing{
 		DB: d, Accounts: a.accounts, Catalog: a.catalog, Webhooks: a.webhooks, Jobs: inserter, Now: now, Log: log,
 		Gateways:    map[string]gateway.Gateway{gateway.TestName: &gateway.Test{Pool: d.Pool(), Now: now, Loss: c.TestGatewayLoss}},

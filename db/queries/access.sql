@@ -2,7 +2,8 @@
 -- The product, the customer if there is one, and the subscription that speaks for the customer if there is one: one that grants
 -- access before one that does not, the customer's own before the company's, the newest. A subscription on a test clock lives in
 -- the clock's time. Exactly one of the three customer references is given, and exactly one of the two product references.
-select p.id as product_id, p.identifier, p.launch_url, p.upgrade_url, p.launch_ttl_seconds, p.launch_secret_cipher, m.shop,
+select p.id as product_id, p.identifier, p.launch_url, p.upgrade_url, p.launch_ttl_seconds, m.shop,
+       (case when p.next_launch_secret_at <= @now::timestamptz then p.next_launch_secret_cipher else p.launch_secret_cipher end)::bytea as launch_secret_cipher,
        c.number as customer_number, c.email, c.name, c.role, holder.id as company_id, holder.name as company_name,
        s.id as subscription_id, s.status, s.quantity, s.access_until, s.cancel_at_period_end, best.grants, plan.tier, plan.features
 from product p
@@ -12,7 +13,7 @@ left join customer c on c.merchant_id = @merchant_id
 left join lateral (
     select candidate.id,
            candidate.status in ('TRIALING', 'ACTIVE', 'PAST_DUE')
-               and coalesce(coalesce(clock.now_at, @now) < candidate.access_until, false) as grants
+               and coalesce(coalesce(clock.now_at, @now::timestamptz) < candidate.access_until, false) as grants
     from subscription candidate
     left join test_clock clock on clock.merchant_id = @merchant_id and clock.id = candidate.test_clock_id
     where candidate.merchant_id = @merchant_id and candidate.product_id = p.id

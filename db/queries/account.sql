@@ -21,6 +21,10 @@ returning *;
 -- name: Merchant :one
 select * from merchant where id = @merchant_id;
 
+-- name: TakeEventSequence :one
+-- For an event about no subscription.
+update merchant set event_sequence = event_sequence + 1 where id = @merchant_id returning event_sequence;
+
 -- name: MerchantsOfMember :many
 -- Real merchants first, then sandboxes, each oldest first.
 select merchant.*
@@ -64,8 +68,8 @@ select @sandbox_id, parent.member_id, parent.role, @created_at from membership p
 -- name: InsertSession :one
 -- Takes the member's expired sessions away on the way.
 with expired as (delete from session old where old.member_id = @member_id and old.expires_at <= @created_at)
-insert into session (member_id, token_hash, created_at, expires_at)
-values (@member_id, @token_hash, @created_at, @expires_at)
+insert into session (member_id, token_hash, created_at, expires_at, totp)
+values (@member_id, @token_hash, @created_at, @expires_at, @totp)
 returning *;
 
 -- name: DeleteSession :exec
@@ -73,11 +77,12 @@ delete from session where id = @id and member_id = @member_id;
 
 -- name: SessionByHash :one
 -- With the merchant it reaches: the one of the shop handle, or without a handle the member's first, real ones before sandboxes.
-select session.id, session.member_id, session.expires_at,
-       coalesce(reached.merchant_id, 0)::bigint as merchant_id, coalesce(reached.role, '')::text as role
+select session.id, session.member_id, session.expires_at, session.totp,
+       coalesce(reached.merchant_id, 0)::bigint as merchant_id, coalesce(reached.role, '')::text as role,
+       coalesce(reached.suspension_reason, '')::text as suspension_reason
 from session
 left join lateral (
-    select membership.merchant_id, membership.role
+    select membership.merchant_id, membership.role, merchant.suspension_reason
     from membership
     join merchant on merchant.id = membership.merchant_id
     where membership.member_id = session.member_id and (@shop::text = '' or merchant.shop = @shop::text)
@@ -87,8 +92,9 @@ left join lateral (
 where session.token_hash = @token_hash;
 
 -- name: APIKeyByHash :one
--- The version changes with every change of the key's row.
-select api_key.id, api_key.xmin::xid as version, api_key.merchant_id, api_key.scopes, api_key.expires_at, api_key.last_used_at, api_key.revoked_at, merchant.shop
+-- The version changes with every change of the key's row, and with its merchant's suspension.
+select api_key.id, api_key.xmin::xid as version, api_key.merchant_id, api_key.scopes, api_key.expires_at, api_key.last_used_at, api_key.revoked_at, merchant.shop,
+       merchant.suspension_reason
 from api_key
 join merchant on merchant.id = api_key.merchant_id
 where api_key.key_hash = @key_hash;

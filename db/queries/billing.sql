@@ -11,17 +11,19 @@ order by s.merchant_id, s.id
 for update of s;
 
 -- name: LockDueBills :many
--- The next rows of the billing due-list that nobody else is working on.
+-- The next rows of the billing due-list that nobody else is working on, but for those of suspended merchants.
 select merchant_id, id from subscription
 where bill_at <= @now::timestamptz and bill_at is not null and test_clock_id is null and quarantine_reason is null
+  and merchant_id <> all(array(select m.id from merchant m where m.suspended_at is not null))
 order by bill_at, id
 limit @batch
 for update skip locked;
 
 -- name: LockDueEnds :many
--- The next rows of the ending due-list that nobody else is working on.
+-- The next rows of the ending due-list that nobody else is working on, but for those of suspended merchants.
 select merchant_id, id from subscription
 where end_at <= @now::timestamptz and end_at is not null and test_clock_id is null and quarantine_reason is null
+  and merchant_id <> all(array(select m.id from merchant m where m.suspended_at is not null))
 order by end_at, id
 limit @batch
 for update skip locked;
@@ -31,6 +33,7 @@ for update skip locked;
 select s.merchant_id, s.id from subscription s
 join (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id) k using (merchant_id, id)
 where (s.bill_at <= @now::timestamptz or s.end_at <= @now::timestamptz) and s.quarantine_reason is null
+  and s.merchant_id <> all(array(select m.id from merchant m where m.suspended_at is not null))
 order by s.merchant_id, s.id
 for update of s skip locked;
 

@@ -12,10 +12,10 @@ order by identifier;
 
 -- name: InsertProduct :one
 -- No row comes back when the identifier is in use.
-insert into product (merchant_id, id, identifier, name, description, launch_url, upgrade_url, launch_secret_cipher,
-                     launch_ttl_seconds, created_at)
-values (@merchant_id, @id, @identifier, @name, @description, @launch_url, @upgrade_url, @launch_secret_cipher,
-        @launch_ttl_seconds, @created_at)
+insert into product (merchant_id, id, identifier, name, description, launch_url, upgrade_url, logo_url, integration_page_url,
+                     launch_secret_cipher, launch_ttl_seconds, created_at)
+values (@merchant_id, @id, @identifier, @name, @description, @launch_url, @upgrade_url, @logo_url, @integration_page_url,
+        @launch_secret_cipher, @launch_ttl_seconds, @created_at)
 on conflict on constraint product_identifier_key do nothing
 returning *;
 
@@ -81,3 +81,56 @@ order by id;
 select * from plan
 where merchant_id = @merchant_id and product_id = any(@product_ids::bigint[])
 order by id;
+
+-- name: UpdateProduct :one
+update product set name = @name, description = @description, launch_url = @launch_url, upgrade_url = sqlc.narg('upgrade_url'),
+    logo_url = sqlc.narg('logo_url'), integration_page_url = sqlc.narg('integration_page_url'),
+    launch_ttl_seconds = @launch_ttl_seconds, status = @status
+where merchant_id = @merchant_id and id = @id
+returning *;
+
+-- name: RollLaunchSecret :exec
+-- A next secret whose time has come is the present one by now; one that is still waiting gives way.
+update product set
+    launch_secret_cipher = case when next_launch_secret_at <= @now::timestamptz then next_launch_secret_cipher else launch_secret_cipher end,
+    next_launch_secret_cipher = @next_cipher::bytea, next_launch_secret_at = @next_at::timestamptz
+where merchant_id = @merchant_id and id = @id;
+
+-- name: ActivateLaunchSecret :exec
+update product set launch_secret_cipher = next_launch_secret_cipher, next_launch_secret_cipher = null, next_launch_secret_at = null
+where merchant_id = @merchant_id and id = @id and next_launch_secret_cipher is not null;
+
+-- name: Shopfront :one
+-- Which merchant a handle names, and whether its products are for everybody. The member may be of it.
+select merchant.id, (merchant.sandbox_of is not null)::boolean as sandbox, (merchant.suspended_at is not null)::boolean as suspended,
+    exists (select from membership where membership.merchant_id = merchant.id and membership.member_id = @member_id) as of_member
+from merchant
+where merchant.shop = @shop;
+
+-- name: PublicProducts :many
+select sqlc.embed(product), merchant.shop, merchant.name as merchant_name
+from product
+join merchant on merchant.id = product.merchant_id
+where product.merchant_id = @merchant_id and product.id < @before
+  and (sqlc.narg('status')::text is null or product.status = sqlc.narg('status'))
+  and (sqlc.narg('identifier')::text is null or product.identifier = sqlc.narg('identifier'))
+order by product.id desc
+limit @size;
+
+-- name: ShownProducts :many
+-- For reviews, whose products are of many merchants.
+select sqlc.embed(product), merchant.shop, merchant.name as merchant_name
+from product
+join merchant on merchant.id = product.merchant_id
+where product.merchant_id = any(@merchant_ids::bigint[]) and product.id = any(@ids::bigint[])
+order by product.id;
+
+-- name: ShownPlans :many
+select * from plan
+where merchant_id = any(@merchant_ids::bigint[]) and product_id = any(@product_ids::bigint[])
+order by id;
+
+-- name: ShownPrices :many
+select * from price
+where merchant_id = any(@merchant_ids::bigint[]) and plan_id = any(@plan_ids::bigint[])
+order by plan_id, id;

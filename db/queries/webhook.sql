@@ -5,12 +5,12 @@ select nextval((select pg_get_serial_sequence('event', 'id'))::regclass)::bigint
 
 -- name: InsertEvents :exec
 insert into event (merchant_id, id, type, subscription_id, sequence, body, occurred_at, created_at)
-select unnest(@merchant_ids::bigint[]), unnest(@ids::bigint[]), unnest(@types::text[]), unnest(@subscription_ids::bigint[]),
+select unnest(@merchant_ids::bigint[]), unnest(@ids::bigint[]), unnest(@types::text[]), nullif(unnest(@subscription_ids::bigint[]), 0),
     unnest(@sequences::bigint[]), unnest(@bodies::bytea[]), unnest(@occurred_ats::timestamptz[]), @created_at::timestamptz;
 
 -- name: EventsAfter :many
 -- The transactions below the snapshot's xmin have all ended, so nothing can appear before a row that is shown.
-select merchant_id, id, xid::text::bigint as position, type, subscription_id, sequence, body, occurred_at
+select merchant_id, id, xid::text::bigint as position, type, coalesce(subscription_id, 0)::bigint as subscription_id, sequence, body, occurred_at
 from event
 where merchant_id = @merchant_id and (xid, id) > (cast(cast(@after_xid::bigint as text) as xid8), @after_id::bigint)
   and xid < pg_snapshot_xmin(pg_current_snapshot())
@@ -18,7 +18,7 @@ order by xid, id
 limit @most;
 
 -- name: EventsByID :many
-select merchant_id, id, xid::text::bigint as position, type, subscription_id, sequence, body, occurred_at
+select merchant_id, id, xid::text::bigint as position, type, coalesce(subscription_id, 0)::bigint as subscription_id, sequence, body, occurred_at
 from event
 where merchant_id = @merchant_id and id = any(@ids::bigint[])
 order by id;

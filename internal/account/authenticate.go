@@ -36,6 +36,8 @@ func (a *Accounts) Authenticate(ctx context.Context, credential secret.Text, sho
 		return a.authenticateKey(ctx, credential, shop)
 	case secret.KindSession:
 		return a.authenticateSession(ctx, credential, shop)
+	case secret.KindOperatorSession:
+		return a.authenticateOperator(ctx, credential, shop)
 	default:
 		return Caller{}, ErrUnauthenticated
 	}
@@ -103,6 +105,9 @@ func (a *Accounts) admit(key db.APIKeyByHashRow, shop string) (Caller, error) {
 	if shop != "" && shop != key.Shop {
 		return Caller{}, foreignMerchant()
 	}
+	if err := refuseSuspended(key.SuspensionReason); err != nil {
+		return Caller{}, err
+	}
 	return Caller{Kind: KindAPIKey, MerchantID: key.MerchantID, APIKeyID: key.ID, Scopes: key.Scopes}, nil
 }
 
@@ -130,7 +135,38 @@ func (a *Accounts) authenticateSession(ctx context.Context, credential secret.Te
 	}
 	return Caller{
 		Kind: KindMember, MemberID: session.MemberID, SessionID: session.ID, MerchantID: session.MerchantID, Role: Role(session.Role),
+		TOTP: session.Totp, Suspended: session.SuspensionReason,
 	}, nil
+}
+
+func (a *Accounts) authenticateOperator(ctx context.Context, credential secret.Text, shop string) (Caller, error) {
+	session, err := a.DB.OperatorSessionByHash(ctx, a.DB.Pool(), a.Keys.Hash(credential))
+	if db.IsNoRows(err) {
+		return Caller{}, ErrUnauthenticated
+	}
+	if err != nil {
+		return Caller{}, fmt.Errorf("authenticate an operator: %w", err)
+	}
+	switch {
+	case !a.Now().Before(session.ExpiresAt):
+		return Caller{}, ErrUnauthenticated
+	case shop != "":
+		return Caller{}, foreignMerchant()
+	}
+	return Caller{Kind: KindOperator, OperatorID: session.OperatorID, SessionID: session.ID, TOTP: true}, nil
+}
+
+// refuseSuspended is what every credential but a member's session comes to when its merchant is suspended, for the reason given.
+func refuseSuspended(reason *string) error {
+	if reason == nil {
+		return nil
+	}
+	return SuspendedFor(*reason)
+}
+
+// SuspendedFor is FORBIDDEN: the merchant is suspended for that reason.
+func SuspendedFor(reason string) *fault.Error {
+	return fault.New(fault.CodeForbidden, "", "the merchant is suspended: %s", reason)
 }
 
 func foreignMerchant() error {

@@ -1,6 +1,10 @@
 package account
 
-import "slices"
+import (
+	"slices"
+
+	"portico/internal/fault"
+)
 
 // Kind says what sort of caller a credential stands for.
 type Kind string
@@ -43,6 +47,17 @@ type Caller struct {
 	Role       Role
 	APIKeyID   int64
 	Scopes     []string
+	OperatorID int64
+	TOTP       bool   // the session was opened with a second factor
+	Suspended  string // why the merchant is suspended, so that nothing of it may be changed; empty when it is not
+}
+
+// RequireTOTP is FORBIDDEN for sessions that were opened without a second factor: for what a stolen password must not be enough.
+func (c Caller) RequireTOTP() error {
+	if c.TOTP {
+		return nil
+	}
+	return fault.New(fault.CodeForbidden, "", "this needs a session with a second factor: turn it on, or sign in with a code")
 }
 
 // HasScope tells whether an API key carries the scope.

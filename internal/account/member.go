@@ -14,10 +14,11 @@ type Member struct {
 	ID        int64
 	Email     string
 	CreatedAt time.Time
+	TOTP      bool // signing in takes a second factor
 }
 
 func memberOf(row db.Member) Member {
-	return Member{ID: row.ID, Email: row.Email, CreatedAt: row.CreatedAt}
+	return Member{ID: row.ID, Email: row.Email, CreatedAt: row.CreatedAt, TOTP: row.TotpEnabledAt != nil}
 }
 
 // Member is the caller's own; NOT_FOUND for callers that are no member.

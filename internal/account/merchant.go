@@ -25,6 +25,8 @@ type Merchant struct {
 	GraceDays    int32  // of access after a failed renewal
 	DunningDays  []int32
 	CreatedAt    time.Time
+	SuspendedAt  *time.Time // see MerchantSuspend
+	Suspension   *string    // the reason
 }
 
 // Sandbox tells whether the merchant is one for trying things out: test gateway, test clocks, no real money.
@@ -34,6 +36,7 @@ func merchantOf(row db.Merchant) Merchant {
 	return Merchant{
 		ID: row.ID, Name: row.Name, Shop: row.Shop, Email: row.Email, SandboxOf: row.SandboxOf, PortalFeeBPS: row.PortalFeeBps,
 		GraceDays: row.GraceDays, DunningDays: row.DunningDays, CreatedAt: row.CreatedAt,
+		SuspendedAt: row.SuspendedAt, Suspension: row.SuspensionReason,
 	}
 }
 
@@ -96,7 +99,7 @@ func (a *Accounts) SignUp(ctx context.Context, in SignUp) (SignedUp, error) {
 		if err != nil {
 			return err
 		}
-		signedUp.Session, err = a.openSession(ctx, tx, signedUp.Member)
+		signedUp.Session, err = a.openSession(ctx, tx, signedUp.Member, false)
 		return err
 	})
 	if err != nil {

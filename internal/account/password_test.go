@@ -119,7 +119,7 @@ func TestAnUnknownMemberCostsAHashingToo(t *testing.T) {
 	fillSlots(t, a)
 	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	_, _, err := a.SignIn(short, "nobody@example.com", passphrase)
+	_, _, err := a.SignIn(short, SignIn{Email: "nobody@example.com", Password: passphrase})
 	require.ErrorIs(t, err, context.DeadlineExceeded, "an answer without hashing would tell that the address is unknown")
 }
 
@@ -129,7 +129,7 @@ func TestWhatCannotMatchCostsNeitherALookUpNorAHashing(t *testing.T) {
 	for email, password := range map[string]string{
 		"ada@example.com": strings.Repeat("x", MaxPasswordBytes+1), "ada": passphrase,
 	} {
-		_, _, err := offline.SignIn(t.Context(), email, password)
+		_, _, err := offline.SignIn(t.Context(), SignIn{Email: email, Password: password})
 		require.True(t, fault.Is(err, fault.CodeUnauthenticated))
 	}
 }

@@ -20,13 +20,22 @@ type Session struct {
 	Member    Member
 }
 
+// SignIn is what a member gives to sign in. One of the codes is needed when the member has a second factor.
+type SignIn struct {
+	Email        string
+	Password     string
+	TOTPCode     *string
+	RecoveryCode *string
+}
+
 // SignIn opens a session for the member with this e-mail address and password and lists the member's merchants. Whatever does not
-// match is the same UNAUTHENTICATED, and takes the same time whether or not the address is known.
-func (a *Accounts) SignIn(ctx context.Context, email, password string) (Session, []Merchant, error) {
+// match is the same UNAUTHENTICATED, and takes the same time whether or not the address is known. A member with a second factor is
+// asked for it, by TOTP_REQUIRED, only when the password matches.
+func (a *Accounts) SignIn(ctx context.Context, in SignIn) (Session, []Merchant, error) {
 	refused := fault.New(fault.CodeUnauthenticated, "", "e-mail address and password do not match")
 	var check fault.Check
-	email = emailAddress(&check, "email", email)
-	if check.Err() != nil || len(password) > MaxPasswordBytes {
+	email := emailAddress(&check, "email", in.Email)
+	if check.Err() != nil || len(in.Password) > MaxPasswordBytes {
 		return Session{}, nil, refused
 	}
 	stored := dummyHash()
@@ -37,14 +46,20 @@ func (a *Accounts) SignIn(ctx context.Context, email, password string) (Session,
 	case !db.IsNoRows(err):
 		return Session{}, nil, fmt.Errorf("sign in: %w", err)
 	}
-	matches, err := a.verifyPassword(ctx, stored, password)
+	matches, err := a.verifyPassword(ctx, stored, in.Password)
 	if err != nil {
 		return Session{}, nil, fmt.Errorf("sign in: %w", err)
 	}
 	if !matches {
 		return Session{}, nil, refused
 	}
-	session, err := a.openSession(ctx, a.DB.Pool(), memberOf(row))
+	member := memberOf(row)
+	if member.TOTP {
+		if err := a.proveMember(ctx, member.ID, in.TOTPCode, in.RecoveryCode); err != nil {
+			return Session{}, nil, fmt.Errorf("sign in: %w", err)
+		}
+	}
+	session, err := a.openSession(ctx, a.DB.Pool(), member, member.TOTP)
 	if err != nil {
 		return Session{}, nil, fmt.Errorf("sign in: %w", err)
 	}
@@ -61,10 +76,10 @@ func (a *Accounts) SignOut(ctx context.Context, caller Caller) error {
 	return nil
 }
 
-func (a *Accounts) openSession(ctx context.Context, tx db.DBTX, member Member) (Session, error) {
+func (a *Accounts) openSession(ctx context.Context, tx db.DBTX, member Member, totp bool) (Session, error) {
 	token := secret.NewCredential(secret.KindSession, true)
 	row, err := a.DB.InsertSession(ctx, tx, db.InsertSessionParams{
-		MemberID: member.ID, TokenHash: a.Keys.Hash(token), CreatedAt: a.Now(), ExpiresAt: a.Now().Add(SessionLifetime),
+		MemberID: member.ID, TokenHash: a.Keys.Hash(token), CreatedAt: a.Now(), ExpiresAt: a.Now().Add(SessionLifetime), Totp: totp,
 	})
 	if err != nil {
 		return Session{}, fmt.Errorf("open a session for member %d: %w", member.ID, err)

@@ -17,7 +17,7 @@ func TestSignInOpensASessionForThirtyDays(t *testing.T) {
 	owner := w.signUp(t, "acme")
 	sandbox := w.sandbox(t, owner)
 
-	session, merchants, err := w.SignIn(t.Context(), " ACME@Example.com ", passphrase)
+	session, merchants, err := w.SignIn(t.Context(), account.SignIn{Email: " ACME@Example.com ", Password: passphrase})
 	require.NoError(t, err)
 	require.Equal(t, "acme@example.com", session.Member.Email)
 	require.True(t, leapDay.AddDate(0, 0, 30).Equal(session.ExpiresAt))
@@ -50,7 +50,7 @@ func TestWhateverDoesNotMatchIsTheSameAnswer(t *testing.T) {
 		{"an address that is not UTF-8", "acme\xff@example.com", passphrase},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, merchants, err := w.SignIn(t.Context(), c.email, c.password)
+			_, merchants, err := w.SignIn(t.Context(), account.SignIn{Email: c.email, Password: c.password})
 			requireFault(t, err, fault.CodeUnauthenticated, "")
 			require.EqualError(t, err, "e-mail address and password do not match")
 			require.Empty(t, merchants)
@@ -65,7 +65,7 @@ func TestSignInTakesTheMembersExpiredSessionsAway(t *testing.T) {
 	w.signUp(t, "acme")
 	w.signUp(t, "bobs")
 	w.now = w.now.Add(account.SessionLifetime)
-	_, _, err := w.SignIn(t.Context(), "acme@example.com", passphrase)
+	_, _, err := w.SignIn(t.Context(), account.SignIn{Email: "acme@example.com", Password: passphrase})
 	require.NoError(t, err)
 	require.Equal(t, 2, w.rows(t, "session"), "Acme's new session, and the old one of somebody else")
 }
@@ -74,9 +74,9 @@ func TestSignOutEndsTheCallersSessionOnly(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	w.signUp(t, "acme")
-	first, _, err := w.SignIn(t.Context(), "acme@example.com", passphrase)
+	first, _, err := w.SignIn(t.Context(), account.SignIn{Email: "acme@example.com", Password: passphrase})
 	require.NoError(t, err)
-	second, _, err := w.SignIn(t.Context(), "acme@example.com", passphrase)
+	second, _, err := w.SignIn(t.Context(), account.SignIn{Email: "acme@example.com", Password: passphrase})
 	require.NoError(t, err)
 	caller := w.caller(t, first.Token, "")
 

@@ -85,6 +85,13 @@ func (b *Billing) prepareSale(ctx context.Context, caller account.Caller, in Cre
 		price, f := choosePrice(plan, in.Interval, in.Currency)
 		check.Add(f)
 		found.price = price
+		product, err := b.Catalog.Product(ctx, caller, catalog.ProductRef{ID: &plan.ProductID})
+		if err != nil {
+			return sale{}, err
+		}
+		if product.Status == catalog.Archived {
+			check.Add(fault.New(fault.CodeConflict, "plan", "is of a product that is no longer sold"))
+		}
 	}
 	if in.Holder != nil {
 		found.personal = at(*in.Holder == HolderPersonal)

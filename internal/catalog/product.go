@@ -2,10 +2,7 @@ package catalog
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,26 +15,39 @@ import (
 	"portico/internal/secret"
 )
 
+// The statuses of a product, as in the schema's ProductStatus.
+const (
+	Draft    = "DRAFT"
+	InReview = "IN_REVIEW"
+	Approved = "APPROVED"
+	Rejected = "REJECTED"
+	Archived = "ARCHIVED"
+)
+
 const (
 	minLaunchTTL         = 60 // seconds
 	maxLaunchTTL         = 900
 	maxNameLength        = 200
 	maxDescriptionLength = 5_000
-	launchSecretBytes    = 32
 )
 
 // Product is something a merchant sells: an app that receives launch tokens and asks for access.
 type Product struct {
-	ID               int64
-	MerchantID       int64
-	Identifier       string // the aud of its tokens, unique within the merchant
-	Name             string
-	Description      string
-	LaunchURL        string
-	UpgradeURL       string // the merchant's own page, or the portal's when the merchant gave none
-	LaunchTTLSeconds int32
-	Status           string // DRAFT, IN_REVIEW, APPROVED, REJECTED or ARCHIVED
-	CreatedAt        time.Time
+	ID          int64
+	MerchantID  int64
+	Identifier  string // the aud of its tokens, unique within the merchant
+	Name        string
+	Description string
+	LaunchURL   string
+	UpgradeURL  string // the merchant's own page, or the portal's when the merchant gave none
+	LogoURL     *string
+	// IntegrationPageURL is the merchant's page where customers connect a subscription that they have.
+	IntegrationPageURL *string
+	LaunchTTLSeconds   int32
+	Status             string // DRAFT, IN_REVIEW, APPROVED, REJECTED or ARCHIVED
+	// NextSecretAt is when the launch secret that was made last begins to sign tokens, nil when it does.
+	NextSecretAt *time.Time
+	CreatedAt    time.Time
 }
 
 // ProductRef names a product by exactly one of its id and its identifier.
@@ -59,12 +69,14 @@ func (r ProductRef) Check(field string) *fault.Error {
 
 // ProductCreate is the input of Catalog.ProductCreate.
 type ProductCreate struct {
-	Identifier       *string // suggested when nil
-	Name             string
-	Description      string
-	LaunchURL        string
-	UpgradeURL       *string
-	LaunchTTLSeconds int32
+	Identifier         *string // suggested when nil
+	Name               string
+	Description        string
+	LaunchURL          string
+	UpgradeURL         *string
+	LogoURL            *string
+	IntegrationPageURL *string
+	LaunchTTLSeconds   int32
 }
 
 func (in *ProductCreate) check() error {
@@ -72,20 +84,37 @@ func (in *ProductCreate) check() error {
 	if in.Identifier != nil && !identifier.MatchString(*in.Identifier) {
 		check.Add(fault.Invalid("identifier", "must be 3 to 32 lower-case letters and digits, starting with a letter"))
 	}
-	in.Name = strings.TrimSpace(in.Name)
-	check.Add(checkLine("name", in.Name, maxNameLength))
-	check.Add(checkText("description", in.Description, maxDescriptionLength))
-	in.LaunchURL = strings.TrimSpace(in.LaunchURL)
-	check.Add(checkLaunchURL("launchUrl", in.LaunchURL))
-	if in.UpgradeURL != nil {
-		trimmed := strings.TrimSpace(*in.UpgradeURL)
-		in.UpgradeURL = &trimmed
-		check.Add(checkURL("upgradeUrl", trimmed))
-	}
-	if in.LaunchTTLSeconds < minLaunchTTL || in.LaunchTTLSeconds > maxLaunchTTL {
-		check.Add(fault.Invalid("launchTtlSeconds", "must be between %d and %d", minLaunchTTL, maxLaunchTTL))
-	}
+	in.Name, in.LaunchURL = strings.TrimSpace(in.Name), strings.TrimSpace(in.LaunchURL)
+	checkProduct(&check, in.Name, in.Description, in.LaunchURL)
+	in.UpgradeURL = optionalURL(&check, "upgradeUrl", in.UpgradeURL)
+	in.LogoURL = optionalURL(&check, "logoUrl", in.LogoURL)
+	in.IntegrationPageURL = optionalURL(&check, "integrationPageUrl", in.IntegrationPageURL)
+	check.Add(checkLaunchTTL(in.LaunchTTLSeconds))
 	return check.Err()
+}
+
+// checkProduct checks the texts that every product has.
+func checkProduct(check *fault.Check, name, description, launchURL string) {
+	check.Add(checkLine("name", name, maxNameLength))
+	check.Add(checkText("description", description, maxDescriptionLength))
+	check.Add(checkLaunchURL("launchUrl", launchURL))
+}
+
+func checkLaunchTTL(seconds int32) *fault.Error {
+	if seconds < minLaunchTTL || seconds > maxLaunchTTL {
+		return fault.Invalid("launchTtlSeconds", "must be between %d and %d", minLaunchTTL, maxLaunchTTL)
+	}
+	return nil
+}
+
+// optionalURL checks a URL unless there is none, and gives it without the spaces around it.
+func optionalURL(check *fault.Check, field string, given *string) *string {
+	if given == nil {
+		return nil
+	}
+	trimmed := strings.TrimSpace(*given)
+	check.Add(checkURL(field, trimmed))
+	return &trimmed
 }
 
 // ProductCreate plugs a product in as a DRAFT and returns it with the secret that verifies its launch tokens, which is not shown
@@ -107,8 +136,9 @@ func (c *Catalog) ProductCreate(ctx context.Context, caller account.Caller, in P
 		}
 		row, err := c.insertProduct(ctx, tx, shop, in.Identifier, db.InsertProductParams{
 			MerchantID: caller.MerchantID, ID: id, Name: in.Name, Description: in.Description, LaunchUrl: in.LaunchURL,
-			UpgradeUrl: in.UpgradeURL, LaunchSecretCipher: c.Keys.Seal(LaunchSecretIdentity(id), launchSecret),
-			LaunchTtlSeconds: in.LaunchTTLSeconds, CreatedAt: c.Now(),
+			UpgradeUrl: in.UpgradeURL, LogoUrl: in.LogoURL, IntegrationPageUrl: in.IntegrationPageURL,
+			LaunchSecretCipher: c.Keys.Seal(LaunchSecretIdentity(id), launchSecret),
+			LaunchTtlSeconds:   in.LaunchTTLSeconds, CreatedAt: c.Now(),
 		})
 		made = c.productOf(row, shop)
 		return err
@@ -194,18 +224,24 @@ func (c *Catalog) ProductsByID(ctx context.Context, caller account.Caller, ids [
 }
 
 func (c *Catalog) productOf(row db.Product, shop string) Product {
-	return Product{
-		ID:               row.ID,
-		MerchantID:       row.MerchantID,
-		Identifier:       row.Identifier,
-		Name:             row.Name,
-		Description:      row.Description,
-		LaunchURL:        row.LaunchUrl,
-		UpgradeURL:       UpgradeURL(c.PublicURL, shop, row.Identifier, row.UpgradeUrl),
-		LaunchTTLSeconds: row.LaunchTtlSeconds,
-		Status:           row.Status,
-		CreatedAt:        row.CreatedAt.UTC(),
+	product := Product{
+		ID:                 row.ID,
+		MerchantID:         row.MerchantID,
+		Identifier:         row.Identifier,
+		Name:               row.Name,
+		Description:        row.Description,
+		LaunchURL:          row.LaunchUrl,
+		UpgradeURL:         UpgradeURL(c.PublicURL, shop, row.Identifier, row.UpgradeUrl),
+		LogoURL:            row.LogoUrl,
+		IntegrationPageURL: row.IntegrationPageUrl,
+		LaunchTTLSeconds:   row.LaunchTtlSeconds,
+		Status:             row.Status,
+		CreatedAt:          row.CreatedAt.UTC(),
 	}
+	if at := row.NextLaunchSecretAt; at != nil && at.After(c.Now()) {
+		product.NextSecretAt = at
+	}
+	return product
 }
 
 // UpgradeURL is where customers without access to a product are sent: the page that the merchant has given, or else the
@@ -215,16 +251,4 @@ func UpgradeURL(publicURL, shop, identifier string, given *string) string {
 		return *given
 	}
 	return strings.TrimRight(publicURL, "/") + "/portal/" + shop + "/" + identifier
-}
-
-// LaunchSecretIdentity names the column that holds a product's launch secret, as Keyring.Seal and Keyring.Open want it.
-func LaunchSecretIdentity(productID int64) string {
-	return "product/" + strconv.FormatInt(productID, 10) + "/launch_secret"
-}
-
-// Products use the secret as a UTF-8 string, never as the bytes behind it, so it is text from the start.
-func newLaunchSecret() secret.Text {
-	random := make([]byte, launchSecretBytes)
-	_, _ = rand.Read(random) // never fails: crypto/rand ends the program instead
-	return secret.Text(base64.RawURLEncoding.EncodeToString(random))
 }

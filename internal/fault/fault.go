@@ -22,6 +22,8 @@ const (
 	CodeConflict             Code = "CONFLICT"
 	CodeUnauthenticated      Code = "UNAUTHENTICATED"
 	CodeForbidden            Code = "FORBIDDEN"
+	CodeTOTPRequired         Code = "TOTP_REQUIRED"
+	CodeThrottled            Code = "THROTTLED"
 )
 
 // Error is one thing for the caller to mend.

@@ -13,10 +13,11 @@ type Kind string
 
 // The kinds of credential.
 const (
-	KindAPIKey       Kind = "sk"
-	KindClientSecret Kind = "cs"
-	KindTokenKey     Kind = "tk"
-	KindSession      Kind = "ss"
+	KindAPIKey          Kind = "sk"
+	KindClientSecret    Kind = "cs"
+	KindTokenKey        Kind = "tk"
+	KindSession         Kind = "ss"
+	KindOperatorSession Kind = "os"
 )
 
 const (
@@ -60,7 +61,7 @@ func KindOf(credential Text) (Kind, error) {
 		return "", ErrMalformed
 	}
 	switch kind := Kind(parts[1]); kind {
-	case KindAPIKey, KindClientSecret, KindTokenKey, KindSession:
+	case KindAPIKey, KindClientSecret, KindTokenKey, KindSession, KindOperatorSession:
 		return kind, nil
 	default:
 		return "", ErrMalformed

@@ -15,13 +15,15 @@ func dueChecks() []check {
 }
 
 // The subscriptions that the sweeps or a clock look after, with the instant before which all work is done. While a clock advances
-// that cannot be said. When it stands it is the clock's time; what is due at that very time may have become so since.
+// that cannot be said, nor while a merchant is suspended and just after. When it stands it is the clock's time; what is due at that very time may have become so since.
 const attended = `
 with attended as (
     select s.*, coalesce(c.now_at, @overdue::timestamptz) as done_before
     from subscription s
     left join test_clock c on c.merchant_id = s.merchant_id and c.id = s.test_clock_id
+    join merchant m on m.id = s.merchant_id
     where s.status not in ('CANCELED', 'EXPIRED') and not s.charging and s.quarantine_reason is null and c.target_at is null
+      and m.suspended_at is null and coalesce(m.reinstated_at < @overdue::timestamptz, true)
 )`
 
 const overdueSubscriptions = attended + `

@@ -23,6 +23,21 @@ func duePlants() []plant {
 			sql: `update subscription set bill_at = {now} - interval '15 minutes 1 second' where id = {renewed}`,
 		},
 		{
+			name: "a bill that waits for its merchant to be reinstated",
+			sql: `update subscription set bill_at = {now} - interval '1 year' where id = {renewed};
+				update merchant set suspended_at = {now}, suspension_reason = 'x' where id = {m}`,
+		},
+		{
+			name: "a bill whose merchant has just been reinstated",
+			sql: `update subscription set bill_at = {now} - interval '1 year' where id = {renewed};
+				update merchant set reinstated_at = {now} - interval '15 minutes' where id = {m}`,
+		},
+		{
+			name: "a bill whose merchant was reinstated long ago", violated: []string{due}, example: "subscription {m}/{renewed}",
+			sql: `update subscription set bill_at = {now} - interval '1 year' where id = {renewed};
+				update merchant set reinstated_at = {now} - interval '15 minutes 1 second' where id = {m}`,
+		},
+		{
 			name: "an end that did not come", violated: []string{due}, example: "subscription {m}/{unpaid}",
 			sql: `update subscription set end_at = {now} - interval '1 hour' where id = {unpaid}`,
 		},

@@ -298,6 +298,24 @@ func secretPlants() []plant {
 			sql: `update member set password_hash = 'correct horse battery' where id = (select min(id) from member)`,
 		},
 		{
+			name: "an operator's password that is not hashed", violated: []string{passwords}, example: `operator \d+`,
+			sql: `insert into operator (email, password_hash, created_at) values ('root@portico.test', 'correct horse battery', {now})`,
+		},
+		{
+			name: "test credentials in clear", violated: []string{ciphers}, example: `product_review {m}/\d+`,
+			sql: `insert into product_review (merchant_id, product_id, notes, test_credentials_cipher, submitted_at)
+				select merchant_id, id, '', convert_to('user demo, password correct horse battery', 'UTF8'), {now} from product where merchant_id = {m} limit 1`,
+		},
+		{
+			name: "a second factor in clear", violated: []string{ciphers}, example: `totp \d+`,
+			sql: `insert into totp (member_id, secret_cipher, created_at) select id, convert_to(repeat('A7', 16), 'UTF8'), {now} from member order by id limit 1`,
+		},
+		{
+			name: "a recovery code that is not hashed", violated: []string{hashes}, example: `recovery_code \d+.*`,
+			sql: `insert into totp (member_id, secret_cipher, created_at) select m.id, p.launch_secret_cipher, {now} from member m, product p order by m.id limit 1;
+				insert into recovery_code select holder, convert_to('ABCDE-FGHIJ', 'UTF8') from totp`,
+		},
+		{
 			name: "an API key in a receiver's answer", violated: []string{texts}, example: `webhook_attempt {m}/\d+/1`,
 			sql: `update webhook_attempt set response_body = 'got ' || ` + key + ` where delivery_id = (select min(delivery_id) from webhook_attempt) and number = 1`,
 		},

@@ -7,8 +7,8 @@ const deleteEvents = `
 
 func webhookPlants() []plant {
 	const (
-		sequences = "event sequences of a subscription count up from 1"
-		last      = "the event sequence of a subscription stands at its last event"
+		sequences = "event sequences count up from 1"
+		last      = "an event sequence stands at its last event"
 		bodies    = "an event's body is JSON and tells of that event"
 		lanes     = "a delivery is in the lane of its event's subscription"
 		attempts  = "the attempts of a delivery count up from 1 to its count"
@@ -33,6 +33,16 @@ func webhookPlants() []plant {
 		{
 			name: "a first event that is missing", violated: []string{sequences}, example: `event {m}/\d+`,
 			sql: `create temporary table deleted on commit drop as select id from event where subscription_id = {renewed} and sequence = 1;` + deleteEvents,
+		},
+		{
+			name: "an event about no subscription that is missing", violated: []string{last}, example: "merchant {m}",
+			sql: `update merchant set event_sequence = 1 where id = {m}`,
+		},
+		{
+			name: "the first of two events about no subscription that is missing", violated: []string{sequences}, example: `event {m}/\d+`,
+			sql: `update merchant set event_sequence = 2 where id = {m};
+				insert into event (merchant_id, id, type, sequence, body, occurred_at, created_at)
+				select {m}, 1000000, 'product.approved', 2, convert_to('{"event":"product.approved","id":"evt_1000000","sequence":2}', 'UTF8'), {now}, {now}`,
 		},
 		{
 			name: "a last event that is missing", violated: []string{last}, example: "subscription {m}/{renewed}",

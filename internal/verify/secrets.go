@@ -28,8 +28,8 @@ where a.attname like '%\_hash' and a.atttypid = 'bytea'::regtype
 order by t.relname, a.attname`
 
 const wrongPasswords = `
-select 'member ' || id
-from member
+select kind || ' ' || id
+from (select 'member' as kind, id, password_hash from member union all select 'operator', id, password_hash from operator) who
 where password_hash !~ '^\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$'`
 
 // Every row of every table is searched, not a sample, River's jobs, event bodies and receivers' answers among them. The hint of an

@@ -24,11 +24,14 @@ const (
 	InvoiceCreated       Type = "invoice.created"
 	PaymentSucceeded     Type = "payment.succeeded"
 	PaymentFailed        Type = "payment.failed"
+	ProductApproved      Type = "product.approved"
+	ProductRejected      Type = "product.rejected"
 )
 
 // Types is every type of event.
 func Types() []Type {
-	return append(DefaultTypes(), SubscriptionPastDue, SubscriptionExpired, InvoiceCreated, PaymentSucceeded, PaymentFailed)
+	return append(DefaultTypes(), SubscriptionPastDue, SubscriptionExpired, InvoiceCreated, PaymentSucceeded, PaymentFailed,
+		ProductApproved, ProductRejected)
 }
 
 // DefaultTypes is what an endpoint receives that names no types.
@@ -36,13 +39,13 @@ func DefaultTypes() []Type {
 	return []Type{SubscriptionCreated, SubscriptionUpdated, SubscriptionCanceled, SubscriptionRenewed}
 }
 
-// Event is something that happened to a subscription.
+// Event is something that happened, mostly to a subscription.
 type Event struct {
 	MerchantID     int64
-	SubscriptionID int64
+	SubscriptionID int64 // 0 for an event about none
 	ProductID      int64
 	Type           Type
-	Sequence       int64     // consecutive within the subscription, from 1
+	Sequence       int64     // consecutive within the subscription, from 1; within the merchant for events about none
 	OccurredAt     time.Time // in the subscription's own time, which may be a test clock's
 	Data           Object
 }
@@ -67,7 +70,7 @@ type StoredEvent struct {
 	ID             int64
 	XID            int64 // with ID, the position in Events
 	Type           Type
-	SubscriptionID int64
+	SubscriptionID int64 // 0 for an event about none
 	Sequence       int64
 	Body           []byte // exactly as endpoints receive it
 	OccurredAt     time.Time

@@ -1,0 +1,95 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/totp"
+	"github.com/stretchr/testify/require"
+
+	"portico/db/dbtest"
+	"portico/internal/secret"
+)
+
+// shell runs a command to its end with what is typed into it.
+func shell(t *testing.T, env []string, typed string, args ...string) (output string, err error) {
+	t.Helper()
+	path, err := binary()
+	require.NoError(t, err)
+	command := exec.CommandContext(t.Context(), path, args...)
+	command.Env = append(os.Environ(), env...)
+	command.Stdin = strings.NewReader(typed)
+	answer, err := command.CombinedOutput()
+	return string(answer), err
+}
+
+var otpauth = regexp.MustCompile(`otpauth://\S+`)
+
+func TestOperatorsAreMadeFromTheShell(t *testing.T) {
+	t.Parallel()
+	env := []string{
+		"DATABASE_URL=" + dbtest.Empty(t),
+		"PORTICO_KEYS=1:" + string(secret.NewKey()), "PORTICO_PEPPER=" + string(secret.NewKey()),
+		fmt.Sprintf("PORTICO_ADDR=127.0.0.1:%d", freePort(t)),
+	}
+	portico(t, env, "migrate").wait()
+	must := func(typed string, args ...string) string {
+		t.Helper()
+		output, err := shell(t, env, typed, append([]string{"operator"}, args...)...)
+		require.NoError(t, err, output)
+		return output
+	}
+	refused := func(typed string, args ...string) string {
+		t.Helper()
+		output, err := shell(t, env, typed, append([]string{"operator"}, args...)...)
+		require.Error(t, err, output)
+		return output
+	}
+	const email, password = "root@portico.test", "correct horse battery"
+	made := must(password+"\n", "create", "--email", email)
+	require.NotContains(t, made, password)
+	require.Contains(t, refused("short\n", "create", "--email", "b@portico.test"), "password")
+	require.Contains(t, refused("", "create", "--email", "b@portico.test"), "first line of standard input")
+	require.Contains(t, refused(password, "create", "--email", "ROOT@portico.test"), "belongs to an operator")
+
+	server := portico(t, env, "serve")
+	url := "http://" + strings.TrimPrefix(env[3], "PORTICO_ADDR=") + "/graphql"
+	server.line("serving")
+	nobody := api{t: t, url: url}
+	signIn := func(output, password string) object {
+		t.Helper()
+		key, err := otp.NewKeyFromURL(otpauth.FindString(output))
+		require.NoError(t, err, output)
+		code, err := totp.GenerateCode(key.Secret(), time.Now())
+		require.NoError(t, err)
+		return nobody.post(`mutation($password: String!, $code: String!) {
+			operatorSignIn(input: {email: "root@portico.test", password: $password, totpCode: $code}) { sessionToken userErrors { code } } }`,
+			object{"password": password, "code": code})
+	}
+	token := signIn(made, password).text("data.operatorSignIn.sessionToken")
+	operator := nobody.with("Authorization", "Bearer "+token)
+	require.Equal(t, email, operator.do(`{ viewer { operator { email } } }`, nil).text("viewer.operator.email"))
+
+	const next = "battery staple horse"
+	again := must("", "reset-totp", "--email", email)
+	require.NotNil(t, operator.post(`{ viewer { kind } }`, nil)["errors"], "signed out")
+	must(next+"\n", "reset-password", "--email", email)
+	require.Empty(t, signIn(again, password).text("data.operatorSignIn.sessionToken"))
+	require.NotEmpty(t, signIn(again, next).text("data.operatorSignIn.sessionToken"))
+
+	again = must("", "reset-totp", "--email", email)
+	must("", "disable", "--email", email)
+	require.Regexp(t, `1 +root@portico.test +disabled `, must("", "list"))
+	require.Empty(t, signIn(again, next).text("data.operatorSignIn.sessionToken"))
+	must("", "enable", "--email", email)
+	require.Regexp(t, `1 +root@portico.test +enabled `, must("", "list"))
+	require.NotEmpty(t, signIn(again, next).text("data.operatorSignIn.sessionToken"))
+	require.Contains(t, refused("", "disable", "--email", "nobody@portico.test"), "no such operator")
+	requireNoSecrets(t, []*process{server}, password, next, token)
+}
