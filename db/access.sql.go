@@ -20,6 +20,7 @@ from product p
 join merchant m on m.id = p.merchant_id
 left join customer c on c.merchant_id = $2
     and (c.id = $3 or c.number = $4 or c.email_key = lower($5))
+    and ($6::bigint is null or c.id = $6)
 left join lateral (
     select candidate.id,
            candidate.status in ('TRIALING', 'ACTIVE', 'PAST_DUE')
@@ -34,7 +35,7 @@ left join lateral (
 left join subscription s on s.merchant_id = $2 and s.id = best.id
 left join company holder on holder.merchant_id = $2 and holder.id = s.company_id
 left join plan on plan.merchant_id = $2 and plan.id = s.plan_id
-where p.merchant_id = $2 and (p.id = $6 or p.identifier = $7)
+where p.merchant_id = $2 and (p.id = $7 or p.identifier = $8)
 `
 
 type AccessOfParams struct {
@@ -43,6 +44,7 @@ type AccessOfParams struct {
 	CustomerID        *int64
 	CustomerNumber    *int64
 	CustomerEmail     *string
+	OwnCustomerID     *int64
 	ProductID         *int64
 	ProductIdentifier *string
 }
@@ -73,7 +75,8 @@ type AccessOfRow struct {
 
 // The product, the customer if there is one, and the subscription that speaks for the customer if there is one: one that grants
 // access before one that does not, the customer's own before the company's, the newest. A subscription on a test clock lives in
-// the clock's time. Exactly one of the three customer references is given, and exactly one of the two product references.
+// the clock's time. Exactly one of the three customer references is given, and exactly one of the two product references. With
+// own_customer_id any other customer is none.
 func (q *Queries) AccessOf(ctx context.Context, db DBTX, arg AccessOfParams) (AccessOfRow, error) {
 	row := db.QueryRow(ctx, accessOf,
 		arg.Now,
@@ -81,6 +84,7 @@ func (q *Queries) AccessOf(ctx context.Context, db DBTX, arg AccessOfParams) (Ac
 		arg.CustomerID,
 		arg.CustomerNumber,
 		arg.CustomerEmail,
+		arg.OwnCustomerID,
 		arg.ProductID,
 		arg.ProductIdentifier,
 	)

@@ -629,6 +629,36 @@ func (q *Queries) SessionByHash(ctx context.Context, db DBTX, arg SessionByHashP
 	return i, err
 }
 
+const storefronts = `-- name: Storefronts :many
+select id, shop, name from merchant where id = any($1::bigint[]) order by id
+`
+
+type StorefrontsRow struct {
+	ID   int64
+	Shop string
+	Name string
+}
+
+func (q *Queries) Storefronts(ctx context.Context, db DBTX, ids []int64) ([]StorefrontsRow, error) {
+	rows, err := db.Query(ctx, storefronts, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []StorefrontsRow
+	for rows.Next() {
+		var i StorefrontsRow
+		if err := rows.Scan(&i.ID, &i.Shop, &i.Name); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const takeEventSequence = `-- name: TakeEventSequence :one
 update merchant set event_sequence = event_sequence + 1 where id = $1 returning event_sequence
 `

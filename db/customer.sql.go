@@ -113,7 +113,7 @@ func (q *Queries) Company(ctx context.Context, db DBTX, arg CompanyParams) (Comp
 }
 
 const customerByEmail = `-- name: CustomerByEmail :one
-select merchant_id, id, number, email, email_key, name, role, user_meta, company_id, personal_company_id, test_clock_id, created_at from customer where merchant_id = $1 and email_key = lower($2)
+select merchant_id, id, number, email, email_key, name, role, user_meta, company_id, personal_company_id, test_clock_id, created_at, person_key from customer where merchant_id = $1 and email_key = lower($2)
 `
 
 type CustomerByEmailParams struct {
@@ -138,12 +138,13 @@ func (q *Queries) CustomerByEmail(ctx context.Context, db DBTX, arg CustomerByEm
 		&i.PersonalCompanyID,
 		&i.TestClockID,
 		&i.CreatedAt,
+		&i.PersonKey,
 	)
 	return i, err
 }
 
 const customerByID = `-- name: CustomerByID :one
-select merchant_id, id, number, email, email_key, name, role, user_meta, company_id, personal_company_id, test_clock_id, created_at from customer where merchant_id = $1 and id = $2
+select merchant_id, id, number, email, email_key, name, role, user_meta, company_id, personal_company_id, test_clock_id, created_at, person_key from customer where merchant_id = $1 and id = $2
 `
 
 type CustomerByIDParams struct {
@@ -167,12 +168,13 @@ func (q *Queries) CustomerByID(ctx context.Context, db DBTX, arg CustomerByIDPar
 		&i.PersonalCompanyID,
 		&i.TestClockID,
 		&i.CreatedAt,
+		&i.PersonKey,
 	)
 	return i, err
 }
 
 const customerByNumber = `-- name: CustomerByNumber :one
-select merchant_id, id, number, email, email_key, name, role, user_meta, company_id, personal_company_id, test_clock_id, created_at from customer where merchant_id = $1 and number = $2
+select merchant_id, id, number, email, email_key, name, role, user_meta, company_id, personal_company_id, test_clock_id, created_at, person_key from customer where merchant_id = $1 and number = $2
 `
 
 type CustomerByNumberParams struct {
@@ -196,12 +198,13 @@ func (q *Queries) CustomerByNumber(ctx context.Context, db DBTX, arg CustomerByN
 		&i.PersonalCompanyID,
 		&i.TestClockID,
 		&i.CreatedAt,
+		&i.PersonKey,
 	)
 	return i, err
 }
 
 const customers = `-- name: Customers :many
-select merchant_id, id, number, email, email_key, name, role, user_meta, company_id, personal_company_id, test_clock_id, created_at from customer where merchant_id = $1 and id < $2 order by id desc limit $3
+select merchant_id, id, number, email, email_key, name, role, user_meta, company_id, personal_company_id, test_clock_id, created_at, person_key from customer where merchant_id = $1 and id < $2 order by id desc limit $3
 `
 
 type CustomersParams struct {
@@ -232,6 +235,7 @@ func (q *Queries) Customers(ctx context.Context, db DBTX, arg CustomersParams) (
 			&i.PersonalCompanyID,
 			&i.TestClockID,
 			&i.CreatedAt,
+			&i.PersonKey,
 		); err != nil {
 			return nil, err
 		}
@@ -244,7 +248,7 @@ func (q *Queries) Customers(ctx context.Context, db DBTX, arg CustomersParams) (
 }
 
 const customersByID = `-- name: CustomersByID :many
-select merchant_id, id, number, email, email_key, name, role, user_meta, company_id, personal_company_id, test_clock_id, created_at from customer where merchant_id = $1 and id = any($2::bigint[]) order by id
+select merchant_id, id, number, email, email_key, name, role, user_meta, company_id, personal_company_id, test_clock_id, created_at, person_key from customer where merchant_id = $1 and id = any($2::bigint[]) order by id
 `
 
 type CustomersByIDParams struct {
@@ -274,6 +278,7 @@ func (q *Queries) CustomersByID(ctx context.Context, db DBTX, arg CustomersByIDP
 			&i.PersonalCompanyID,
 			&i.TestClockID,
 			&i.CreatedAt,
+			&i.PersonKey,
 		); err != nil {
 			return nil, err
 		}
@@ -328,7 +333,7 @@ func (q *Queries) InsertCompany(ctx context.Context, db DBTX, arg InsertCompanyP
 const insertCustomer = `-- name: InsertCustomer :one
 insert into customer (merchant_id, id, number, email, name, role, user_meta, company_id, personal_company_id, test_clock_id, created_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-returning merchant_id, id, number, email, email_key, name, role, user_meta, company_id, personal_company_id, test_clock_id, created_at
+returning merchant_id, id, number, email, email_key, name, role, user_meta, company_id, personal_company_id, test_clock_id, created_at, person_key
 `
 
 type InsertCustomerParams struct {
@@ -373,6 +378,7 @@ func (q *Queries) InsertCustomer(ctx context.Context, db DBTX, arg InsertCustome
 		&i.PersonalCompanyID,
 		&i.TestClockID,
 		&i.CreatedAt,
+		&i.PersonKey,
 	)
 	return i, err
 }

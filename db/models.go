@@ -43,6 +43,16 @@ type Customer struct {
 	PersonalCompanyID *int64
 	TestClockID       *int64
 	CreatedAt         time.Time
+	PersonKey         string
+}
+
+type CustomerSight struct {
+	MerchantID     int64
+	CustomerID     int64
+	SubscriptionID int64
+	ProductID      int64
+	PlanID         int64
+	CompanyID      int64
 }
 
 type Event struct {
@@ -83,6 +93,18 @@ type LedgerEntry struct {
 	AmountMinor   int64
 	PaymentID     int64
 	CreatedAt     time.Time
+}
+
+type MagicLink struct {
+	ID          int64
+	Email       string
+	EmailKey    string
+	ClientHash  []byte
+	Shop        *string
+	RequestedAt time.Time
+	TokenHash   []byte
+	ExpiresAt   *time.Time
+	UsedAt      *time.Time
 }
 
 type Mail struct {
@@ -192,6 +214,21 @@ type PaymentMethod struct {
 	CreatedAt  time.Time
 }
 
+type Person struct {
+	ID        int64
+	Email     string
+	EmailKey  string
+	CreatedAt time.Time
+}
+
+type PersonSession struct {
+	ID        int64
+	PersonID  int64
+	TokenHash []byte
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
 type Plan struct {
 	MerchantID int64
 	ID         int64
@@ -202,6 +239,22 @@ type Plan struct {
 	TrialDays  int32
 	Features   json.RawMessage
 	CreatedAt  time.Time
+}
+
+type PortalKey struct {
+	MerchantID int64
+	KeyCipher  []byte
+	CreatedAt  time.Time
+}
+
+type PortalToken struct {
+	MerchantID int64
+	ID         int64
+	CustomerID int64
+	Jti        string
+	IssuedAt   time.Time
+	LastUsedAt *time.Time
+	RevokedAt  *time.Time
 }
 
 type Price struct {

@@ -22,6 +22,9 @@ var tenantless = map[string]string{
 	"operator_session":    "an operator's",
 	"totp":                "of a member or an operator",
 	"recovery_code":       "of a member",
+	"person":              "a person has customers of many merchants",
+	"person_session":      "as person",
+	"magic_link":          "asked for before anybody is known",
 	"test_gateway_charge": "the books of a stranger",
 	"goose_db_version":    "the migrations",
 }

@@ -58,7 +58,7 @@ func (r rule) admit(caller account.Caller) error {
 		return forbidden("API keys may not do this")
 	case !allowed:
 		return forbidden("this credential may not do this")
-	case !r.merchant:
+	case !r.merchant, caller.InPortal():
 		return nil
 	case caller.MerchantID == 0:
 		return forbidden("this acts for a merchant, and you are a member of none")
@@ -79,6 +79,9 @@ func forbidden(format string, args ...any) *fault.Error {
 // mayRead tells whether the caller may see objects of a type where no root field guards them: behind other objects, and by their
 // global ids.
 func mayRead(caller account.Caller, typename string) error {
+	if caller.InPortal() {
+		return seenInPortal(typename)
+	}
 	reader := rule{allow: []string{string(account.KindMember), string(account.KindAPIKey)}, role: account.RoleViewer, merchant: true}
 	switch typename {
 	case "Merchant":
@@ -88,7 +91,7 @@ func mayRead(caller account.Caller, typename string) error {
 		reader.allow, reader.role = []string{string(account.KindMember)}, account.RoleAdmin
 	case "Plan", "Product", "ProductReview":
 		reader.scope = account.ScopeCatalogRead
-	case "Company", "Customer":
+	case "Company", "Customer", "PortalToken":
 		reader.scope = account.ScopeCustomersRead
 	case "CustomerSubscription", "Invoice", "LedgerEntry", "PaymentMethod", "TestClock":
 		reader.scope = account.ScopeSubscriptionsRead
@@ -98,4 +101,13 @@ func mayRead(caller account.Caller, typename string) error {
 		return forbidden("there is no such type")
 	}
 	return reader.admit(caller)
+}
+
+// seenInPortal tells whether customers see objects of a type at all. Which ones, the domain knows.
+func seenInPortal(typename string) error {
+	switch typename {
+	case "Company", "Customer", "CustomerSubscription", "Invoice", "PaymentMethod", "Plan", "Product":
+		return nil
+	}
+	return forbidden("customers do not see this")
 }

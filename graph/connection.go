@@ -39,6 +39,8 @@ type (
 	merchantEdge              = Edge[Merchant]
 	planConnection            = Connection[Plan]
 	planEdge                  = Edge[Plan]
+	portalTokenConnection     = Connection[PortalToken]
+	portalTokenEdge           = Edge[PortalToken]
 	productConnection         = Connection[Product]
 	productEdge               = Edge[Product]
 	publicProductConnection   = Connection[PublicProduct]

@@ -85,7 +85,7 @@ func codeOf(code fault.Code) string {
 	switch code {
 	case fault.CodeInvalid, fault.CodeRequired:
 		return codeBadRequest
-	case fault.CodeNotFound, fault.CodeForbidden, fault.CodeUnauthenticated:
+	case fault.CodeNotFound, fault.CodeForbidden, fault.CodeUnauthenticated, fault.CodeThrottled:
 		return string(code)
 	default:
 		return codeBadRequest

@@ -7,6 +7,7 @@ import (
 	"portico/internal/account"
 	"portico/internal/billing"
 	"portico/internal/catalog"
+	"portico/internal/portal"
 	"portico/internal/webhook"
 )
 
@@ -16,6 +17,7 @@ type Resolver struct {
 	Catalog  *catalog.Catalog
 	Access   *access.Access
 	Billing  *billing.Billing
+	Portal   *portal.Portal
 	Webhooks *webhook.Webhooks
 }
 

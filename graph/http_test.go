@@ -223,7 +223,7 @@ func TestAPanicIsContained(t *testing.T) {
 	require.NotContains(t, a.raw, "nil pointer")
 	require.Contains(t, w.log.String(), "catalog.(*Catalog).Products", "with its stack")
 
-	w.resolver.Accounts = nil
+	w.resolver.Portal = nil
 	a = w.ask(s.key, `{ merchant { shop } }`, nil)
 	a.fails("INTERNAL_SERVER_ERROR")
 	require.Equal(t, 500, a.status)

@@ -5,6 +5,7 @@ package graph
 import (
 	"encoding/json"
 	"portico/internal/catalog"
+	"portico/internal/portal"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -247,6 +248,25 @@ type PaymentMethodAttachPayload struct {
 	UserErrors    []*UserError   `json:"userErrors"`
 }
 
+// The token of a mailed link.
+type PersonSignInInput struct {
+	Token string `json:"token"`
+}
+
+// The answer to personSignIn.
+type PersonSignInPayload struct {
+	Person *portal.Person `json:"person,omitempty"`
+	// Use it as a Bearer token. Browsers get it as a cookie as well.
+	SessionToken *string      `json:"sessionToken,omitempty"`
+	ExpiresAt    *time.Time   `json:"expiresAt,omitempty"`
+	UserErrors   []*UserError `json:"userErrors"`
+}
+
+// The answer to personSignOut.
+type PersonSignOutPayload struct {
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A plan to be.
 type PlanCreateInput struct {
 	Product *ProductRef `json:"product"`
@@ -265,6 +285,51 @@ type PlanCreateInput struct {
 // The answer to planCreate.
 type PlanCreatePayload struct {
 	Plan       *Plan        `json:"plan,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Where to mail a link, and to whose portal.
+type PortalMagicLinkSendInput struct {
+	Email string `json:"email"`
+	// The handle of a merchant, for a link to its portal only. Any merchant when left out.
+	Shop *string `json:"shop,omitempty"`
+}
+
+// The answer to portalMagicLinkSend, whether or not there was anybody to mail it to.
+type PortalMagicLinkSendPayload struct {
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Who gets a portal token.
+type PortalTokenCreateInput struct {
+	Customer *CustomerRef `json:"customer"`
+}
+
+// The answer to portalTokenCreate.
+type PortalTokenCreatePayload struct {
+	// The customer's number, as the token has it.
+	CustomerID *int64 `json:"customerId,omitempty"`
+	// An HS256 JWT with the claims customerId, shop, timestamp and jti. It cannot be shown again.
+	Token *string `json:"token,omitempty"`
+	// In seconds: 7200.
+	ExpiresIn *int32     `json:"expiresIn,omitempty"`
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	// The portal's page with the token.
+	URL         *string      `json:"url,omitempty"`
+	PortalToken *PortalToken `json:"portalToken,omitempty"`
+	UserErrors  []*UserError `json:"userErrors"`
+}
+
+// Which portal tokens to revoke: one, or all of a customer.
+type PortalTokenRevokeInput struct {
+	ID       *string      `json:"id,omitempty"`
+	Customer *CustomerRef `json:"customer,omitempty"`
+}
+
+// The answer to portalTokenRevoke.
+type PortalTokenRevokePayload struct {
+	// How many were valid until now.
+	Revoked    *int32       `json:"revoked,omitempty"`
 	UserErrors []*UserError `json:"userErrors"`
 }
 

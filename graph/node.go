@@ -77,6 +77,8 @@ func (r *Resolver) readNodes(ctx context.Context, typename string, ids []int64, 
 		return collect(ctx, ids, found, r.merchants)
 	case "PaymentMethod":
 		return collect(ctx, ids, found, r.paymentMethods)
+	case "PortalToken":
+		return collect(ctx, ids, found, r.portalTokens)
 	case "Plan":
 		return collect(ctx, ids, found, r.plans)
 	case "Product":

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -40,6 +41,7 @@ type handler struct {
 type exchange struct {
 	handler *handler
 	id      string
+	client  netip.Addr
 	cookie  *http.Cookie // for the answer to set
 
 	mu     sync.Mutex
@@ -64,7 +66,7 @@ func NewHandler(r *Resolver, o Options) http.Handler {
 
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{handler: h, id: rand.Text()}
+	x := &exchange{handler: h, id: rand.Text(), client: clientOf(r)}
 	w.Header().Set("X-Request-Id", x.id)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

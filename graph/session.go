@@ -3,11 +3,13 @@ package graph
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
 	"portico/internal/account"
 	"portico/internal/fault"
+	"portico/internal/portal"
 	"portico/internal/secret"
 )
 
@@ -21,31 +23,50 @@ const (
 // valid is an error, and never nobody in particular.
 func (h *handler) authenticate(ctx context.Context, x *exchange, r *http.Request, remembered bool) (account.Caller, *account.Admission, error) {
 	credential, given := headerCredential(r.Header)
+	var cookie *http.Cookie
 	if !given {
-		cookies := r.CookiesNamed(h.cookieName())
-		if len(cookies) == 0 {
+		if cookie = h.sessionCookie(r); cookie == nil {
 			return account.Caller{Kind: account.KindAnonymous}, nil, nil
 		}
 		// The browser sends the cookie along, whoever made it call.
 		if err := h.origins.Check(r); err != nil {
 			return account.Caller{}, nil, fault.New(fault.CodeForbidden, "", "this request comes from a page of another origin")
 		}
-		credential = secret.Text(cookies[0].Value)
+		credential = secret.Text(cookie.Value)
 	}
-	accounts, shop := h.resolver.Accounts, r.Header.Get("Portico-Merchant")
+	shop := r.Header.Get("Portico-Merchant")
 	var caller account.Caller
 	var admission *account.Admission
 	var err error
 	if remembered {
-		caller, admission, err = accounts.Recognize(ctx, credential, shop)
+		caller, admission, err = h.resolver.Portal.Recognize(ctx, credential, shop)
 	} else {
-		caller, err = accounts.Authenticate(ctx, credential, shop)
+		caller, err = h.resolver.Portal.Authenticate(ctx, credential, shop)
 	}
 	if !given && fault.Is(err, fault.CodeUnauthenticated) {
 		// Nothing but this answer can take the cookie from the browser, which could not even sign in again with it.
-		x.cookie = h.noCookie()
+		x.cookie = h.noCookie(cookie.Name)
 	}
 	return caller, admission, err
+}
+
+// sessionCookie is the one that says who calls: a member's goes before a person's.
+func (h *handler) sessionCookie(r *http.Request) *http.Cookie {
+	for _, name := range []string{h.cookieName(), portal.SessionCookie(h.secure)} {
+		if cookies := r.CookiesNamed(name); len(cookies) > 0 {
+			return cookies[0]
+		}
+	}
+	return nil
+}
+
+// clientOf is the address that a request comes from.
+func clientOf(r *http.Request) netip.Addr {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return from.Addr()
 }
 
 // headerCredential is the credential of a request's headers, if there is one. One of an unknown scheme is no valid credential.
@@ -67,14 +88,14 @@ func headerCredential(header http.Header) (credential secret.Text, given bool) {
 // keepSession has the answer set the session's cookie, and reveals its token.
 func (r *Resolver) keepSession(ctx context.Context, session account.Session) string {
 	x := exchangeOf(ctx)
-	x.cookie = x.handler.cookie(string(session.Token), session.ExpiresAt)
+	x.cookie = x.handler.cookie(x.handler.cookieName(), string(session.Token), session.ExpiresAt)
 	return string(session.Token)
 }
 
 // dropSession has the answer take the cookie from the browser.
 func (r *Resolver) dropSession(ctx context.Context) {
 	x := exchangeOf(ctx)
-	x.cookie = x.handler.noCookie()
+	x.cookie = x.handler.noCookie(x.handler.cookieName())
 }
 
 func (h *handler) cookieName() string {
@@ -84,12 +105,12 @@ func (h *handler) cookieName() string {
 	return plainCookie
 }
 
-func (h *handler) cookie(value string, expires time.Time) *http.Cookie {
+func (h *handler) cookie(name, value string, expires time.Time) *http.Cookie {
 	return &http.Cookie{ //nolint:gosec // Secure is left out over plain http only, where browsers would drop the cookie
-		Name: h.cookieName(), Value: value, Expires: expires,
+		Name: name, Value: value, Expires: expires,
 		Path: "/", HttpOnly: true, Secure: h.secure, SameSite: http.SameSiteLaxMode,
 	}
 }
 
 // noCookie expired long ago.
-func (h *handler) noCookie() *http.Cookie { return h.cookie("", time.Unix(1, 0)) }
+func (h *handler) noCookie(name string) *http.Cookie { return h.cookie(name, "", time.Unix(1, 0)) }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"portico/internal/secret"
 )
 
 // shop is a merchant's sandbox with one of everything, all made through the API.
@@ -63,6 +65,7 @@ func (w *world) open(name string) *shop {
 	s.ids["Customer"] = s.customer(s.email, "pm_card_visa")
 	a = s.buy(s.ids["Customer"], s.ids["Plan"])
 	s.ids["CustomerSubscription"] = a.text("subscriptionCreate.subscription.id")
+	_, s.ids["PortalToken"] = s.portalToken(s.ids["Customer"])
 	const eventsOfAPurchase = 3
 	a = s.awaitEvents(eventsOfAPurchase, nil)
 	s.ids["Event"] = a.text("events.nodes.0.id")
@@ -132,6 +135,26 @@ func (s *shop) buy(customer, plan string) answer {
 	a := s.w.must(s.key, buy, variables{"customer": customer, "plan": plan})
 	require.Equal(s.w.t, "ACTIVE", a.text("subscriptionCreate.subscription.status"))
 	return a
+}
+
+// portalToken is a customer in the portal.
+func (s *shop) portalToken(customer string) (who credentials, id string) {
+	s.w.t.Helper()
+	a := s.w.must(s.key, `mutation($customer: ID!) { portalTokenCreate(input: {customer: {id: $customer}}) {
+		token portalToken { id } userErrors { code } } }`, variables{"customer": customer})
+	return bearer(a.text("portalTokenCreate.token")), a.text("portalTokenCreate.portalToken.id")
+}
+
+// person is who has signed in to the portal with an address.
+func (w *world) person(email string) credentials {
+	w.t.Helper()
+	token := secret.NewCredential(secret.KindPersonSession, true)
+	_, err := w.db.System().Exec(w.t.Context(), `
+		with p as (insert into person (email, created_at) values ($1, $2) returning id)
+		insert into person_session (person_id, token_hash, created_at, expires_at) select id, $3, $2, $2::timestamptz + interval '1 hour' from p`,
+		email, w.now, w.resolver.Portal.Keys.Hash(token))
+	require.NoError(w.t, err)
+	return bearer(string(token))
 }
 
 // member adds a member with a role to the sandbox and signs it in.

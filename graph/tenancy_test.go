@@ -33,6 +33,7 @@ func strangers() map[string]struct{ typename, document, want string } {
 		"invoices.subscription":      {"CustomerSubscription", `query($id: ID!) { invoices(subscription: $id) { nodes { id } } }`, empty},
 		"access.product.id":          {"Product", `query($id: ID!) { access(customer: {email: "ada@acorn.test"}, ` + product + `) { allowed } }`, notFound},
 		"access.customer.id":         {"Customer", `query($id: ID!) { access(customer: {id: $id}, product: {identifier: "acorn"}) { reason } }`, "CUSTOMER_NOT_FOUND"},
+		"portalTokens.customer.id":   {"Customer", `query($id: ID!) { portalTokens(customer: {id: $id}) { nodes { id } } }`, notFound},
 		"webhookDeliveries.endpoint": {"WebhookEndpoint", `query($id: ID!) { webhookDeliveries(endpoint: $id) { nodes { id } } }`, empty},
 
 		"apiKeyRevoke.input.id": {"ApiKey", `mutation($id: ID!) { apiKeyRevoke(input: {id: $id}) { userErrors { code } } }`, notFound},
@@ -60,6 +61,9 @@ func strangers() map[string]struct{ typename, document, want string } {
 		"merchantSuspend.input.id":                {"Merchant", `mutation($id: ID!) { merchantSuspend(input: {id: $id, reason: "x"}) { userErrors { code } } }`, denied},
 		"merchantReinstate.input.id":              {"Merchant", `mutation($id: ID!) { merchantReinstate(input: {id: $id}) { userErrors { code } } }`, denied},
 
+		"portalTokenCreate.input.customer.id":    {"Customer", `mutation($id: ID!) { portalTokenCreate(input: {customer: {id: $id}}) { userErrors { code } } }`, notFound},
+		"portalTokenRevoke.input.id":             {"PortalToken", `mutation($id: ID!) { portalTokenRevoke(input: {id: $id}) { userErrors { code } } }`, notFound},
+		"portalTokenRevoke.input.customer.id":    {"Customer", `mutation($id: ID!) { portalTokenRevoke(input: {customer: {id: $id}}) { userErrors { code } } }`, notFound},
 		"webhookEndpointCreate.input.product.id": {"Product", `mutation($id: ID!) { webhookEndpointCreate(input: {url: "https://r.test", ` + product + `}) { userErrors { code } } }`, notFound},
 	}
 }

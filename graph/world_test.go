@@ -28,6 +28,8 @@ import (
 	"portico/internal/billing"
 	"portico/internal/catalog"
 	"portico/internal/gateway"
+	"portico/internal/mail"
+	"portico/internal/portal"
 	"portico/internal/secret"
 	"portico/internal/webhook"
 )
@@ -78,12 +80,18 @@ func newWorldWith(t *testing.T, options graph.Options) *world {
 		DB: w.db, Keys: keys, Jobs: jobs, Guard: webhook.NewGuard(webhook.GuardOptions{}), Now: now, Log: options.Log,
 	}
 	products := &catalog.Catalog{DB: w.db, Keys: keys, Now: now, Webhooks: webhooks, PublicURL: "https://portico.test"}
+	decisions := &access.Access{DB: w.db, Keys: keys, Now: now, Issuer: "https://portico.test"}
+	sales := &billing.Billing{
+		DB: w.db, Accounts: accounts, Catalog: products, Webhooks: webhooks, Jobs: jobs, Now: now, Log: options.Log,
+		Gateways:    map[string]gateway.Gateway{gateway.TestName: &gateway.Test{Pool: w.db.Pool(), Now: now}},
+		LiveGateway: gateway.TestName,
+	}
 	w.resolver = &graph.Resolver{
-		Accounts: accounts, Catalog: products, Webhooks: webhooks,
-		Access: &access.Access{DB: w.db, Keys: keys, Now: now, Issuer: "https://portico.test"},
-		Billing: &billing.Billing{
-			DB: w.db, Accounts: accounts, Catalog: products, Webhooks: webhooks, Jobs: jobs, Now: now, Log: options.Log,
-			Gateways: map[string]gateway.Gateway{gateway.TestName: &gateway.Test{Pool: w.db.Pool(), Now: now}},
+		Accounts: accounts, Catalog: products, Webhooks: webhooks, Access: decisions, Billing: sales,
+		Portal: &portal.Portal{
+			DB: w.db, Keys: keys, Accounts: accounts, Catalog: products, Access: decisions, Billing: sales, Jobs: jobs, Now: now,
+			Mail:      &mail.Outbox{DB: w.db, Keys: keys, Jobs: jobs, Keep: true, Now: now, Log: options.Log},
+			PublicURL: "https://portico.test", Log: options.Log,
 		},
 	}
 	w.server = httptest.NewServer(graph.NewHandler(w.resolver, options))

@@ -15,6 +15,7 @@ import (
 
 	"portico/internal/billing"
 	"portico/internal/mail"
+	"portico/internal/portal"
 	"portico/internal/webhook"
 )
 
@@ -33,6 +34,7 @@ type Domain struct {
 	Billing  *billing.Billing
 	Webhooks *webhook.Webhooks
 	Mail     *mail.Outbox
+	Portal   *portal.Portal
 }
 
 // queues are all queues with the number of jobs one process works at once.
@@ -57,6 +59,7 @@ func schedule() []*river.PeriodicJob {
 		every(10*time.Second, ChargeResume{}),
 		every(5*time.Second, ClockResume{}),
 		every(time.Hour, MailRetire{}),
+		every(5*time.Minute, PortalRetire{}),
 	}
 }
 
@@ -100,6 +103,12 @@ func workers(d Domain) *river.Workers {
 	})
 	work(all, func(ctx context.Context, job *river.Job[mail.SendArgs]) error {
 		return d.Mail.Send(ctx, job.Args.ID)
+	})
+	work(all, func(ctx context.Context, job *river.Job[portal.LinkArgs]) error {
+		return d.Portal.MailLink(ctx, job.Args.ID)
+	})
+	work(all, func(ctx context.Context, _ *river.Job[PortalRetire]) error {
+		return d.Portal.Retire(ctx)
 	})
 	work(all, func(ctx context.Context, _ *river.Job[MailRetire]) error {
 		return d.Mail.Retire(ctx)

@@ -12,6 +12,7 @@ import (
 	"portico/internal/billing"
 	"portico/internal/mail"
 	"portico/internal/mail/mailtest"
+	"portico/internal/portal"
 	"portico/internal/secret"
 	"portico/internal/webhook"
 	"portico/jobs"
@@ -46,6 +47,7 @@ func TestTheScheduleRunsEverySweep(t *testing.T) {
 	hooks := &webhook.Webhooks{DB: d, Keys: keys, Jobs: inserter, Guard: webhook.NewGuard(webhook.GuardOptions{}), Now: now, Log: log}
 	worker, err := jobs.NewWorker(d.Pool(), jobs.Domain{
 		Mail:     &mail.Outbox{DB: d, Keys: keys, Jobs: inserter, Now: now, Log: log},
+		Portal:   &portal.Portal{DB: d, Keys: keys, Jobs: inserter, Now: now, Log: log},
 		Webhooks: hooks, Billing: &billing.Billing{DB: d, Webhooks: hooks, Jobs: inserter, Now: now, Log: log},
 	}, nil, log)
 	require.NoError(t, err)
@@ -54,8 +56,8 @@ func TestTheScheduleRunsEverySweep(t *testing.T) {
 	require.Eventually(t, func() bool {
 		var done int
 		err := d.Pool().QueryRow(t.Context(), `select count(distinct kind) from river_job where state = 'completed' and kind in
-			('renewal.sweep', 'expiry.sweep', 'charge.resume', 'test_clock.resume', 'webhook.wake', 'mail.retire')`).Scan(&done)
-		return err == nil && done == 6
+			('renewal.sweep', 'expiry.sweep', 'charge.resume', 'test_clock.resume', 'webhook.wake', 'mail.retire', 'portal.retire')`).Scan(&done)
+		return err == nil && done == 7
 	}, 30*time.Second, 50*time.Millisecond)
 }
 

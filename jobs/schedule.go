@@ -71,3 +71,14 @@ func (MailRetire) Kind() string { return "mail.retire" }
 func (MailRetire) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: billing.QueueMaintenance}
 }
+
+// PortalRetire forgets what of the portal has expired.
+type PortalRetire struct{}
+
+// Kind implements river.JobArgs.
+func (PortalRetire) Kind() string { return "portal.retire" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (PortalRetire) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: billing.QueueMaintenance}
+}

@@ -16,6 +16,7 @@ import (
 	"portico/internal/config"
 	"portico/internal/gateway"
 	"portico/internal/mail"
+	"portico/internal/portal"
 	"portico/internal/secret"
 	"portico/internal/webhook"
 	"portico/jobs"
@@ -28,6 +29,7 @@ type app struct {
 	catalog  *catalog.Catalog
 	access   *access.Access
 	billing  *billing.Billing
+	portal   *portal.Portal
 	webhooks *webhook.Webhooks
 	mail     *mail.Outbox
 	log      *slog.Logger
@@ -77,6 +79,10 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 		DB: d, Accounts: a.accounts, Catalog: a.catalog, Webhooks: a.webhooks, Jobs: inserter, Now: now, Log: log,
 		Gateways:    map[string]gateway.Gateway{gateway.TestName: &gateway.Test{Pool: d.Pool(), Now: now, Loss: c.TestGatewayLoss}},
 		LiveGateway: c.LiveGateway,
+	}
+	a.portal = &portal.Portal{
+		DB: d, Keys: keys, Accounts: a.accounts, Catalog: a.catalog, Billing: a.billing, Access: a.access, Mail: a.mail, Jobs: inserter,
+		Now: now, PublicURL: c.PublicURL, Log: log,
 	}
 	return a, nil
 }

@@ -1,7 +1,8 @@
 -- name: AccessOf :one
 -- The product, the customer if there is one, and the subscription that speaks for the customer if there is one: one that grants
 -- access before one that does not, the customer's own before the company's, the newest. A subscription on a test clock lives in
--- the clock's time. Exactly one of the three customer references is given, and exactly one of the two product references.
+-- the clock's time. Exactly one of the three customer references is given, and exactly one of the two product references. With
+-- own_customer_id any other customer is none.
 select p.id as product_id, p.identifier, p.launch_url, p.upgrade_url, p.launch_ttl_seconds, m.shop,
        (case when p.next_launch_secret_at <= @now::timestamptz then p.next_launch_secret_cipher else p.launch_secret_cipher end)::bytea as launch_secret_cipher,
        c.number as customer_number, c.email, c.name, c.role, holder.id as company_id, holder.name as company_name,
@@ -10,6 +11,7 @@ from product p
 join merchant m on m.id = p.merchant_id
 left join customer c on c.merchant_id = @merchant_id
     and (c.id = sqlc.narg('customer_id') or c.number = sqlc.narg('customer_number') or c.email_key = lower(sqlc.narg('customer_email')))
+    and (sqlc.narg('own_customer_id')::bigint is null or c.id = sqlc.narg('own_customer_id'))
 left join lateral (
     select candidate.id,
            candidate.status in ('TRIALING', 'ACTIVE', 'PAST_DUE')

@@ -117,3 +117,6 @@ select * from api_key where merchant_id = @merchant_id and id = @id;
 
 -- name: RevokeAPIKey :one
 update api_key set revoked_at = coalesce(revoked_at, @revoked_at) where merchant_id = @merchant_id and id = @id returning *;
+
+-- name: Storefronts :many
+select id, shop, name from merchant where id = any(@ids::bigint[]) order by id;

@@ -56,6 +56,7 @@ type Decision struct {
 
 // Check answers from the customer's own subscription before the company's, and from one that grants access before one that does
 // not: TRIALING, ACTIVE and PAST_DUE do until their access ends. An unknown customer is an answer, an unknown product is NOT_FOUND.
+// A customer may ask for itself only and knows of no other.
 func (a *Access) Check(
 	ctx context.Context, caller account.Caller, customer account.CustomerRef, product catalog.ProductRef,
 ) (Decision, error) {
@@ -69,6 +70,7 @@ func (a *Access) Check(
 		CustomerEmail:     searchable(customer.Email),
 		ProductID:         product.ID,
 		ProductIdentifier: product.Identifier,
+		OwnCustomerID:     own(caller),
 		Now:               a.Now(),
 	})
 	if db.IsNoRows(err) {
@@ -92,6 +94,13 @@ func (a *Access) Check(
 		return Decision{}, fmt.Errorf("decide on access: %w", err)
 	}
 	return decision, nil
+}
+
+func own(caller account.Caller) *int64 {
+	if caller.InPortal() {
+		return &caller.CustomerID // 0, and so nobody, for a person: whose customers are of several merchants
+	}
+	return nil
 }
 
 func checkRefs(customer account.CustomerRef, product catalog.ProductRef) error {

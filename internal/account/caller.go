@@ -50,6 +50,42 @@ type Caller struct {
 	OperatorID int64
 	TOTP       bool   // the session was opened with a second factor
 	Suspended  string // why the merchant is suspended, so that nothing of it may be changed; empty when it is not
+	// CustomerID is the customer that a portal token stands for.
+	CustomerID    int64
+	PortalTokenID int64
+	PersonID      int64
+	// PersonSessionID is what a person came with.
+	PersonSessionID int64
+	// Customers are all that a person acts for.
+	Customers []CustomerKey
+}
+
+// CustomerKey names a customer among all merchants.
+type CustomerKey struct{ MerchantID, CustomerID int64 }
+
+// InPortal tells whether the caller uses the portal: it acts for customers and never for a merchant. Whatever opens to such a caller
+// shows it only what those customers see, and lets it do only what they may.
+func (c Caller) InPortal() bool { return c.Kind == KindCustomer || c.Kind == KindPerson }
+
+// ActsFor are the customers that a caller of the portal acts for: one for a portal token, those with the address for a person.
+func (c Caller) ActsFor() []CustomerKey {
+	switch c.Kind {
+	case KindCustomer:
+		return []CustomerKey{{c.MerchantID, c.CustomerID}}
+	case KindPerson:
+		return c.Customers
+	default:
+		return nil
+	}
+}
+
+// Columns are the customers of ActsFor in the form that queries take, with the merchants that these must be able to see.
+func (c Caller) Columns() (merchantIDs, customerIDs []int64) {
+	merchantIDs, customerIDs = []int64{}, []int64{}
+	for _, key := range c.ActsFor() {
+		merchantIDs, customerIDs = append(merchantIDs, key.MerchantID), append(customerIDs, key.CustomerID)
+	}
+	return merchantIDs, customerIDs
 }
 
 // RequireTOTP is FORBIDDEN for sessions that were opened without a second factor: for what a stolen password must not be enough.

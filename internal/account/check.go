@@ -51,6 +51,13 @@ func emailAddress(check *fault.Check, field, value string) string {
 	return value
 }
 
+// EmailAddress is a bare address that somebody typed, without the spaces around it; INVALID or REQUIRED when it is none.
+func EmailAddress(field, value string) (string, error) {
+	var check fault.Check
+	value = emailAddress(&check, field, value)
+	return value, check.Err()
+}
+
 func isEmailAddress(text string) bool {
 	// A display name, a comment, a quoted local part or folded white space is a valid address too, and then differs from its bare form.
 	parsed, err := mail.ParseAddress(text)
@@ -125,3 +132,6 @@ func handleFrom(name string) string {
 	}
 	return strings.TrimRight(made[:min(len(made), maxHandle)], "-")
 }
+
+// Storable tells whether Postgres takes the text at all: what it does not take, nothing that is stored can equal.
+func Storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }

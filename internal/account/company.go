@@ -57,9 +57,19 @@ func (a *Accounts) Companies(ctx context.Context, caller Caller, personal bool, 
 	return convert(rows, companyOf), nil
 }
 
-// CompaniesByID are those of the given companies that the merchant has.
+// CompaniesByID are those of the given companies that the merchant has. Callers of the portal know of those that their customers
+// belong to and of the holders of what these see.
 func (a *Accounts) CompaniesByID(ctx context.Context, caller Caller, ids []int64) (map[int64]Company, error) {
-	rows, err := a.DB.CompaniesByID(ctx, a.DB.Tenant(caller.MerchantID), db.CompaniesByIDParams{MerchantID: caller.MerchantID, Ids: ids})
+	var rows []db.Company
+	var err error
+	if caller.InPortal() {
+		merchantIDs, customerIDs := caller.Columns()
+		rows, err = a.DB.CompaniesInSight(ctx, a.DB.Tenant(merchantIDs...), db.CompaniesInSightParams{
+			MerchantIds: merchantIDs, CustomerIds: customerIDs, Ids: ids,
+		})
+	} else {
+		rows, err = a.DB.CompaniesByID(ctx, a.DB.Tenant(caller.MerchantID), db.CompaniesByIDParams{MerchantID: caller.MerchantID, Ids: ids})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("find companies: %w", err)
 	}

@@ -21,6 +21,7 @@ const MaxNumber = 1<<53 - 1
 // Customer is somebody who uses a merchant's products.
 type Customer struct {
 	ID                int64
+	MerchantID        int64
 	Number            int64 // the merchant's own, unique within the merchant; tokens and webhooks carry it
 	Email             string
 	Name              string
@@ -34,7 +35,7 @@ type Customer struct {
 
 func customerOf(row db.Customer) Customer {
 	return Customer{
-		ID: row.ID, Number: row.Number, Email: row.Email, Name: row.Name, Role: row.Role, UserMeta: row.UserMeta,
+		ID: row.ID, MerchantID: row.MerchantID, Number: row.Number, Email: row.Email, Name: row.Name, Role: row.Role, UserMeta: row.UserMeta,
 		CompanyID: row.CompanyID, PersonalCompanyID: row.PersonalCompanyID, TestClockID: row.TestClockID, CreatedAt: row.CreatedAt,
 	}
 }
@@ -182,10 +183,13 @@ func (r CustomerRef) check() error {
 	return nil
 }
 
-// Customer is the one that ref names; NOT_FOUND when the merchant has none such.
+// Customer is the one that ref names; NOT_FOUND when the merchant has none such, or a caller of the portal does not act for it.
 func (a *Accounts) Customer(ctx context.Context, caller Caller, ref CustomerRef) (Customer, error) {
 	if err := ref.check(); err != nil {
 		return Customer{}, err
+	}
+	if caller.InPortal() {
+		return a.ownCustomer(ctx, caller, ref)
 	}
 	scope, merchantID := a.DB.Tenant(caller.MerchantID), caller.MerchantID
 	var row db.Customer
@@ -222,8 +226,12 @@ func (a *Accounts) Customers(ctx context.Context, caller Caller, request page.Re
 	return convert(rows, customerOf), nil
 }
 
-// CustomersByID are those of the given customers that the merchant has.
+// CustomersByID are those of the given customers that the merchant has, and for callers of the portal those that they act for.
 func (a *Accounts) CustomersByID(ctx context.Context, caller Caller, ids []int64) (map[int64]Customer, error) {
+	if caller.InPortal() {
+		own, err := a.ownCustomers(ctx, caller, append([]int64{}, ids...))
+		return byID(own, func(c Customer) (int64, Customer) { return c.ID, c }), err
+	}
 	rows, err := a.DB.CustomersByID(ctx, a.DB.Tenant(caller.MerchantID), db.CustomersByIDParams{MerchantID: caller.MerchantID, Ids: ids})
 	if err != nil {
 		return nil, fmt.Errorf("find customers: %w", err)

@@ -21,7 +21,7 @@ func TestACustomerGetsAPersonalCompanyARoleAndANumber(t *testing.T) {
 	customer, err := w.CustomerCreate(t.Context(), acme, account.CustomerCreate{Email: " Ada@Example.com ", Name: " Ada Lovelace "})
 	require.NoError(t, err)
 	require.Equal(t, account.Customer{
-		ID: customer.ID, Number: customer.ID, Email: "Ada@Example.com", Name: "Ada Lovelace", Role: "user", UserMeta: json.RawMessage(`{}`),
+		ID: customer.ID, MerchantID: acme.MerchantID, Number: customer.ID, Email: "Ada@Example.com", Name: "Ada Lovelace", Role: "user", UserMeta: json.RawMessage(`{}`),
 		CompanyID: customer.CompanyID, PersonalCompanyID: &customer.CompanyID, CreatedAt: customer.CreatedAt,
 	}, customer)
 	require.True(t, leapDay.Equal(customer.CreatedAt))
@@ -47,7 +47,7 @@ func TestACustomerKeepsWhatTheMerchantGives(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, account.Customer{
-		ID: customer.ID, Number: account.MaxNumber, Email: "ada@example.com", Name: "Ada", Role: "admin", UserMeta: customer.UserMeta,
+		ID: customer.ID, MerchantID: sandbox.MerchantID, Number: account.MaxNumber, Email: "ada@example.com", Name: "Ada", Role: "admin", UserMeta: customer.UserMeta,
 		CompanyID: company.ID, TestClockID: &clock, CreatedAt: customer.CreatedAt,
 	}, customer)
 	require.JSONEq(t, meta, string(customer.UserMeta))

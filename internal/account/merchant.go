@@ -146,8 +146,11 @@ func (a *Accounts) SandboxCreate(ctx context.Context, caller Caller, name string
 	return sandbox, nil
 }
 
-// Merchant is the one that the caller acts for.
+// Merchant is the one that the caller acts for; NOT_FOUND for callers that act for none, as those of the portal do.
 func (a *Accounts) Merchant(ctx context.Context, caller Caller) (Merchant, error) {
+	if caller.InPortal() {
+		return Merchant{}, fault.NotFound("", "merchant")
+	}
 	return a.merchant(ctx, a.DB.Tenant(caller.MerchantID), caller.MerchantID)
 }
 
@@ -175,6 +178,9 @@ func (a *Accounts) Merchants(ctx context.Context, caller Caller) ([]Merchant, er
 
 // MerchantsByID are those of the given merchants that the caller acts for or belongs to.
 func (a *Accounts) MerchantsByID(ctx context.Context, caller Caller, ids []int64) (map[int64]Merchant, error) {
+	if caller.InPortal() {
+		return nil, nil
+	}
 	rows, err := a.DB.MerchantsByID(ctx, a.DB.System(), db.MerchantsByIDParams{
 		Ids: ids, MerchantID: caller.MerchantID, MemberID: caller.MemberID,
 	})

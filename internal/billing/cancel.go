@@ -56,10 +56,17 @@ func (b *Billing) Uncancel(ctx context.Context, caller account.Caller, id int64)
 
 // update is one change to one subscription that the caller named: lock, decide, write.
 func (b *Billing) update(ctx context.Context, caller account.Caller, id int64, act decide) (*Subscription, error) {
+	ref, err := b.find(ctx, caller, id)
+	if err != nil {
+		return nil, err
+	}
 	var s *Subscription
-	err := b.DB.Tenant(caller.MerchantID).Tx(ctx, func(tx pgx.Tx) error {
+	err = b.DB.Tenant(ref.MerchantID).Tx(ctx, func(tx pgx.Tx) error {
 		var err error
-		if s, err = b.lockOne(ctx, tx, caller.MerchantID, id); err != nil {
+		if s, err = b.lockOne(ctx, tx, ref.MerchantID, id); err != nil {
+			return err
+		}
+		if err := mayChange(caller, s); err != nil {
 			return err
 		}
 		c, err := b.begin(ctx, tx, 0)

@@ -31,24 +31,25 @@ func (b *Billing) AttachPaymentMethod(ctx context.Context, caller account.Caller
 	if err := check.Err(); err != nil {
 		return PaymentMethod{}, err
 	}
-	name, provider, err := b.gatewayOf(ctx, caller)
+	merchantID := customer.MerchantID
+	name, provider, err := b.gatewayOf(ctx, merchantID)
 	if err != nil {
 		return PaymentMethod{}, err
 	}
-	card, err := b.attach(ctx, provider, caller.MerchantID, token)
+	card, err := b.attach(ctx, provider, merchantID, token)
 	if err != nil {
 		return PaymentMethod{}, err
 	}
 	var method db.PaymentMethod
 	var attempts []Attempt
-	err = b.DB.Tenant(caller.MerchantID).Tx(ctx, func(tx pgx.Tx) error {
-		method, attempts, err = b.storeMethod(ctx, tx, caller.MerchantID, customer.ID, name, card)
+	err = b.DB.Tenant(merchantID).Tx(ctx, func(tx pgx.Tx) error {
+		method, attempts, err = b.storeMethod(ctx, tx, merchantID, customer.ID, name, card)
 		return err
 	})
 	if err != nil {
 		return PaymentMethod{}, err
 	}
-	if err := b.chargeNow(ctx, caller.MerchantID, attempts); err != nil && fault.List(err) == nil {
+	if err := b.chargeNow(ctx, merchantID, attempts); err != nil && fault.List(err) == nil {
 		return PaymentMethod{}, err
 	}
 	return PaymentMethod{method}, nil
@@ -72,9 +73,9 @@ func (b *Billing) attach(ctx context.Context, provider gateway.Gateway, merchant
 	return card, nil
 }
 
-// gatewayOf is the payment provider of the caller's merchant: sandboxes have the test gateway.
-func (b *Billing) gatewayOf(ctx context.Context, caller account.Caller) (string, gateway.Gateway, error) {
-	merchant, err := b.Accounts.Merchant(ctx, caller)
+// gatewayOf is a merchant's payment provider: sandboxes have the test gateway.
+func (b *Billing) gatewayOf(ctx context.Context, merchantID int64) (string, gateway.Gateway, error) {
+	merchant, err := b.Accounts.Merchant(ctx, account.Caller{MerchantID: merchantID})
 	if err != nil {
 		return "", nil, err
 	}
@@ -136,6 +137,9 @@ func (b *Billing) storeMethod(ctx context.Context, tx pgx.Tx, merchantID, custom
 
 // PaymentMethods are the payment methods of each of the customers, newest first.
 func (b *Billing) PaymentMethods(ctx context.Context, caller account.Caller, customerIDs []int64) (map[int64][]PaymentMethod, error) {
+	if caller.InPortal() {
+		return b.ownMethods(ctx, caller, customerIDs)
+	}
 	rows, err := b.DB.PaymentMethodsOfCustomers(ctx, b.DB.Tenant(caller.MerchantID), db.PaymentMethodsOfCustomersParams{
 		MerchantID: caller.MerchantID, CustomerIds: customerIDs,
 	})

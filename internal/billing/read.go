@@ -19,7 +19,7 @@ type Filter struct {
 	Statuses   []string
 }
 
-// Get reads one subscription of the caller's merchant.
+// Get reads one subscription of the caller's merchant, or one that a caller of the portal sees.
 func (b *Billing) Get(ctx context.Context, caller account.Caller, id int64) (*Subscription, error) {
 	found, err := b.ByID(ctx, caller, []int64{id})
 	if err != nil {
@@ -31,11 +31,26 @@ func (b *Billing) Get(ctx context.Context, caller account.Caller, id int64) (*Su
 	return found[id], nil
 }
 
-// ByID finds those of the named subscriptions that the merchant has.
+// ByID finds those of the named subscriptions that the merchant has, or that a caller of the portal sees.
 func (b *Billing) ByID(ctx context.Context, caller account.Caller, ids []int64) (map[int64]*Subscription, error) {
-	rows, err := b.DB.SubscriptionDetails(ctx, b.DB.Tenant(caller.MerchantID), db.SubscriptionDetailsParams{
-		MerchantIds: slices.Repeat([]int64{caller.MerchantID}, len(ids)), Ids: ids,
-	})
+	if caller.InPortal() {
+		refs, err := b.seen(ctx, caller, append([]int64{}, ids...), page.Request{Size: len(ids)})
+		if err != nil {
+			return nil, err
+		}
+		return b.byRef(ctx, refs)
+	}
+	refs := make([]Ref, len(ids))
+	for i, id := range ids {
+		refs[i] = Ref{caller.MerchantID, id}
+	}
+	return b.byRef(ctx, refs)
+}
+
+func (b *Billing) byRef(ctx context.Context, refs []Ref) (map[int64]*Subscription, error) {
+	merchantIDs, ids := columns(refs)
+	tenant := slices.Compact(slices.Sorted(slices.Values(merchantIDs)))
+	rows, err := b.DB.SubscriptionDetails(ctx, b.DB.Tenant(tenant...), db.SubscriptionDetailsParams{MerchantIds: merchantIDs, Ids: ids})
 	if err != nil {
 		return nil, fmt.Errorf("read subscriptions: %w", err)
 	}
@@ -46,7 +61,7 @@ func (b *Billing) ByID(ctx context.Context, caller account.Caller, ids []int64) 
 	return found, nil
 }
 
-// List reads subscriptions, newest first.
+// List reads subscriptions of the caller's merchant, newest first.
 func (b *Billing) List(ctx context.Context, caller account.Caller, f Filter, p page.Request) ([]*Subscription, error) {
 	ids, err := b.DB.SubscriptionIDs(ctx, b.DB.Tenant(caller.MerchantID), db.SubscriptionIDsParams{
 		MerchantID: caller.MerchantID, Before: p.Before(), CustomerID: f.CustomerID, ProductID: f.ProductID,
@@ -68,8 +83,12 @@ func (b *Billing) List(ctx context.Context, caller account.Caller, f Filter, p p
 	return subs, nil
 }
 
-// Invoices lists invoices, newest first, of one subscription or (nil) of all.
+// Invoices lists invoices, newest first, of one subscription or (nil) of all: the merchant's, or those that the customers of a
+// caller of the portal pay.
 func (b *Billing) Invoices(ctx context.Context, caller account.Caller, subscriptionID *int64, p page.Request) ([]Invoice, error) {
+	if caller.InPortal() {
+		return b.ownInvoices(ctx, caller, db.InvoicesOfCustomersParams{Before: p.Before(), SubscriptionID: subscriptionID, Lim: p.Limit()})
+	}
 	rows, err := b.DB.Invoices(ctx, b.DB.Tenant(caller.MerchantID), db.InvoicesParams{
 		MerchantID: caller.MerchantID, Before: p.Before(), SubscriptionID: subscriptionID, Lim: p.Limit(),
 	})
@@ -83,8 +102,11 @@ func (b *Billing) Invoices(ctx context.Context, caller account.Caller, subscript
 	return invoices, nil
 }
 
-// InvoicesByID finds those of the named invoices that the merchant has.
+// InvoicesByID finds those of the named invoices that Invoices would list.
 func (b *Billing) InvoicesByID(ctx context.Context, caller account.Caller, ids []int64) (map[int64]Invoice, error) {
+	if caller.InPortal() {
+		return b.ownInvoicesByID(ctx, caller, ids)
+	}
 	rows, err := b.DB.InvoicesByID(ctx, b.DB.Tenant(caller.MerchantID), db.InvoicesByIDParams{
 		MerchantIds: slices.Repeat([]int64{caller.MerchantID}, len(ids)), Ids: ids,
 	})
@@ -99,9 +121,12 @@ func (b *Billing) InvoicesByID(ctx context.Context, caller account.Caller, ids [
 }
 
 // InvoicesOf lists the invoices of each of the subscriptions, newest first: up to a row more than the page, which tells whether
-// there is another.
+// there is another. Callers of the portal get none of those that another customer pays.
 func (b *Billing) InvoicesOf(ctx context.Context, caller account.Caller, subscriptionIDs []int64, p page.Request,
 ) (map[int64][]Invoice, error) {
+	if caller.InPortal() {
+		return b.ownInvoicesOf(ctx, caller, subscriptionIDs, p)
+	}
 	rows, err := b.DB.InvoicesOfSubscriptions(ctx, b.DB.Tenant(caller.MerchantID), db.InvoicesOfSubscriptionsParams{
 		MerchantID: caller.MerchantID, SubscriptionIds: subscriptionIDs, Before: p.Before(), Lim: p.Limit(),
 	})
@@ -153,8 +178,12 @@ func (b *Billing) LedgerEntriesByID(ctx context.Context, caller account.Caller, 
 	return entries, nil
 }
 
-// PaymentMethodsByID finds those of the named payment methods that the merchant has.
+// PaymentMethodsByID finds those of the named payment methods that the merchant has, or that belong to the customers of a caller of
+// the portal.
 func (b *Billing) PaymentMethodsByID(ctx context.Context, caller account.Caller, ids []int64) (map[int64]PaymentMethod, error) {
+	if caller.InPortal() {
+		return b.ownMethodsByID(ctx, caller, ids)
+	}
 	rows, err := b.DB.PaymentMethodsByID(ctx, b.DB.Tenant(caller.MerchantID), db.PaymentMethodsByIDParams{
 		MerchantID: caller.MerchantID, Ids: ids,
 	})

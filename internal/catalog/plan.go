@@ -147,7 +147,7 @@ func (c *Catalog) Plans(ctx context.Context, caller account.Caller, product *Pro
 	if err != nil {
 		return nil, fmt.Errorf("list plans: %w", err)
 	}
-	return c.withPrices(ctx, caller, rows)
+	return c.withPrices(ctx, caller.MerchantID, rows)
 }
 
 // Plan is the one with that id, NOT_FOUND when the merchant has no such plan.
@@ -163,32 +163,46 @@ func (c *Catalog) Plan(ctx context.Context, caller account.Caller, id int64) (Pl
 	return found, nil
 }
 
-// PlansByID is those of the named plans that the merchant has.
+// PlansByID is those of the named plans that the merchant has, or of which a caller of the portal sees a subscription.
 func (c *Catalog) PlansByID(ctx context.Context, caller account.Caller, ids []int64) (map[int64]Plan, error) {
-	rows, err := c.DB.PlansByID(ctx, c.DB.Tenant(caller.MerchantID), db.PlansByIDParams{MerchantID: caller.MerchantID, Ids: ids})
-	if err != nil {
-		return nil, fmt.Errorf("find plans: %w", err)
-	}
-	plans, err := c.withPrices(ctx, caller, rows)
+	named, err := c.named(ctx, caller, ids, c.plansInSight)
 	if err != nil {
 		return nil, err
 	}
-	byID := make(map[int64]Plan, len(plans))
-	for _, one := range plans {
-		byID[one.ID] = one
-	}
-	return byID, nil
+	return c.plansNamed(ctx, named)
 }
 
-// PlansByProduct is the plans of each of the named products, oldest first.
+// plansNamed reads plans of several merchants.
+func (c *Catalog) plansNamed(ctx context.Context, named map[int64][]int64) (map[int64]Plan, error) {
+	found := make(map[int64]Plan)
+	for merchantID, ids := range named {
+		rows, err := c.DB.PlansByID(ctx, c.DB.Tenant(merchantID), db.PlansByIDParams{MerchantID: merchantID, Ids: ids})
+		if err != nil {
+			return nil, fmt.Errorf("find plans: %w", err)
+		}
+		plans, err := c.withPrices(ctx, merchantID, rows)
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range plans {
+			found[one.ID] = one
+		}
+	}
+	return found, nil
+}
+
+// PlansByProduct is the plans of each of the named products, oldest first. Callers of the portal get those that were bought.
 func (c *Catalog) PlansByProduct(ctx context.Context, caller account.Caller, productIDs []int64) (map[int64][]Plan, error) {
+	if caller.InPortal() {
+		return c.boughtPlans(ctx, caller, productIDs)
+	}
 	rows, err := c.DB.PlansOfProducts(ctx, c.DB.Tenant(caller.MerchantID), db.PlansOfProductsParams{
 		MerchantID: caller.MerchantID, ProductIds: productIDs,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("find plans of products: %w", err)
 	}
-	plans, err := c.withPrices(ctx, caller, rows)
+	plans, err := c.withPrices(ctx, caller.MerchantID, rows)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +214,7 @@ func (c *Catalog) PlansByProduct(ctx context.Context, caller account.Caller, pro
 }
 
 // withPrices keeps the order of the rows and loads the prices of all of them at once.
-func (c *Catalog) withPrices(ctx context.Context, caller account.Caller, rows []db.Plan) ([]Plan, error) {
+func (c *Catalog) withPrices(ctx context.Context, merchantID int64, rows []db.Plan) ([]Plan, error) {
 	plans := make([]Plan, len(rows))
 	ids := make([]int64, len(rows))
 	for i, row := range rows {
@@ -210,7 +224,7 @@ func (c *Catalog) withPrices(ctx context.Context, caller account.Caller, rows []
 		}
 		ids[i] = row.ID
 	}
-	prices, err := c.pricesOf(ctx, caller, ids)
+	prices, err := c.pricesOf(ctx, merchantID, ids)
 	if err != nil {
 		return nil, err
 	}

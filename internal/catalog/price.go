@@ -7,7 +7,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"portico/db"
-	"portico/internal/account"
 	"portico/internal/fault"
 	"portico/internal/money"
 )
@@ -93,12 +92,12 @@ func (c *Catalog) insertPrices(
 }
 
 // pricesOf is the prices of each of the named plans, as they were given.
-func (c *Catalog) pricesOf(ctx context.Context, caller account.Caller, planIDs []int64) (map[int64][]Price, error) {
+func (c *Catalog) pricesOf(ctx context.Context, merchantID int64, planIDs []int64) (map[int64][]Price, error) {
 	if len(planIDs) == 0 {
 		return nil, nil
 	}
-	rows, err := c.DB.PricesOfPlans(ctx, c.DB.Tenant(caller.MerchantID), db.PricesOfPlansParams{
-		MerchantID: caller.MerchantID, PlanIds: planIDs,
+	rows, err := c.DB.PricesOfPlans(ctx, c.DB.Tenant(merchantID), db.PricesOfPlansParams{
+		MerchantID: merchantID, PlanIds: planIDs,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("find prices: %w", err)

@@ -208,17 +208,21 @@ func (c *Catalog) Product(ctx context.Context, caller account.Caller, ref Produc
 	return c.productOf(row.Product, row.Shop), nil
 }
 
-// ProductsByID is those of the named products that the merchant has.
+// ProductsByID is those of the named products that the merchant has, or to which a caller of the portal sees a subscription.
 func (c *Catalog) ProductsByID(ctx context.Context, caller account.Caller, ids []int64) (map[int64]Product, error) {
-	rows, err := c.DB.ProductsByID(ctx, c.DB.Tenant(caller.MerchantID), db.ProductsByIDParams{
-		MerchantID: caller.MerchantID, Ids: ids,
-	})
+	named, err := c.named(ctx, caller, ids, c.productsInSight)
 	if err != nil {
-		return nil, fmt.Errorf("find products: %w", err)
+		return nil, err
 	}
-	products := make(map[int64]Product, len(rows))
-	for _, row := range rows {
-		products[row.Product.ID] = c.productOf(row.Product, row.Shop)
+	products := make(map[int64]Product, len(ids))
+	for merchantID, ids := range named {
+		rows, err := c.DB.ProductsByID(ctx, c.DB.Tenant(merchantID), db.ProductsByIDParams{MerchantID: merchantID, Ids: ids})
+		if err != nil {
+			return nil, fmt.Errorf("find products: %w", err)
+		}
+		for _, row := range rows {
+			products[row.Product.ID] = c.productOf(row.Product, row.Shop)
+		}
 	}
 	return products, nil
 }

@@ -18,6 +18,8 @@ const (
 	KindTokenKey        Kind = "tk"
 	KindSession         Kind = "ss"
 	KindOperatorSession Kind = "os"
+	KindPersonSession   Kind = "ps"
+	KindMagicLink       Kind = "ml"
 )
 
 const (
@@ -61,7 +63,8 @@ func KindOf(credential Text) (Kind, error) {
 		return "", ErrMalformed
 	}
 	switch kind := Kind(parts[1]); kind {
-	case KindAPIKey, KindClientSecret, KindTokenKey, KindSession, KindOperatorSession:
+	case KindAPIKey, KindClientSecret, KindTokenKey, KindSession, KindOperatorSession, KindPersonSession,
+		KindMagicLink:
 		return kind, nil
 	default:
 		return "", ErrMalformed

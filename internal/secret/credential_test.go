@@ -25,7 +25,8 @@ func signed(body string) secret.Text {
 
 func TestANewCredentialHasTheFormOfItsKind(t *testing.T) {
 	t.Parallel()
-	kinds := []secret.Kind{secret.KindAPIKey, secret.KindClientSecret, secret.KindTokenKey, secret.KindSession}
+	kinds := []secret.Kind{secret.KindAPIKey, secret.KindClientSecret, secret.KindTokenKey, secret.KindSession,
+		secret.KindPersonSession, secret.KindMagicLink}
 	rapid.Check(t, func(t *rapid.T) {
 		kind, live := rapid.SampledFrom(kinds).Draw(t, "kind"), rapid.Bool().Draw(t, "live")
 		mode := map[bool]string{true: "live", false: "test"}[live]

@@ -1,0 +1,212 @@
+package rest
+
+import (
+	"net/http"
+	"net/netip"
+	"time"
+
+	"portico/internal/account"
+	"portico/internal/fault"
+	"portico/internal/portal"
+	"portico/internal/secret"
+)
+
+// The longest form there is holds a token or an e-mail address.
+const maxForm = 4 << 10
+
+func (d *door) pageRoutes(mux *http.ServeMux) {
+	page := func(pattern string, h handle) { mux.HandleFunc(pattern, d.guarded(h, d.problem)) }
+	page("GET /portal", d.everyHome)
+	page("POST /portal", d.sameOrigin(d.askForLink))
+	page("GET /portal/login", d.login)
+	page("POST /portal/login", d.sameOrigin(d.signIn))
+	page("POST /portal/logout", d.sameOrigin(d.signOut))
+	page("GET /portal/{shop}", d.home)
+	page("POST /portal/{shop}", d.sameOrigin(d.askForLink))
+	page("GET /portal/{shop}/{identifier}", d.offer)
+}
+
+// problem shows an error as a page.
+func (d *door) problem(w http.ResponseWriter, _ *http.Request, err error) {
+	first := fault.List(err)[0]
+	title := "This did not work"
+	if first.Code == fault.CodeNotFound {
+		title = "There is no such page"
+	}
+	if err := show(w, statusOf(first.Code), "problem", view{Title: title, Problem: first.Message}); err != nil {
+		d.log.Error("a page broke", "error", err)
+	}
+}
+
+// sameOrigin refuses what a page of somebody else has the browser send.
+func (d *door) sameOrigin(h handle) handle {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := d.origins.Check(r); err != nil {
+			return fault.New(fault.CodeForbidden, "", "this request comes from a page of another origin")
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		if err := r.ParseForm(); err != nil {
+			return fault.Invalid("", "the form cannot be read")
+		}
+		return h(w, r)
+	}
+}
+
+// visitor is who looks at a page: by the token of the address, which is for one shop, or by the cookie of a person.
+func (d *door) visitor(r *http.Request, shop string) (caller account.Caller, known bool, err error) {
+	credential, want := secret.Text(r.URL.Query().Get("token")), account.KindCustomer
+	if credential == "" || shop == "" {
+		cookie, err := r.Cookie(portal.SessionCookie(d.secure))
+		if err != nil {
+			return account.Caller{}, false, nil //nolint:nilerr // no cookie, no visitor
+		}
+		credential, want = secret.Text(cookie.Value), account.KindPerson
+	}
+	caller, err = d.portal.Authenticate(r.Context(), credential, shop)
+	if fault.Is(err, fault.CodeUnauthenticated) || (err == nil && caller.Kind != want) {
+		return account.Caller{}, false, nil
+	}
+	return caller, err == nil, err
+}
+
+func (d *door) home(w http.ResponseWriter, r *http.Request) error {
+	shop := r.PathValue("shop")
+	front, err := d.portal.Storefront(r.Context(), shop)
+	if err != nil {
+		return err
+	}
+	ask := view{Title: "Your subscriptions with " + front.Name}
+	caller, known, err := d.visitor(r, shop)
+	if err != nil {
+		return err
+	}
+	if !known {
+		status := http.StatusOK
+		if r.URL.Query().Has("token") {
+			status, ask.Problem = http.StatusUnauthorized, "This link is no longer valid."
+		}
+		return show(w, status, "ask", ask)
+	}
+	homes, err := d.portal.Homes(r.Context(), caller, shop)
+	if fault.Is(err, fault.CodeNotFound) {
+		return show(w, http.StatusOK, "ask", ask)
+	}
+	if err != nil {
+		return err
+	}
+	return d.showHomes(w, r, ask.Title, caller, homes)
+}
+
+func (d *door) everyHome(w http.ResponseWriter, r *http.Request) error {
+	caller, known, err := d.visitor(r, "")
+	if err != nil {
+		return err
+	}
+	if !known {
+		return show(w, http.StatusOK, "ask", view{Title: "Your subscriptions"})
+	}
+	homes, err := d.portal.Homes(r.Context(), caller, "")
+	if err != nil {
+		return err
+	}
+	return d.showHomes(w, r, "Your subscriptions", caller, homes)
+}
+
+func (d *door) showHomes(w http.ResponseWriter, r *http.Request, title string, caller account.Caller, homes []portal.Home) error {
+	v := view{Title: title, Homes: homes}
+	if caller.Kind == account.KindPerson {
+		person, err := d.portal.Person(r.Context(), caller)
+		if err != nil {
+			return err
+		}
+		v.Email = person.Email
+	}
+	return show(w, http.StatusOK, "home", v)
+}
+
+func (d *door) offer(w http.ResponseWriter, r *http.Request) error {
+	shop := r.PathValue("shop")
+	caller, known, err := d.visitor(r, shop)
+	if err != nil {
+		return err
+	}
+	offer, err := d.portal.Offer(r.Context(), caller, shop, r.PathValue("identifier"))
+	if err != nil {
+		return err
+	}
+	v := view{Title: offer.Product.Name, Offer: offer}
+	if known {
+		homes, err := d.portal.Homes(r.Context(), caller, shop)
+		if err != nil && !fault.Is(err, fault.CodeNotFound) {
+			return err
+		}
+		for _, home := range homes {
+			for _, held := range home.Subscriptions {
+				if held.ProductID == offer.Product.ID && held.Live() {
+					v.Held = append(v.Held, held)
+				}
+			}
+		}
+	}
+	return show(w, http.StatusOK, "offer", v)
+}
+
+func (d *door) askForLink(w http.ResponseWriter, r *http.Request) error {
+	in := portal.LinkSend{Email: r.PostForm.Get("email")}
+	if shop := r.PathValue("shop"); shop != "" {
+		in.Shop = &shop
+	}
+	if from, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		in.Client = from.Addr()
+	}
+	if err := d.portal.LinkSend(r.Context(), in); err != nil {
+		return err
+	}
+	return show(w, http.StatusOK, "asked", view{Title: "Look into your mailbox"})
+}
+
+// login leads to signIn and does nothing itself: programs that look at mails follow links.
+func (d *door) login(w http.ResponseWriter, r *http.Request) error {
+	return show(w, http.StatusOK, "login", view{Title: "Your subscriptions", Token: r.URL.Query().Get("token")})
+}
+
+func (d *door) signIn(w http.ResponseWriter, r *http.Request) error {
+	session, err := d.portal.PersonSignIn(r.Context(), secret.Text(r.PostForm.Get("token")))
+	if fault.Is(err, fault.CodeUnauthenticated) {
+		return show(w, http.StatusUnauthorized, "problem", view{
+			Title: "This link is no longer valid", Problem: "It works once and for 15 minutes. Ask for a new one.",
+		})
+	}
+	if err != nil {
+		return err
+	}
+	http.SetCookie(w, d.cookie(string(session.Token), session.ExpiresAt))
+	to := "/portal"
+	if session.Shop != nil {
+		to += "/" + *session.Shop
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther) // a link of an unknown shop is never mailed
+	return nil
+}
+
+func (d *door) signOut(w http.ResponseWriter, r *http.Request) error {
+	caller, known, err := d.visitor(r, "")
+	if err != nil {
+		return err
+	}
+	if known {
+		if err := d.portal.PersonSignOut(r.Context(), caller); err != nil {
+			return err
+		}
+	}
+	http.SetCookie(w, d.cookie("", time.Unix(1, 0)))
+	http.Redirect(w, r, "/portal", http.StatusSeeOther)
+	return nil
+}
+
+func (d *door) cookie(value string, expires time.Time) *http.Cookie {
+	return &http.Cookie{ //nolint:gosec // Secure is left out over plain http only, where browsers would drop the cookie
+		Name: portal.SessionCookie(d.secure), Value: value, Expires: expires,
+		Path: "/", HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteLaxMode,
+	}
+}

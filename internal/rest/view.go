@@ -1,0 +1,103 @@
+package rest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed" // the pages and their style
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strings"
+	"time"
+
+	"portico/internal/billing"
+	"portico/internal/catalog"
+	"portico/internal/portal"
+)
+
+//go:embed page.html
+var pageSource string
+
+//go:embed page.css
+var style string
+
+var pages = template.Must(template.New("pages").Funcs(template.FuncMap{
+	"style": func() template.CSS { return template.CSS(style) }, //nolint:gosec // our own, from the file
+	"state": state, "next": next, "price": price,
+}).Parse(pageSource))
+
+// view is what a page shows; each shows some of it.
+type view struct {
+	Title   string
+	Problem string
+	Email   string // of the person who is signed in
+	Token   string
+	Homes   []portal.Home
+	Offer   portal.Offer
+	Held    []portal.Held
+}
+
+// show writes a page that runs no script, loads nothing, tells no other page where it was, and is kept by nobody.
+func show(w http.ResponseWriter, status int, name string, v view) error {
+	var page bytes.Buffer
+	if err := pages.ExecuteTemplate(&page, name, v); err != nil {
+		return fmt.Errorf("show the page %s: %w", name, err)
+	}
+	sum := sha256.Sum256([]byte(style))
+	header := w.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+
+		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("X-Frame-Options", "DENY")
+	header.Set("Permissions-Policy", "interest-cohort=()")
+	header.Set("X-Robots-Tag", "noindex")
+	w.WriteHeader(status)
+	_, _ = w.Write(page.Bytes()) // who asked has gone
+	return nil
+}
+
+// state says where a subscription stands, for a customer to read.
+func state(h portal.Held) string {
+	switch h.Status {
+	case billing.Trialing:
+		return "On trial"
+	case billing.Active:
+		if h.CancelAtPeriodEnd {
+			return "Canceled"
+		}
+		return "Active"
+	case billing.PastDue:
+		return "Payment failed"
+	case billing.Incomplete:
+		return "Waiting for the first payment"
+	default:
+		return strings.ToUpper(h.Status[:1]) + strings.ToLower(h.Status[1:])
+	}
+}
+
+// next says what happens next, and when.
+func next(h portal.Held) string {
+	switch {
+	case h.EndedAt != nil:
+		return "Ended on " + day(*h.EndedAt)
+	case h.CurrentPeriodEnd == nil:
+		return ""
+	case h.CancelAtPeriodEnd:
+		return "Ends on " + day(*h.CurrentPeriodEnd)
+	case h.Status == billing.Trialing:
+		return "Trial until " + day(*h.CurrentPeriodEnd)
+	case h.Status == billing.PastDue && h.AccessUntil != nil:
+		return "Access until " + day(*h.AccessUntil)
+	default:
+		return "Renews on " + day(*h.CurrentPeriodEnd)
+	}
+}
+
+func day(t time.Time) string { return t.UTC().Format("2 January 2006") }
+
+func price(p catalog.Price) string {
+	each := map[catalog.Interval]string{"MONTH": "a month", "YEAR": "a year"}[p.Interval]
+	return fmt.Sprintf("%s %s %s", p.Money.Decimal(), p.Money.Currency, each)
+}

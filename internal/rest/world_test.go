@@ -1,0 +1,174 @@
+package rest_test
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/stretchr/testify/require"
+
+	"portico/db"
+	"portico/db/dbtest"
+	"portico/internal/access"
+	"portico/internal/account"
+	"portico/internal/billing"
+	"portico/internal/catalog"
+	"portico/internal/gateway"
+	"portico/internal/mail"
+	"portico/internal/money"
+	"portico/internal/portal"
+	"portico/internal/rest"
+	"portico/internal/secret"
+	"portico/internal/webhook"
+)
+
+var newYear = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+// world is an installation with a sandbox, reached over HTTP, at a time that tests set.
+type world struct {
+	t       *testing.T
+	db      *db.DB
+	portal  *portal.Portal
+	server  *httptest.Server
+	log     *lines
+	live    account.Caller
+	box     account.Caller
+	shop    string // of the sandbox
+	product catalog.Product
+	plan    catalog.Plan
+	key     string // of the sandbox, with the scope TOKENS_WRITE
+	now     time.Time
+}
+
+// lines is what the door has logged.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, db: dbtest.New(t), log: &lines{}, now: newYear}
+	now := func() time.Time { return w.now }
+	keys, err := secret.NewKeyring("1:"+secret.NewKey(), secret.NewKey())
+	require.NoError(t, err)
+	jobs, err := river.NewClient(riverpgxv5.New(w.db.Pool()), &river.Config{})
+	require.NoError(t, err)
+	log := slog.New(slog.NewJSONHandler(w.log, nil))
+	accounts := &account.Accounts{DB: w.db, Keys: keys, Now: now}
+	products := &catalog.Catalog{DB: w.db, Keys: keys, Now: now, PublicURL: "https://portico.test"}
+	w.portal = &portal.Portal{
+		DB: w.db, Keys: keys, Accounts: accounts, Catalog: products, Jobs: jobs, Now: now, Log: log, PublicURL: "https://portico.test",
+		Mail:   &mail.Outbox{DB: w.db, Keys: keys, Jobs: jobs, Keep: true, Now: now, Log: log},
+		Access: &access.Access{DB: w.db, Keys: keys, Now: now, Issuer: "https://portico.test"},
+		Billing: &billing.Billing{
+			DB: w.db, Accounts: accounts, Catalog: products, Jobs: jobs, Now: now, Log: log,
+			Webhooks:    &webhook.Webhooks{DB: w.db, Keys: keys, Jobs: jobs, Now: now, Log: log},
+			Gateways:    map[string]gateway.Gateway{gateway.TestName: &gateway.Test{Pool: w.db.Pool(), Now: now}},
+			LiveGateway: gateway.TestName,
+		},
+	}
+	up, err := accounts.SignUp(t.Context(), account.SignUp{Name: "Acorn <&>", Email: "owner@acorn.test", Password: "correct horse battery"})
+	require.NoError(t, err)
+	w.live = account.Caller{Kind: account.KindMember, MerchantID: up.Merchant.ID, MemberID: up.Member.ID, Role: account.RoleOwner}
+	box, err := accounts.SandboxCreate(t.Context(), w.live, "Acorn box")
+	require.NoError(t, err)
+	w.box, w.shop = w.live, box.Shop
+	w.box.MerchantID = box.ID
+	w.key = w.newKey(w.box, account.ScopeTokensWrite)
+	w.product, w.plan = w.stock(w.box, "payroll")
+	w.server = httptest.NewServer(rest.NewHandler(rest.Options{Portal: w.portal, Log: log}))
+	t.Cleanup(w.server.Close)
+	return w
+}
+
+func (w *world) newKey(of account.Caller, scopes ...string) string {
+	w.t.Helper()
+	_, key, err := w.portal.Accounts.APIKeyCreate(w.t.Context(), of, account.APIKeyCreate{Name: "server", Scopes: scopes})
+	require.NoError(w.t, err)
+	return string(key)
+}
+
+func (w *world) stock(of account.Caller, identifier string) (catalog.Product, catalog.Plan) {
+	w.t.Helper()
+	product, _, err := w.portal.Catalog.ProductCreate(w.t.Context(), of, catalog.ProductCreate{
+		Identifier: &identifier, Name: "Payroll <b>", LaunchURL: "https://payroll.test", LaunchTTLSeconds: 300,
+	})
+	require.NoError(w.t, err)
+	plan, err := w.portal.Catalog.PlanCreate(w.t.Context(), of, catalog.PlanCreate{
+		Product: catalog.ProductRef{ID: &product.ID}, Name: "Pro", Tier: "pro",
+		Prices: []catalog.PriceInput{{Interval: "MONTH", Money: money.Money{Minor: 1999, Currency: "USD"}}},
+	})
+	require.NoError(w.t, err)
+	return product, plan
+}
+
+// customer makes a customer of the merchant; with a plan, one who has bought it.
+func (w *world) customer(of account.Caller, email string, number *int64, plan *catalog.Plan) account.Customer {
+	w.t.Helper()
+	customer, err := w.portal.Accounts.CustomerCreate(w.t.Context(), of, account.CustomerCreate{Email: email, Name: "Ada", Number: number})
+	require.NoError(w.t, err)
+	if plan == nil {
+		return customer
+	}
+	ref := account.CustomerRef{ID: &customer.ID}
+	_, err = w.portal.Billing.AttachPaymentMethod(w.t.Context(), of, ref, "pm_card_visa")
+	require.NoError(w.t, err)
+	_, err = w.portal.Billing.Create(w.t.Context(), of, billing.Create{Customer: ref, PlanID: plan.ID, Interval: "MONTH", Quantity: 1})
+	require.NoError(w.t, err)
+	return customer
+}
+
+// answer is what a request came back with.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// send sends a request, without following redirects.
+func (w *world) send(method, path string, header http.Header, form url.Values) answer {
+	w.t.Helper()
+	request, err := http.NewRequestWithContext(w.t.Context(), method, w.server.URL+path, strings.NewReader(form.Encode()))
+	require.NoError(w.t, err)
+	if header != nil {
+		request.Header = header.Clone()
+	}
+	if form != nil {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	client := &http.Client{Transport: w.server.Client().Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
+	response, err := client.Do(request)
+	require.NoError(w.t, err)
+	defer func() { require.NoError(w.t, response.Body.Close()) }()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(w.t, err)
+	return answer{response.StatusCode, response.Header, string(body)}
+}
+
+func key(value string) http.Header { return http.Header{"X-Api-Key": {value}} }
+
+func to[T any](value T) *T { return &value }
