@@ -88,7 +88,16 @@ func (l *lab) postgresOptions(folder string) (devpg.Options, error) {
 		}
 		folder = filepath.Join(cache, "portico-bench")
 	}
-	return devpg.Options{Dir: folder}, nil
+	return devpg.Options{Dir: folder, Settings: recommended()}, nil
+}
+
+// recommended is what docs/configuration.md says a server of its own should be given.
+func recommended() []string {
+	const quarter = 4
+	_, memory := hardware()
+	return []string{
+		fmt.Sprintf("shared_buffers=%dMB", memory/quarter>>20), "max_wal_size=8GB", "checkpoint_timeout=15min", "random_page_cost=1.1",
+	}
 }
 
 func (l *lab) close(ctx context.Context) error {

@@ -63,12 +63,10 @@ func (f *folder) initCluster(ctx context.Context, bin binaries, fsync bool) erro
 }
 
 // settings are passed at every start, so that they never depend on when a cluster was made.
-func settings(sockets string, fsync bool) []string {
+func settings(fsync bool) []string {
 	set := []string{
 		"listen_addresses=",
 		"port=" + socketPort,
-		// A list in which quotes protect what the path may hold.
-		`unix_socket_directories="` + strings.ReplaceAll(sockets, `"`, `""`) + `"`,
 		"unix_socket_permissions=0700",
 		"max_connections=200",
 		"shared_buffers=128MB",
@@ -80,11 +78,12 @@ func settings(sockets string, fsync bool) []string {
 	if !fsync {
 		set = append(set, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
 	}
-	var args []string
-	for _, setting := range set {
-		args = append(args, "-c", setting)
-	}
-	return args
+	return set
+}
+
+// socketSetting is a list in which quotes protect what the path may hold.
+func socketSetting(path string) string {
+	return `unix_socket_directories="` + strings.ReplaceAll(path, `"`, `""`) + `"`
 }
 
 // connect waits until postgres serves. Recovery after a crash may take a while, so only ctx limits it.

@@ -24,6 +24,8 @@ type Options struct {
 	Ephemeral bool
 	// Fsync says whether a commit waits for the disk. By default it does in Dir and does not in an Ephemeral server.
 	Fsync *bool
+	// Settings of postgres, each as name=value, beyond or in place of those that every start passes.
+	Settings []string
 	// Log may be nil.
 	Log *slog.Logger
 }

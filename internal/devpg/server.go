@@ -101,10 +101,10 @@ func (s *Server) start(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	return s.serve(ctx, bin, fsync)
+	return s.serve(ctx, bin, append(settings(fsync), o.Settings...))
 }
 
-func (s *Server) serve(ctx context.Context, bin binaries, fsync bool) error {
+func (s *Server) serve(ctx context.Context, bin binaries, settings []string) error {
 	if err := errors.Join(s.folder.removeLeftovers(), s.sockets.removeLeftovers()); err != nil {
 		return err
 	}
@@ -115,7 +115,9 @@ func (s *Server) serve(ctx context.Context, bin binaries, fsync bool) error {
 		sockets = s.sockets.handOver(cmd)
 	}
 	cmd.Args = append(cmd.Args, "-D", home+"/"+clusterName)
-	cmd.Args = append(cmd.Args, settings(sockets, fsync)...)
+	for _, setting := range append(settings, socketSetting(sockets)) {
+		cmd.Args = append(cmd.Args, "-c", setting)
+	}
 	var err error
 	if s.postgres, err = s.folder.spawn(cmd); err != nil {
 		return err

@@ -91,6 +91,13 @@ func TestFsyncIsTheCallersToChoose(t *testing.T) {
 	require.Equal(t, "on", query[string](t, s.URL(), `select current_setting('fsync')`))
 }
 
+func TestASettingOfTheCallerStandsInPlaceOfOurs(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{Ephemeral: true, Settings: []string{"shared_buffers=16MB", "max_wal_size=2GB"}})
+	require.Equal(t, "16MB", query[string](t, s.URL(), `select current_setting('shared_buffers')`))
+	require.Equal(t, "2GB", query[string](t, s.URL(), `select current_setting('max_wal_size')`))
+}
+
 func TestAKilledParentLeavesNoPostgresAndTheNextStartHasTheData(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
