@@ -160,6 +160,9 @@ insert into payment_attempt (merchant_id, id, invoice_id, subscription_id, payme
 select unnest(@merchant_ids::bigint[]), unnest(@ids::bigint[]), unnest(@invoice_ids::bigint[]), unnest(@subscription_ids::bigint[]),
     unnest(@payment_method_ids::bigint[]), 'OPEN', unnest(@gateways::text[]), @created_at::timestamptz;
 
+-- Open attempts are none at all or very many, and the planner's idea of how many is usually out of date. Where attempts are named,
+-- finished_at says what status says without offering the index of all open ones.
+
 -- name: OpenAttempts :many
 -- What is still to be charged or booked of the named attempts.
 select a.merchant_id, a.id, a.invoice_id, a.subscription_id, a.payment_method_id, a.gateway, a.gateway_ref, i.currency, i.amount_minor,
@@ -168,7 +171,7 @@ from payment_attempt a
 join (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id) k on k.merchant_id = a.merchant_id and k.id = a.id
 join invoice i on i.merchant_id = a.merchant_id and i.id = a.invoice_id
 join payment_method pm on pm.merchant_id = a.merchant_id and pm.id = a.payment_method_id
-where a.status = 'OPEN'
+where a.finished_at is null
 order by a.merchant_id, a.subscription_id, a.id;
 
 -- name: Declines :many
@@ -186,7 +189,7 @@ where a.merchant_id = r.merchant_id and a.id = r.id and a.gateway_ref is null;
 update payment_attempt a set status = f.status, decline_code = nullif(f.decline_code, ''), finished_at = @finished_at::timestamptz
 from (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id, unnest(@statuses::text[]) as status,
     unnest(@decline_codes::text[]) as decline_code) f
-where a.merchant_id = f.merchant_id and a.id = f.id and a.status = 'OPEN';
+where a.merchant_id = f.merchant_id and a.id = f.id and a.finished_at is null;
 
 -- name: ResumeAttempts :many
 -- Attempts that have been open for so long that whoever was to finish them must be gone, those first that have waited longest.
