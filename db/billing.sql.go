@@ -615,14 +615,16 @@ func (q *Queries) LockCustomer(ctx context.Context, db DBTX, arg LockCustomerPar
 
 const lockDueBills = `-- name: LockDueBills :many
 select merchant_id, id from subscription
-where bill_at <= $1::timestamptz and bill_at is not null and test_clock_id is null and quarantine_reason is null
+where merchant_id % 8 = $1::bigint
+  and bill_at <= $2::timestamptz and bill_at is not null and test_clock_id is null and quarantine_reason is null
   and merchant_id <> all(array(select m.id from merchant m where m.suspended_at is not null))
 order by bill_at, id
-limit $2
+limit $3
 for update skip locked
 `
 
 type LockDueBillsParams struct {
+	Lane  int64
 	Now   time.Time
 	Batch int32
 }
@@ -632,9 +634,9 @@ type LockDueBillsRow struct {
 	ID         int64
 }
 
-// The next rows of the billing due-list that nobody else is working on, but for those of suspended merchants.
+// The next rows of a lane of the billing due-list that nobody else is working on, but for those of suspended merchants.
 func (q *Queries) LockDueBills(ctx context.Context, db DBTX, arg LockDueBillsParams) ([]LockDueBillsRow, error) {
-	rows, err := db.Query(ctx, lockDueBills, arg.Now, arg.Batch)
+	rows, err := db.Query(ctx, lockDueBills, arg.Lane, arg.Now, arg.Batch)
 	if err != nil {
 		return nil, err
 	}
@@ -1543,6 +1545,18 @@ func (q *Queries) TakeInvoiceNumbers(ctx context.Context, db DBTX, arg TakeInvoi
 		return nil, err
 	}
 	return items, nil
+}
+
+const takeLane = `-- name: TakeLane :one
+select pg_try_advisory_xact_lock(hashtext('portico sweep'), $1::int)
+`
+
+// Makes this transaction the only sweep in a lane, unless there is one.
+func (q *Queries) TakeLane(ctx context.Context, db DBTX, lane int32) (bool, error) {
+	row := db.QueryRow(ctx, takeLane, lane)
+	var pg_try_advisory_xact_lock bool
+	err := row.Scan(&pg_try_advisory_xact_lock)
+	return pg_try_advisory_xact_lock, err
 }
 
 const testClocks = `-- name: TestClocks :many

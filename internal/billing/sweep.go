@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -15,9 +16,12 @@ import (
 )
 
 const (
-	sweepBatch = 500
+	sweepBatch = 1000
 	// A sweep ends well before its job's timeout; what is left is found by the next one.
 	sweepFor = 15 * time.Second
+	// Merchants are spread over as many lanes, as in the index of the billing due-list, and one sweep works in a lane at a time: two
+	// in one batch's merchants would wait for each other's invoice counters and so gain nothing.
+	lanes = 8
 )
 
 // decide is what a sweep does about one due subscription, in memory.
@@ -25,22 +29,39 @@ type decide func(*change, *Subscription) error
 
 type pick func(context.Context, pgx.Tx) ([]Ref, error)
 
-// BillDue bills every subscription whose time has come, batch by batch, and returns how many it worked on. A missed run is
-// harmless: the next finds the same rows.
+// BillDue bills every subscription whose time has come, batch by batch, and returns how many it worked on. Lanes in which another
+// sweep works are left to it. A missed run is harmless: the next finds the same rows.
 func (b *Billing) BillDue(ctx context.Context) (int, error) {
-	return b.sweep(ctx, (*change).bill, func(ctx context.Context, tx pgx.Tx) ([]Ref, error) {
-		rows, err := b.DB.LockDueBills(ctx, tx, db.LockDueBillsParams{Now: b.Now(), Batch: sweepBatch})
-		refs := make([]Ref, len(rows))
-		for i, row := range rows {
-			refs[i] = Ref(row)
+	started, total := b.Now(), 0
+	first := rand.IntN(lanes) //nolint:gosec // so that no lane is always the last, nothing more
+	for i := range lanes {
+		lane := int32((first + i) % lanes) //nolint:gosec // below lanes
+		n, err := b.sweep(ctx, started, (*change).bill, func(ctx context.Context, tx pgx.Tx) ([]Ref, error) {
+			return b.claimBills(ctx, tx, lane)
+		})
+		total += n
+		if err != nil {
+			return total, err
 		}
-		return refs, err
-	})
+	}
+	return total, nil
 }
 
-// EndDue ends every subscription whose time has come, as BillDue bills them.
+func (b *Billing) claimBills(ctx context.Context, tx pgx.Tx, lane int32) ([]Ref, error) {
+	if free, err := b.DB.TakeLane(ctx, tx, lane); err != nil || !free {
+		return nil, err
+	}
+	rows, err := b.DB.LockDueBills(ctx, tx, db.LockDueBillsParams{Lane: int64(lane), Now: b.Now(), Batch: sweepBatch})
+	refs := make([]Ref, len(rows))
+	for i, row := range rows {
+		refs[i] = Ref(row)
+	}
+	return refs, err
+}
+
+// EndDue ends every subscription whose time has come, as BillDue bills them. Endings take no invoice numbers and need no lanes.
 func (b *Billing) EndDue(ctx context.Context) (int, error) {
-	return b.sweep(ctx, (*change).endDue, func(ctx context.Context, tx pgx.Tx) ([]Ref, error) {
+	return b.sweep(ctx, b.Now(), (*change).endDue, func(ctx context.Context, tx pgx.Tx) ([]Ref, error) {
 		rows, err := b.DB.LockDueEnds(ctx, tx, db.LockDueEndsParams{Now: b.Now(), Batch: sweepBatch})
 		refs := make([]Ref, len(rows))
 		for i, row := range rows {
@@ -50,9 +71,9 @@ func (b *Billing) EndDue(ctx context.Context) (int, error) {
 	})
 }
 
-func (b *Billing) sweep(ctx context.Context, act decide, next pick) (int, error) {
+func (b *Billing) sweep(ctx context.Context, started time.Time, act decide, next pick) (int, error) {
 	total := 0
-	for started := b.Now(); b.Now().Sub(started) < sweepFor; {
+	for b.Now().Sub(started) < sweepFor {
 		var refs []Ref
 		err := b.DB.System().Tx(ctx, func(tx pgx.Tx) (err error) {
 			if refs, err = next(ctx, tx); err != nil {
