@@ -20,15 +20,15 @@ having sum(amount_minor) <> 0`
 const missingLedgerTriggers = `
 select 'trigger ' || wanted.name
 from (values
-    ('ledger_entry_append_only', 'refuse_change', 1 + 2 + 8 + 16, false),
-    ('ledger_entry_no_truncate', 'refuse_change', 2 + 32, false),
-    ('ledger_entry_balanced', 'ledger_balanced', 1 + 4, true)
-) wanted (name, calls, events, deferred)
+    ('ledger_entry_append_only', 'refuse_change', 1 + 2 + 8 + 16),
+    ('ledger_entry_no_truncate', 'refuse_change', 2 + 32),
+    ('ledger_entry_balanced', 'ledger_balanced', 4)
+) wanted (name, calls, events)
 where not exists (
     select from pg_trigger t
     join pg_proc f on f.oid = t.tgfoid
     where t.tgrelid = 'ledger_entry'::regclass and t.tgname = wanted.name and f.proname = wanted.calls and t.tgtype = wanted.events
-      and t.tginitdeferred = wanted.deferred and t.tgenabled in ('O', 'A') and t.tgqual is null and t.tgattr = ''
+      and t.tgenabled in ('O', 'A') and t.tgqual is null and t.tgattr = ''
 )`
 
 // The leg on the account CASH follows: the transaction sums to zero.

@@ -139,8 +139,8 @@ func ledgerPlants() []plant {
 		{
 			name: "transactions that are not weighed", violated: []string{triggers}, example: "trigger ledger_entry_balanced",
 			sql: `drop trigger ledger_entry_balanced on ledger_entry;
-				create constraint trigger ledger_entry_balanced after insert on ledger_entry deferrable initially deferred
-				for each row when (new.currency <> 'USD') execute function ledger_balanced()`,
+				create trigger ledger_entry_balanced after insert on ledger_entry referencing new table as added
+				for each statement when (pg_trigger_depth() > 0) execute function ledger_balanced()`,
 		},
 		{
 			name: "fees that were booked otherwise", violated: []string{booked}, example: `payment {m}/\d+`, rows: 2,
