@@ -416,7 +416,7 @@ func (q *Queries) InsertTestClock(ctx context.Context, db DBTX, arg InsertTestCl
 }
 
 const invoices = `-- name: Invoices :many
-select merchant_id, id, number, subscription_id, customer_id, kind, status, currency, amount_minor, period_index, period_start, period_end, created_at, closed_at from invoice
+select merchant_id, id, number, subscription_id, customer_id, kind, status, currency, amount_minor, period_index, period_start, period_end, created_at, closed_at, voided from invoice
 where merchant_id = $1 and id < $2
   and ($3::bigint is null or subscription_id = $3)
 order by id desc
@@ -459,6 +459,7 @@ func (q *Queries) Invoices(ctx context.Context, db DBTX, arg InvoicesParams) ([]
 			&i.PeriodEnd,
 			&i.CreatedAt,
 			&i.ClosedAt,
+			&i.Voided,
 		); err != nil {
 			return nil, err
 		}
@@ -471,7 +472,7 @@ func (q *Queries) Invoices(ctx context.Context, db DBTX, arg InvoicesParams) ([]
 }
 
 const invoicesByID = `-- name: InvoicesByID :many
-select i.merchant_id, i.id, i.number, i.subscription_id, i.customer_id, i.kind, i.status, i.currency, i.amount_minor, i.period_index, i.period_start, i.period_end, i.created_at, i.closed_at from invoice i
+select i.merchant_id, i.id, i.number, i.subscription_id, i.customer_id, i.kind, i.status, i.currency, i.amount_minor, i.period_index, i.period_start, i.period_end, i.created_at, i.closed_at, i.voided from invoice i
 join (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as id) k on k.merchant_id = i.merchant_id and k.id = i.id
 order by i.id desc
 `
@@ -505,6 +506,7 @@ func (q *Queries) InvoicesByID(ctx context.Context, db DBTX, arg InvoicesByIDPar
 			&i.PeriodEnd,
 			&i.CreatedAt,
 			&i.ClosedAt,
+			&i.Voided,
 		); err != nil {
 			return nil, err
 		}

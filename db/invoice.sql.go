@@ -10,10 +10,10 @@ import (
 )
 
 const invoicesOfSubscriptions = `-- name: InvoicesOfSubscriptions :many
-select i.merchant_id, i.id, i.number, i.subscription_id, i.customer_id, i.kind, i.status, i.currency, i.amount_minor, i.period_index, i.period_start, i.period_end, i.created_at, i.closed_at
+select i.merchant_id, i.id, i.number, i.subscription_id, i.customer_id, i.kind, i.status, i.currency, i.amount_minor, i.period_index, i.period_start, i.period_end, i.created_at, i.closed_at, i.voided
 from unnest($1::bigint[]) as s(id)
 cross join lateral (
-    select merchant_id, id, number, subscription_id, customer_id, kind, status, currency, amount_minor, period_index, period_start, period_end, created_at, closed_at from invoice
+    select merchant_id, id, number, subscription_id, customer_id, kind, status, currency, amount_minor, period_index, period_start, period_end, created_at, closed_at, voided from invoice
     where merchant_id = $2 and subscription_id = s.id and id < $3
     order by id desc
     limit $4
@@ -58,6 +58,7 @@ func (q *Queries) InvoicesOfSubscriptions(ctx context.Context, db DBTX, arg Invo
 			&i.PeriodEnd,
 			&i.CreatedAt,
 			&i.ClosedAt,
+			&i.Voided,
 		); err != nil {
 			return nil, err
 		}

@@ -82,6 +82,7 @@ type Invoice struct {
 	PeriodEnd      time.Time
 	CreatedAt      time.Time
 	ClosedAt       *time.Time
+	Voided         bool
 }
 
 type LedgerEntry struct {
