@@ -59,7 +59,7 @@ func TestABatchOfRenewalsIsWrittenWholeAndNumbersInvoicesWithoutGaps(t *testing.
 	t.Parallel()
 	w := newWorld(t)
 	plan := w.plan(1000, 0)
-	const n = 30
+	const n = 60
 	for i := range n {
 		w.sold(w.customer(fmt.Sprintf("c%d@example.test", i), "pm_card_visa", nil), plan)
 	}
@@ -68,7 +68,7 @@ func TestABatchOfRenewalsIsWrittenWholeAndNumbersInvoicesWithoutGaps(t *testing.
 	require.NoError(t, err)
 	require.Equal(t, n, billed)
 	require.EqualValues(t, n, w.count(`select count(*) from payment_attempt where status = 'OPEN'`))
-	require.EqualValues(t, n/20+1, w.count(`select count(*) from river_job where kind = 'payment.charge' and state = 'available'`),
+	require.EqualValues(t, n/50+1, w.count(`select count(*) from river_job where kind = 'payment.charge' and state = 'available'`),
 		"attempts share jobs")
 	billed, err = w.billing.BillDue(t.Context())
 	require.NoError(t, err)

@@ -26,7 +26,7 @@ const (
 )
 
 const (
-	attemptsPerJob = 20 // all of them at once, so that no charge waits for another's
+	attemptsPerJob = 50 // all of them at once, so that no charge waits for another's
 
 	// What a charge may take in all stays below the timeout of its job: to prepare, to store, to confirm, to ask, to book. Only the
 	// steps that may go unanswered end with the caller's context; what is known by then is still written down.
@@ -80,7 +80,7 @@ func (b *Billing) Charge(ctx context.Context, refs []AttemptRef) error {
 	outcomes := &outcomes{of: make(map[AttemptRef]gateway.Outcome, len(open))}
 	prepared, prepareErr := b.prepare(ctx, open, outcomes)
 	confirmErr := b.confirm(ctx, prepared, outcomes)
-	bookErr := b.book(ctx, outcomes.of)
+	bookErr := b.book(ctx, open, outcomes.of)
 	return errors.Join(prepareErr, confirmErr, bookErr)
 }
 
@@ -213,18 +213,26 @@ func insist(ctx context.Context, call func() error) error {
 }
 
 // book writes down the outcomes: payment, ledger, invoice, subscription, events.
-func (b *Billing) book(ctx context.Context, outcomes map[AttemptRef]gateway.Outcome) error {
+func (b *Billing) book(ctx context.Context, charged []db.OpenAttemptsRow, outcomes map[AttemptRef]gateway.Outcome) error {
 	if len(outcomes) == 0 {
 		return nil
 	}
-	refs := make([]AttemptRef, 0, len(outcomes))
-	for ref := range outcomes {
-		refs = append(refs, ref)
+	var refs []AttemptRef
+	var subRefs []Ref
+	for _, a := range charged {
+		ref := AttemptRef{a.MerchantID, a.ID}
+		if _, known := outcomes[ref]; known {
+			refs, subRefs = append(refs, ref), append(subRefs, Ref{a.MerchantID, a.SubscriptionID})
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	err := b.DB.System().Tx(ctx, func(tx pgx.Tx) error {
-		return b.bookIn(ctx, tx, refs, outcomes)
+		subs, err := b.lock(ctx, tx, subRefs)
+		if err != nil {
+			return err
+		}
+		return b.bookIn(ctx, tx, subs, refs, outcomes)
 	})
 	if err != nil {
 		return fmt.Errorf("book charges: %w", err)
@@ -232,21 +240,10 @@ func (b *Billing) book(ctx context.Context, outcomes map[AttemptRef]gateway.Outc
 	return nil
 }
 
-func (b *Billing) bookIn(ctx context.Context, tx pgx.Tx, refs []AttemptRef, outcomes map[AttemptRef]gateway.Outcome) error {
+// bookIn books what is still open behind the lock: another process may have booked some of it meanwhile.
+func (b *Billing) bookIn(ctx context.Context, tx pgx.Tx, subs []*Subscription, refs []AttemptRef, outcomes map[AttemptRef]gateway.Outcome) error {
 	open, err := b.openAttempts(ctx, tx, refs)
 	if err != nil {
-		return err
-	}
-	subRefs := make([]Ref, len(open))
-	for i, a := range open {
-		subRefs[i] = Ref{a.MerchantID, a.SubscriptionID}
-	}
-	subs, err := b.lock(ctx, tx, subRefs)
-	if err != nil {
-		return err
-	}
-	// Asked again behind the lock: another process may have booked some of them meanwhile.
-	if open, err = b.openAttempts(ctx, tx, refs); err != nil {
 		return err
 	}
 	invoices, err := b.invoicesOf(ctx, tx, open)
@@ -257,7 +254,13 @@ func (b *Billing) bookIn(ctx context.Context, tx pgx.Tx, refs []AttemptRef, outc
 	for _, s := range subs {
 		bySub[Ref{s.MerchantID, s.ID}] = s
 	}
-	c, err := b.begin(ctx, tx, len(open))
+	again := 0
+	for _, a := range open {
+		if bySub[Ref{a.MerchantID, a.SubscriptionID}].hasOtherMethod(a) {
+			again++
+		}
+	}
+	c, err := b.begin(ctx, tx, again)
 	if err != nil {
 		return err
 	}
@@ -295,7 +298,7 @@ func (c *change) bookOne(s *Subscription, i *Invoice, a db.OpenAttemptsRow, outc
 	}
 	c.finished = append(c.finished, finish{ref: ref, status: attemptFailed, code: outcome.DeclineCode})
 	wasIncomplete, firstOfStreak := s.Status == Incomplete, s.PastDueSince == nil
-	newMethod := s.paymentMethod != nil && *s.paymentMethod != a.PaymentMethodID
+	newMethod := s.hasOtherMethod(a)
 	s.unpaid(now, outcome.Hard && !newMethod)
 	if err := c.emit(s, webhook.PaymentFailed, reasonUnpaid, i); err != nil || wasIncomplete {
 		return err
@@ -305,11 +308,15 @@ func (c *change) bookOne(s *Subscription, i *Invoice, a db.OpenAttemptsRow, outc
 			return err
 		}
 	}
-	// The payer attached another payment method while this one was being charged.
 	if newMethod {
 		c.attempt(s, i.ID)
 	}
 	return nil
+}
+
+// hasOtherMethod tells whether the payer has attached another payment method since the attempt was made.
+func (s *Subscription) hasOtherMethod(a db.OpenAttemptsRow) bool {
+	return s.paymentMethod != nil && *s.paymentMethod != a.PaymentMethodID
 }
 
 func (c *change) bookPaid(s *Subscription, i *Invoice, ref AttemptRef, now time.Time) error {
