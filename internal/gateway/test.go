@@ -59,16 +59,15 @@ type testCard struct {
 	hard         bool
 }
 
-func testCards(token string) (testCard, bool) {
-	card, known := map[string]testCard{
+func testCards() map[string]testCard {
+	return map[string]testCard{
 		"pm_card_visa":                                {brand: "visa", last4: "4242"},
 		"pm_card_mastercard":                          {brand: "mastercard", last4: "4444"},
 		"pm_card_chargeCustomerFail":                  {brand: "visa", last4: "0341", chargeCode: "do_not_honor", hard: true},
 		"pm_card_chargeCustomerFailInsufficientFunds": {brand: "visa", last4: "9995", chargeCode: "insufficient_funds"},
 		"pm_card_chargeDeclined":                      {attachCode: "card_declined"},
 		"pm_card_chargeDeclinedExpiredCard":           {attachCode: "expired_card"},
-	}[token]
-	return card, known
+	}
 }
 
 // Attach takes the tokens listed at the schema's PaymentMethodAttachInput.
@@ -77,7 +76,7 @@ func (t *Test) Attach(_ context.Context, token string) (Card, error) {
 }
 
 func (t *Test) attach(token string) (Card, error) {
-	card, known := testCards(token)
+	card, known := testCards()[token]
 	switch {
 	case !known:
 		return Card{}, &Decline{Code: "resource_missing", Message: "the test gateway knows no such token"}
@@ -123,23 +122,31 @@ func (t *Test) Confirm(ctx context.Context, ref string) (Outcome, error) {
 }
 
 func (t *Test) confirm(ctx context.Context, ref string) (Outcome, error) {
-	var method string
-	err := t.Pool.QueryRow(ctx, `select payment_method from test_gateway_charge where ref = $1`, ref).Scan(&method)
+	tokens, codes := refusals()
+	var status, method string
+	var code *string
+	err := t.Pool.QueryRow(ctx, `
+		update test_gateway_charge set status = case when payment_method = any($2::text[]) then 'DECLINED' else 'SUCCEEDED' end,
+			decline_code = ($3::text[])[array_position($2::text[], payment_method)]
+		where ref = $1 and status = 'PREPARED'
+		returning status, payment_method, decline_code`, ref, tokens, codes).Scan(&status, &method, &code)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return t.get(ctx, ref)
+	}
 	if err != nil {
 		return Outcome{}, fmt.Errorf("confirm test charge: %w", err)
 	}
-	status := Succeeded
-	card, _ := testCards(method)
-	if card.chargeCode != "" {
-		status = Declined
+	return outcome(status, method, code), nil
+}
+
+// refusals are the tokens that are refused when charged, with the reasons.
+func refusals() (tokens, codes []string) {
+	for token, card := range testCards() {
+		if card.chargeCode != "" {
+			tokens, codes = append(tokens, token), append(codes, card.chargeCode)
+		}
 	}
-	_, err = t.Pool.Exec(ctx, `
-		update test_gateway_charge set status = $2, decline_code = nullif($3, '') where ref = $1 and status = 'PREPARED'`,
-		ref, string(status), card.chargeCode)
-	if err != nil {
-		return Outcome{}, fmt.Errorf("confirm test charge: %w", err)
-	}
-	return t.get(ctx, ref)
+	return tokens, codes
 }
 
 // Get implements Gateway.
@@ -158,10 +165,13 @@ func (t *Test) get(ctx context.Context, ref string) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, fmt.Errorf("get test charge: %w", err)
 	}
-	outcome := Outcome{State: State(status)}
+	return outcome(status, method, code), nil
+}
+
+func outcome(status, method string, code *string) Outcome {
+	o := Outcome{State: State(status)}
 	if code != nil {
-		card, _ := testCards(method)
-		outcome.DeclineCode, outcome.Hard = *code, card.hard
+		o.DeclineCode, o.Hard = *code, testCards()[method].hard
 	}
-	return outcome, nil
+	return o
 }
