@@ -617,8 +617,7 @@ func (q *Queries) LockCustomer(ctx context.Context, db DBTX, arg LockCustomerPar
 
 const lockDueBills = `-- name: LockDueBills :many
 select merchant_id, id from subscription
-where merchant_id % 8 = $1::bigint
-  and bill_at <= $2::timestamptz and bill_at is not null and test_clock_id is null and quarantine_reason is null
+where lane = $1::smallint and bill_at <= $2::timestamptz and bill_at is not null and test_clock_id is null and quarantine_reason is null
   and merchant_id <> all(array(select m.id from merchant m where m.suspended_at is not null))
 order by bill_at, id
 limit $3
@@ -626,7 +625,7 @@ for update skip locked
 `
 
 type LockDueBillsParams struct {
-	Lane  int64
+	Lane  int16
 	Now   time.Time
 	Batch int32
 }
@@ -1313,7 +1312,7 @@ func (q *Queries) StoreGatewayRefs(ctx context.Context, db DBTX, arg StoreGatewa
 }
 
 const subscriptionDetails = `-- name: SubscriptionDetails :many
-select s.merchant_id, s.id, s.product_id, s.company_id, s.customer_id, s.plan_id, s.price_id, s.source, s.status, s.quantity, s.anchor_at, s.period_index, s.current_period_start, s.current_period_end, s.trial_end, s.cancel_at_period_end, s.cancel_reason, s.canceled_at, s.ended_at, s.past_due_since, s.failed_attempts, s.awaits_new_card, s.suspended, s.open_invoice_id, s.charging, s.bill_at, s.end_at, s.access_until, s.test_clock_id, s.event_sequence, s.quarantine_reason, s.created_at, s.updated_at,
+select s.merchant_id, s.id, s.product_id, s.company_id, s.customer_id, s.plan_id, s.price_id, s.source, s.status, s.quantity, s.anchor_at, s.period_index, s.current_period_start, s.current_period_end, s.trial_end, s.cancel_at_period_end, s.cancel_reason, s.canceled_at, s.ended_at, s.past_due_since, s.failed_attempts, s.awaits_new_card, s.suspended, s.open_invoice_id, s.charging, s.bill_at, s.end_at, s.access_until, s.test_clock_id, s.event_sequence, s.quarantine_reason, s.created_at, s.updated_at, s.lane,
     terms.interval, terms.currency, terms.amount_minor, terms.tier, terms.features, terms.product_identifier,
     c.number as customer_number, c.email as customer_email, c.user_meta,
     terms.grace_days, terms.dunning_days, terms.portal_fee_bps,
@@ -1404,6 +1403,7 @@ func (q *Queries) SubscriptionDetails(ctx context.Context, db DBTX, arg Subscrip
 			&i.Subscription.QuarantineReason,
 			&i.Subscription.CreatedAt,
 			&i.Subscription.UpdatedAt,
+			&i.Subscription.Lane,
 			&i.Interval,
 			&i.Currency,
 			&i.AmountMinor,
@@ -1553,10 +1553,11 @@ func (q *Queries) TakeInvoiceNumbers(ctx context.Context, db DBTX, arg TakeInvoi
 }
 
 const takeLane = `-- name: TakeLane :one
-select pg_try_advisory_xact_lock(hashtext('portico sweep'), $1::int)
+select pg_try_advisory_xact_lock(hashtext('portico sweep'), $1::int) from set_config('enable_bitmapscan', 'off', true)
 `
 
-// Makes this transaction the only sweep in a lane, unless there is one.
+// Makes this transaction the only sweep in a lane, unless there is one. Its claim is to walk the due-list in order and stop: the
+// planner expects few rows behind the tenant policy and would collect everything that is due in a bitmap, for each batch.
 func (q *Queries) TakeLane(ctx context.Context, db DBTX, lane int32) (bool, error) {
 	row := db.QueryRow(ctx, takeLane, lane)
 	var pg_try_advisory_xact_lock bool

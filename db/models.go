@@ -346,6 +346,7 @@ type Subscription struct {
 	QuarantineReason   *string
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
+	Lane               int16
 }
 
 type TestClock struct {

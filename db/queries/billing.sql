@@ -11,14 +11,14 @@ order by s.merchant_id, s.id
 for update of s;
 
 -- name: TakeLane :one
--- Makes this transaction the only sweep in a lane, unless there is one.
-select pg_try_advisory_xact_lock(hashtext('portico sweep'), @lane::int);
+-- Makes this transaction the only sweep in a lane, unless there is one. Its claim is to walk the due-list in order and stop: the
+-- planner expects few rows behind the tenant policy and would collect everything that is due in a bitmap, for each batch.
+select pg_try_advisory_xact_lock(hashtext('portico sweep'), @lane::int) from set_config('enable_bitmapscan', 'off', true);
 
 -- name: LockDueBills :many
 -- The next rows of a lane of the billing due-list that nobody else is working on, but for those of suspended merchants.
 select merchant_id, id from subscription
-where merchant_id % 8 = @lane::bigint
-  and bill_at <= @now::timestamptz and bill_at is not null and test_clock_id is null and quarantine_reason is null
+where lane = @lane::smallint and bill_at <= @now::timestamptz and bill_at is not null and test_clock_id is null and quarantine_reason is null
   and merchant_id <> all(array(select m.id from merchant m where m.suspended_at is not null))
 order by bill_at, id
 limit @batch

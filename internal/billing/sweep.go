@@ -19,7 +19,7 @@ const (
 	sweepBatch = 1000
 	// A sweep ends well before its job's timeout; what is left is found by the next one.
 	sweepFor = 15 * time.Second
-	// Merchants are spread over as many lanes, as in the index of the billing due-list, and one sweep works in a lane at a time: two
+	// Merchants are spread over as many lanes (subscription.lane), and one sweep works in a lane at a time: two
 	// in one batch's merchants would wait for each other's invoice counters and so gain nothing.
 	lanes = 8
 )
@@ -35,7 +35,7 @@ func (b *Billing) BillDue(ctx context.Context) (int, error) {
 	started, total := b.Now(), 0
 	first := rand.IntN(lanes) //nolint:gosec // so that no lane is always the last, nothing more
 	for i := range lanes {
-		lane := int32((first + i) % lanes) //nolint:gosec // below lanes
+		lane := int16((first + i) % lanes)
 		n, err := b.sweep(ctx, started, (*change).bill, func(ctx context.Context, tx pgx.Tx) ([]Ref, error) {
 			return b.claimBills(ctx, tx, lane)
 		})
@@ -47,11 +47,11 @@ func (b *Billing) BillDue(ctx context.Context) (int, error) {
 	return total, nil
 }
 
-func (b *Billing) claimBills(ctx context.Context, tx pgx.Tx, lane int32) ([]Ref, error) {
-	if free, err := b.DB.TakeLane(ctx, tx, lane); err != nil || !free {
+func (b *Billing) claimBills(ctx context.Context, tx pgx.Tx, lane int16) ([]Ref, error) {
+	if free, err := b.DB.TakeLane(ctx, tx, int32(lane)); err != nil || !free {
 		return nil, err
 	}
-	rows, err := b.DB.LockDueBills(ctx, tx, db.LockDueBillsParams{Lane: int64(lane), Now: b.Now(), Batch: sweepBatch})
+	rows, err := b.DB.LockDueBills(ctx, tx, db.LockDueBillsParams{Lane: lane, Now: b.Now(), Batch: sweepBatch})
 	refs := make([]Ref, len(rows))
 	for i, row := range rows {
 		refs[i] = Ref(row)
