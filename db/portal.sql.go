@@ -377,7 +377,7 @@ func (q *Queries) InsertPortalToken(ctx context.Context, db DBTX, arg InsertPort
 }
 
 const invoicesOfCustomers = `-- name: InvoicesOfCustomers :many
-select i.merchant_id, i.id, i.number, i.subscription_id, i.customer_id, i.kind, i.status, i.currency, i.amount_minor, i.period_index, i.period_start, i.period_end, i.created_at, i.closed_at from invoice i
+select i.merchant_id, i.id, i.number, i.subscription_id, i.customer_id, i.kind, i.status, i.currency, i.amount_minor, i.period_index, i.period_start, i.period_end, i.created_at, i.closed_at, i.voided from invoice i
 join (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as customer_id) k
     on k.merchant_id = i.merchant_id and k.customer_id = i.customer_id
 where i.id < $3
@@ -428,6 +428,7 @@ func (q *Queries) InvoicesOfCustomers(ctx context.Context, db DBTX, arg Invoices
 			&i.PeriodEnd,
 			&i.CreatedAt,
 			&i.ClosedAt,
+			&i.Voided,
 		); err != nil {
 			return nil, err
 		}
@@ -521,11 +522,11 @@ func (q *Queries) MerchantsOfAddress(ctx context.Context, db DBTX, arg Merchants
 }
 
 const ownInvoicesOfSubscriptions = `-- name: OwnInvoicesOfSubscriptions :many
-select i.merchant_id, i.id, i.number, i.subscription_id, i.customer_id, i.kind, i.status, i.currency, i.amount_minor, i.period_index, i.period_start, i.period_end, i.created_at, i.closed_at
+select i.merchant_id, i.id, i.number, i.subscription_id, i.customer_id, i.kind, i.status, i.currency, i.amount_minor, i.period_index, i.period_start, i.period_end, i.created_at, i.closed_at, i.voided
 from unnest($1::bigint[]) as s(id)
 cross join (select unnest($2::bigint[]) as merchant_id, unnest($3::bigint[]) as customer_id) k
 cross join lateral (
-    select merchant_id, id, number, subscription_id, customer_id, kind, status, currency, amount_minor, period_index, period_start, period_end, created_at, closed_at from invoice n
+    select merchant_id, id, number, subscription_id, customer_id, kind, status, currency, amount_minor, period_index, period_start, period_end, created_at, closed_at, voided from invoice n
     where n.merchant_id = k.merchant_id and n.subscription_id = s.id and n.customer_id = k.customer_id and n.id < $4
     order by n.id desc
     limit $5
@@ -572,6 +573,7 @@ func (q *Queries) OwnInvoicesOfSubscriptions(ctx context.Context, db DBTX, arg O
 			&i.PeriodEnd,
 			&i.CreatedAt,
 			&i.ClosedAt,
+			&i.Voided,
 		); err != nil {
 			return nil, err
 		}
