@@ -19,7 +19,8 @@ type shop struct {
 	live   credentials // acts for the merchant that has the sandbox
 	key    credentials // with every scope
 	ids    map[string]string
-	email  string
+	email  string // of the customer
+	number int64  // of the customer, where a test has asked for it
 	secret string // of the product
 }
 
