@@ -22,8 +22,8 @@ select i, 1 + (i - 1) % t.merchants as merchant_id, 1 + (i - 1) / t.merchants as
     timestamptz '2100-01-01Z' + make_interval(secs => (i * 7919 % t.subscriptions) * (28 * 86400.0 / t.subscriptions)) as starts_at
 from terms t, generate_series(1, t.subscriptions) i;
 
-insert into merchant (id, shop, name, email, portal_fee_bps, invoice_counter, token_key_cipher, created_at)
-select id, 'shop-' || id, 'Shop ' || id, 'owner@shop-' || id || '.example', 250, subscriptions / merchants, cipher, created_at
+insert into merchant (id, shop, name, email, portal_fee_bps, invoice_counter, created_at)
+select id, 'shop-' || id, 'Shop ' || id, 'owner@shop-' || id || '.example', 250, subscriptions / merchants, created_at
 from terms, sealed;
 
 insert into product (merchant_id, id, identifier, name, launch_url, status, launch_secret_cipher, created_at)

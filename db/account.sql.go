@@ -13,7 +13,7 @@ import (
 )
 
 const aPIKey = `-- name: APIKey :one
-select merchant_id, id, name, hint, key_hash, scopes, created_at, expires_at, last_used_at, revoked_at from api_key where merchant_id = $1 and id = $2
+select merchant_id, id, name, hint, key_hash, scopes, created_at, expires_at, last_used_at, revoked_at, rolled_to from api_key where merchant_id = $1 and id = $2
 `
 
 type APIKeyParams struct {
@@ -35,6 +35,7 @@ func (q *Queries) APIKey(ctx context.Context, db DBTX, arg APIKeyParams) (ApiKey
 		&i.ExpiresAt,
 		&i.LastUsedAt,
 		&i.RevokedAt,
+		&i.RolledTo,
 	)
 	return i, err
 }
@@ -78,7 +79,7 @@ func (q *Queries) APIKeyByHash(ctx context.Context, db DBTX, keyHash []byte) (AP
 }
 
 const aPIKeys = `-- name: APIKeys :many
-select merchant_id, id, name, hint, key_hash, scopes, created_at, expires_at, last_used_at, revoked_at from api_key where merchant_id = $1 and id < $2 order by id desc limit $3
+select merchant_id, id, name, hint, key_hash, scopes, created_at, expires_at, last_used_at, revoked_at, rolled_to from api_key where merchant_id = $1 and id < $2 order by id desc limit $3
 `
 
 type APIKeysParams struct {
@@ -107,6 +108,90 @@ func (q *Queries) APIKeys(ctx context.Context, db DBTX, arg APIKeysParams) ([]Ap
 			&i.ExpiresAt,
 			&i.LastUsedAt,
 			&i.RevokedAt,
+			&i.RolledTo,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const aPIKeysByID = `-- name: APIKeysByID :many
+select merchant_id, id, name, hint, key_hash, scopes, created_at, expires_at, last_used_at, revoked_at, rolled_to from api_key where merchant_id = $1 and id = any($2::bigint[]) order by id
+`
+
+type APIKeysByIDParams struct {
+	MerchantID int64
+	Ids        []int64
+}
+
+func (q *Queries) APIKeysByID(ctx context.Context, db DBTX, arg APIKeysByIDParams) ([]ApiKey, error) {
+	rows, err := db.Query(ctx, aPIKeysByID, arg.MerchantID, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ApiKey
+	for rows.Next() {
+		var i ApiKey
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.ID,
+			&i.Name,
+			&i.Hint,
+			&i.KeyHash,
+			&i.Scopes,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+			&i.LastUsedAt,
+			&i.RevokedAt,
+			&i.RolledTo,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const aPIKeysRolledTo = `-- name: APIKeysRolledTo :many
+select merchant_id, id, name, hint, key_hash, scopes, created_at, expires_at, last_used_at, revoked_at, rolled_to from api_key where merchant_id = $1 and rolled_to = any($2::bigint[]) order by id
+`
+
+type APIKeysRolledToParams struct {
+	MerchantID int64
+	Ids        []int64
+}
+
+// The keys that were rolled to these.
+func (q *Queries) APIKeysRolledTo(ctx context.Context, db DBTX, arg APIKeysRolledToParams) ([]ApiKey, error) {
+	rows, err := db.Query(ctx, aPIKeysRolledTo, arg.MerchantID, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ApiKey
+	for rows.Next() {
+		var i ApiKey
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.ID,
+			&i.Name,
+			&i.Hint,
+			&i.KeyHash,
+			&i.Scopes,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+			&i.LastUsedAt,
+			&i.RevokedAt,
+			&i.RolledTo,
 		); err != nil {
 			return nil, err
 		}
@@ -151,7 +236,7 @@ func (q *Queries) DeleteSession(ctx context.Context, db DBTX, arg DeleteSessionP
 const insertAPIKey = `-- name: InsertAPIKey :one
 insert into api_key (merchant_id, name, hint, key_hash, scopes, created_at, expires_at)
 values ($1, $2, $3, $4, $5, $6, $7)
-returning merchant_id, id, name, hint, key_hash, scopes, created_at, expires_at, last_used_at, revoked_at
+returning merchant_id, id, name, hint, key_hash, scopes, created_at, expires_at, last_used_at, revoked_at, rolled_to
 `
 
 type InsertAPIKeyParams struct {
@@ -186,6 +271,7 @@ func (q *Queries) InsertAPIKey(ctx context.Context, db DBTX, arg InsertAPIKeyPar
 		&i.ExpiresAt,
 		&i.LastUsedAt,
 		&i.RevokedAt,
+		&i.RolledTo,
 	)
 	return i, err
 }
@@ -240,20 +326,19 @@ func (q *Queries) InsertMembership(ctx context.Context, db DBTX, arg InsertMembe
 }
 
 const insertMerchant = `-- name: InsertMerchant :one
-insert into merchant (id, shop, name, email, portal_fee_bps, token_key_cipher, created_at)
-values ($1, $2, $3, $4, $5, $6, $7)
+insert into merchant (id, shop, name, email, portal_fee_bps, created_at)
+values ($1, $2, $3, $4, $5, $6)
 on conflict (shop) do nothing
-returning id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, token_key_cipher, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence
+returning id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence
 `
 
 type InsertMerchantParams struct {
-	ID             int64
-	Shop           string
-	Name           string
-	Email          string
-	PortalFeeBps   int32
-	TokenKeyCipher []byte
-	CreatedAt      time.Time
+	ID           int64
+	Shop         string
+	Name         string
+	Email        string
+	PortalFeeBps int32
+	CreatedAt    time.Time
 }
 
 // No row when the handle is taken; the transaction goes on.
@@ -264,7 +349,6 @@ func (q *Queries) InsertMerchant(ctx context.Context, db DBTX, arg InsertMerchan
 		arg.Name,
 		arg.Email,
 		arg.PortalFeeBps,
-		arg.TokenKeyCipher,
 		arg.CreatedAt,
 	)
 	var i Merchant
@@ -278,7 +362,6 @@ func (q *Queries) InsertMerchant(ctx context.Context, db DBTX, arg InsertMerchan
 		&i.GraceDays,
 		&i.DunningDays,
 		&i.InvoiceCounter,
-		&i.TokenKeyCipher,
 		&i.CreatedAt,
 		&i.SuspendedAt,
 		&i.SuspensionReason,
@@ -289,22 +372,20 @@ func (q *Queries) InsertMerchant(ctx context.Context, db DBTX, arg InsertMerchan
 }
 
 const insertSandbox = `-- name: InsertSandbox :one
-insert into merchant (id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, token_key_cipher, created_at)
-select $1, parent.id, $2, $3, parent.email, parent.portal_fee_bps, parent.grace_days, parent.dunning_days,
-       $4, $5
+insert into merchant (id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, created_at)
+select $1, parent.id, $2, $3, parent.email, parent.portal_fee_bps, parent.grace_days, parent.dunning_days, $4
 from merchant parent
-where parent.id = $6
+where parent.id = $5
 on conflict (shop) do nothing
-returning id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, token_key_cipher, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence
+returning id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence
 `
 
 type InsertSandboxParams struct {
-	ID             int64
-	Shop           string
-	Name           string
-	TokenKeyCipher []byte
-	CreatedAt      time.Time
-	MerchantID     int64
+	ID         int64
+	Shop       string
+	Name       string
+	CreatedAt  time.Time
+	MerchantID int64
 }
 
 // As InsertMerchant, with the settings of the merchant it belongs to.
@@ -313,7 +394,6 @@ func (q *Queries) InsertSandbox(ctx context.Context, db DBTX, arg InsertSandboxP
 		arg.ID,
 		arg.Shop,
 		arg.Name,
-		arg.TokenKeyCipher,
 		arg.CreatedAt,
 		arg.MerchantID,
 	)
@@ -328,7 +408,6 @@ func (q *Queries) InsertSandbox(ctx context.Context, db DBTX, arg InsertSandboxP
 		&i.GraceDays,
 		&i.DunningDays,
 		&i.InvoiceCounter,
-		&i.TokenKeyCipher,
 		&i.CreatedAt,
 		&i.SuspendedAt,
 		&i.SuspensionReason,
@@ -370,6 +449,34 @@ func (q *Queries) InsertSession(ctx context.Context, db DBTX, arg InsertSessionP
 		&i.CreatedAt,
 		&i.ExpiresAt,
 		&i.Totp,
+	)
+	return i, err
+}
+
+const lockAPIKey = `-- name: LockAPIKey :one
+select merchant_id, id, name, hint, key_hash, scopes, created_at, expires_at, last_used_at, revoked_at, rolled_to from api_key where merchant_id = $1 and id = $2 for no key update
+`
+
+type LockAPIKeyParams struct {
+	MerchantID int64
+	ID         int64
+}
+
+func (q *Queries) LockAPIKey(ctx context.Context, db DBTX, arg LockAPIKeyParams) (ApiKey, error) {
+	row := db.QueryRow(ctx, lockAPIKey, arg.MerchantID, arg.ID)
+	var i ApiKey
+	err := row.Scan(
+		&i.MerchantID,
+		&i.ID,
+		&i.Name,
+		&i.Hint,
+		&i.KeyHash,
+		&i.Scopes,
+		&i.CreatedAt,
+		&i.ExpiresAt,
+		&i.LastUsedAt,
+		&i.RevokedAt,
+		&i.RolledTo,
 	)
 	return i, err
 }
@@ -421,7 +528,7 @@ func (q *Queries) MemberByID(ctx context.Context, db DBTX, arg MemberByIDParams)
 }
 
 const merchant = `-- name: Merchant :one
-select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, token_key_cipher, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant where id = $1
+select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant where id = $1
 `
 
 func (q *Queries) Merchant(ctx context.Context, db DBTX, merchantID int64) (Merchant, error) {
@@ -437,7 +544,6 @@ func (q *Queries) Merchant(ctx context.Context, db DBTX, merchantID int64) (Merc
 		&i.GraceDays,
 		&i.DunningDays,
 		&i.InvoiceCounter,
-		&i.TokenKeyCipher,
 		&i.CreatedAt,
 		&i.SuspendedAt,
 		&i.SuspensionReason,
@@ -448,7 +554,7 @@ func (q *Queries) Merchant(ctx context.Context, db DBTX, merchantID int64) (Merc
 }
 
 const merchantsByID = `-- name: MerchantsByID :many
-select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, token_key_cipher, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant
+select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant
 where id = any($1::bigint[])
   and (id = $2
        or exists (select from membership where membership.merchant_id = merchant.id and membership.member_id = $3))
@@ -481,7 +587,6 @@ func (q *Queries) MerchantsByID(ctx context.Context, db DBTX, arg MerchantsByIDP
 			&i.GraceDays,
 			&i.DunningDays,
 			&i.InvoiceCounter,
-			&i.TokenKeyCipher,
 			&i.CreatedAt,
 			&i.SuspendedAt,
 			&i.SuspensionReason,
@@ -499,7 +604,7 @@ func (q *Queries) MerchantsByID(ctx context.Context, db DBTX, arg MerchantsByIDP
 }
 
 const merchantsOfMember = `-- name: MerchantsOfMember :many
-select merchant.id, merchant.sandbox_of, merchant.shop, merchant.name, merchant.email, merchant.portal_fee_bps, merchant.grace_days, merchant.dunning_days, merchant.invoice_counter, merchant.token_key_cipher, merchant.created_at, merchant.suspended_at, merchant.suspension_reason, merchant.reinstated_at, merchant.event_sequence
+select merchant.id, merchant.sandbox_of, merchant.shop, merchant.name, merchant.email, merchant.portal_fee_bps, merchant.grace_days, merchant.dunning_days, merchant.invoice_counter, merchant.created_at, merchant.suspended_at, merchant.suspension_reason, merchant.reinstated_at, merchant.event_sequence
 from membership
 join merchant on merchant.id = membership.merchant_id
 where membership.member_id = $1
@@ -526,7 +631,6 @@ func (q *Queries) MerchantsOfMember(ctx context.Context, db DBTX, memberID int64
 			&i.GraceDays,
 			&i.DunningDays,
 			&i.InvoiceCounter,
-			&i.TokenKeyCipher,
 			&i.CreatedAt,
 			&i.SuspendedAt,
 			&i.SuspensionReason,
@@ -555,7 +659,7 @@ func (q *Queries) NextMerchantID(ctx context.Context, db DBTX) (int64, error) {
 }
 
 const revokeAPIKey = `-- name: RevokeAPIKey :one
-update api_key set revoked_at = coalesce(revoked_at, $1) where merchant_id = $2 and id = $3 returning merchant_id, id, name, hint, key_hash, scopes, created_at, expires_at, last_used_at, revoked_at
+update api_key set revoked_at = coalesce(revoked_at, $1) where merchant_id = $2 and id = $3 returning merchant_id, id, name, hint, key_hash, scopes, created_at, expires_at, last_used_at, revoked_at, rolled_to
 `
 
 type RevokeAPIKeyParams struct {
@@ -578,6 +682,7 @@ func (q *Queries) RevokeAPIKey(ctx context.Context, db DBTX, arg RevokeAPIKeyPar
 		&i.ExpiresAt,
 		&i.LastUsedAt,
 		&i.RevokedAt,
+		&i.RolledTo,
 	)
 	return i, err
 }
@@ -692,4 +797,45 @@ func (q *Queries) TouchAPIKey(ctx context.Context, db DBTX, arg TouchAPIKeyParam
 		arg.LastBefore,
 	)
 	return err
+}
+
+const updateAPIKey = `-- name: UpdateAPIKey :one
+update api_key set name = $1, scopes = $2, expires_at = $3, rolled_to = $4
+where merchant_id = $5 and id = $6
+returning merchant_id, id, name, hint, key_hash, scopes, created_at, expires_at, last_used_at, revoked_at, rolled_to
+`
+
+type UpdateAPIKeyParams struct {
+	Name       string
+	Scopes     []string
+	ExpiresAt  *time.Time
+	RolledTo   *int64
+	MerchantID int64
+	ID         int64
+}
+
+func (q *Queries) UpdateAPIKey(ctx context.Context, db DBTX, arg UpdateAPIKeyParams) (ApiKey, error) {
+	row := db.QueryRow(ctx, updateAPIKey,
+		arg.Name,
+		arg.Scopes,
+		arg.ExpiresAt,
+		arg.RolledTo,
+		arg.MerchantID,
+		arg.ID,
+	)
+	var i ApiKey
+	err := row.Scan(
+		&i.MerchantID,
+		&i.ID,
+		&i.Name,
+		&i.Hint,
+		&i.KeyHash,
+		&i.Scopes,
+		&i.CreatedAt,
+		&i.ExpiresAt,
+		&i.LastUsedAt,
+		&i.RevokedAt,
+		&i.RolledTo,
+	)
+	return i, err
 }

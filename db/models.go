@@ -20,6 +20,28 @@ type ApiKey struct {
 	ExpiresAt  *time.Time
 	LastUsedAt *time.Time
 	RevokedAt  *time.Time
+	RolledTo   *int64
+}
+
+type Client struct {
+	MerchantID int64
+	ID         int64
+	ProductID  int64
+	ClientID   string
+	Name       string
+	CreatedAt  time.Time
+	LastUsedAt *time.Time
+	RevokedAt  *time.Time
+}
+
+type ClientSecret struct {
+	MerchantID int64
+	ID         int64
+	OfClient   int64
+	Hint       string
+	SecretHash []byte
+	CreatedAt  time.Time
+	ExpiresAt  *time.Time
 }
 
 type Company struct {
@@ -55,6 +77,12 @@ type CustomerSight struct {
 	CompanyID      int64
 }
 
+type EncryptionKey struct {
+	Version      int16
+	CanaryCipher []byte
+	CreatedAt    time.Time
+}
+
 type Event struct {
 	MerchantID     int64
 	ID             int64
@@ -65,6 +93,12 @@ type Event struct {
 	Body           []byte
 	OccurredAt     time.Time
 	CreatedAt      time.Time
+}
+
+type Installation struct {
+	OnlyRow    bool
+	PepperHash []byte
+	CreatedAt  time.Time
 }
 
 type Invoice struct {
@@ -149,7 +183,6 @@ type Merchant struct {
 	GraceDays        int32
 	DunningDays      []int32
 	InvoiceCounter   int64
-	TokenKeyCipher   []byte
 	CreatedAt        time.Time
 	SuspendedAt      *time.Time
 	SuspensionReason *string
@@ -368,6 +401,15 @@ type TestGatewayCharge struct {
 	Status         string
 	DeclineCode    *string
 	CreatedAt      time.Time
+}
+
+type TokenKey struct {
+	MerchantID int64
+	ID         int64
+	KeyHash    []byte
+	KeyCipher  []byte
+	CreatedAt  time.Time
+	ExpiresAt  *time.Time
 }
 
 type Totp struct {

@@ -98,7 +98,7 @@ func (q *Queries) InsertOperatorSession(ctx context.Context, db DBTX, arg Insert
 }
 
 const lockMerchant = `-- name: LockMerchant :one
-select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, token_key_cipher, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant where id = $1 for no key update
+select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant where id = $1 for no key update
 `
 
 func (q *Queries) LockMerchant(ctx context.Context, db DBTX, merchantID int64) (Merchant, error) {
@@ -114,7 +114,6 @@ func (q *Queries) LockMerchant(ctx context.Context, db DBTX, merchantID int64) (
 		&i.GraceDays,
 		&i.DunningDays,
 		&i.InvoiceCounter,
-		&i.TokenKeyCipher,
 		&i.CreatedAt,
 		&i.SuspendedAt,
 		&i.SuspensionReason,
@@ -237,7 +236,7 @@ func (q *Queries) RenewAPIKeyVersions(ctx context.Context, db DBTX, merchantID i
 }
 
 const searchMerchants = `-- name: SearchMerchants :many
-select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, token_key_cipher, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant
+select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant
 where id < $1 and (sandbox_of is not null) = $2::boolean
   and ($3::boolean is null or (suspended_at is not null) = $3)
   and ($4::text = '' or strpos(lower(name), lower($4)) > 0 or strpos(shop, lower($4)) > 0
@@ -280,7 +279,6 @@ func (q *Queries) SearchMerchants(ctx context.Context, db DBTX, arg SearchMercha
 			&i.GraceDays,
 			&i.DunningDays,
 			&i.InvoiceCounter,
-			&i.TokenKeyCipher,
 			&i.CreatedAt,
 			&i.SuspendedAt,
 			&i.SuspensionReason,

@@ -25,6 +25,8 @@ var tenantless = map[string]string{
 	"person":              "a person has customers of many merchants",
 	"person_session":      "as person",
 	"magic_link":          "asked for before anybody is known",
+	"installation":        "the pepper is everybody's",
+	"encryption_key":      "the keys are everybody's",
 	"test_gateway_charge": "the books of a stranger",
 	"goose_db_version":    "the migrations",
 }
@@ -192,7 +194,16 @@ func TestLookUpsUseTheirIndexBehindThePolicy(t *testing.T) {
 	_, err = d.System().Exec(ctx, `insert into api_key (merchant_id, name, hint, key_hash, scopes, created_at)
 		select merchant.id, 'Key', '', sha256(convert_to(merchant.id || '/' || i, 'UTF8')), '{}', $1 from merchant, generate_series(1, 5000) i`, newYear)
 	require.NoError(t, err)
-	_, err = d.Pool().Exec(ctx, `analyze customer; analyze product; analyze api_key`)
+	_, err = d.System().Exec(ctx, `insert into token_key (merchant_id, key_hash, key_cipher, created_at, expires_at)
+		select merchant_id, key_hash, '', created_at, created_at from api_key`)
+	require.NoError(t, err)
+	_, err = d.System().Exec(ctx, `insert into client (merchant_id, product_id, client_id, name, created_at)
+		select merchant_id, id, merchant_id || identifier, 'Client', created_at from product`)
+	require.NoError(t, err)
+	_, err = d.System().Exec(ctx, `insert into client_secret (merchant_id, of_client, hint, secret_hash, created_at)
+		select merchant_id, id, '', sha256(convert_to(client_id, 'UTF8')), created_at from client`)
+	require.NoError(t, err)
+	_, err = d.Pool().Exec(ctx, `analyze customer; analyze product; analyze api_key; analyze token_key; analyze client; analyze client_secret`)
 	require.NoError(t, err)
 
 	email, identifier, number := "Customer77@Example.com", "app77", int64(77)
@@ -227,6 +238,18 @@ func TestLookUpsUseTheirIndexBehindThePolicy(t *testing.T) {
 			_, err := d.APIKeyByHash(ctx, q, []byte("hash"))
 			return err
 		}, "api_key_key_hash_key", "key_hash ="},
+		{"a token key by hash, for the system", d.System(), func(q *question) error {
+			_, err := d.TokenKeyByHash(ctx, q, []byte("hash"))
+			return err
+		}, "token_key_key_hash_key", "key_hash ="},
+		{"a client by its secret's hash, for the system", d.System(), func(q *question) error {
+			_, err := d.ClientBySecretHash(ctx, q, []byte("hash"))
+			return err
+		}, "client_secret_secret_hash_key", "secret_hash ="},
+		{"a client by its secret's hash, for the system: the client", d.System(), func(q *question) error {
+			_, err := d.ClientBySecretHash(ctx, q, []byte("hash"))
+			return err
+		}, "client_pkey", "id = client_secret.of_client"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

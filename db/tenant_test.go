@@ -27,8 +27,8 @@ func twoMerchants(t *testing.T) *db.DB {
 
 func fill(t *testing.T, d *db.DB) {
 	t.Helper()
-	_, err := d.System().Exec(t.Context(), `insert into merchant (id, shop, name, email, portal_fee_bps, token_key_cipher, created_at)
-		values (1, 'one', 'One', 'one@example.com', 250, '', $1), (2, 'two', 'Two', 'two@example.com', 250, '', $1)`, newYear)
+	_, err := d.System().Exec(t.Context(), `insert into merchant (id, shop, name, email, portal_fee_bps, created_at)
+		values (1, 'one', 'One', 'one@example.com', 250, $1), (2, 'two', 'Two', 'two@example.com', 250, $1)`, newYear)
 	require.NoError(t, err)
 	_, err = d.System().Exec(t.Context(), `insert into company (merchant_id, name, created_at) values (1, 'One', $1), (2, 'Two', $1)`, newYear)
 	require.NoError(t, err)

@@ -7,9 +7,12 @@ import (
 )
 
 // APIKey is account.APIKey as the schema shows it.
-type APIKey struct{ account.APIKey }
+type APIKey struct {
+	account.APIKey
+	siblings *siblings[APIKey]
+}
 
-func showAPIKey(row account.APIKey, _ *siblings[APIKey]) *APIKey { return &APIKey{row} }
+func showAPIKey(row account.APIKey, s *siblings[APIKey]) *APIKey { return &APIKey{row, s} }
 
 // IsNode implements Node.
 func (*APIKey) IsNode() {}
@@ -18,6 +21,28 @@ func (*APIKey) IsNode() {}
 func (k *APIKey) ID() string { return gid("ApiKey", k.APIKey.ID) }
 
 func (k *APIKey) rowID() int64 { return k.APIKey.ID }
+
+func (k *APIKey) successorID() int64 {
+	if k.APIKey.RolledTo == nil {
+		return 0
+	}
+	return *k.APIKey.RolledTo
+}
+
+type apiKeyFields struct{ *Resolver }
+
+// ApiKey implements ResolverRoot.
+func (r *Resolver) ApiKey() ApiKeyResolver { return apiKeyFields{r} }
+
+// RolledFrom is the key that a key replaces.
+func (r apiKeyFields) RolledFrom(ctx context.Context, key *APIKey) (*APIKey, error) {
+	return child(ctx, key, key.siblings, "rolledFrom", (*APIKey).rowID, r.apiKeysRolledTo)
+}
+
+// RolledTo is the key that replaces a key.
+func (r apiKeyFields) RolledTo(ctx context.Context, key *APIKey) (*APIKey, error) {
+	return child(ctx, key, key.siblings, "rolledTo", (*APIKey).successorID, r.apiKeys)
+}
 
 // APIKeys are the merchant's.
 func (r query) APIKeys(ctx context.Context, first *int32, after *string) (*Connection[APIKey], error) {
@@ -38,7 +63,7 @@ func (r mutation) APIKeyCreate(ctx context.Context, in APIKeyCreateInput) (*APIK
 		refused, err := userErrors(err)
 		return &APIKeyCreatePayload{UserErrors: refused}, err
 	}
-	return &APIKeyCreatePayload{APIKey: &APIKey{key}, Secret: reveal(secret)}, nil
+	return &APIKeyCreatePayload{APIKey: alone(key, showAPIKey), Secret: reveal(secret)}, nil
 }
 
 // APIKeyRevoke revokes an API key.
@@ -48,7 +73,7 @@ func (r mutation) APIKeyRevoke(ctx context.Context, in APIKeyRevokeInput) (*APIK
 		refused, err := userErrors(err)
 		return &APIKeyRevokePayload{UserErrors: refused}, err
 	}
-	return &APIKeyRevokePayload{APIKey: &APIKey{key}}, nil
+	return &APIKeyRevokePayload{APIKey: alone(key, showAPIKey)}, nil
 }
 
 func (r mutation) revokeKey(ctx context.Context, in APIKeyRevokeInput) (account.APIKey, error) {
@@ -59,7 +84,51 @@ func (r mutation) revokeKey(ctx context.Context, in APIKeyRevokeInput) (account.
 	return r.Accounts.APIKeyRevoke(ctx, callerOf(ctx), id)
 }
 
-func (r *Resolver) apiKey(ctx context.Context, caller account.Caller, id int64) (*APIKey, error) {
-	key, err := r.Accounts.APIKey(ctx, caller, id)
-	return &APIKey{key}, err
+// APIKeyUpdate changes an API key.
+func (r mutation) APIKeyUpdate(ctx context.Context, in APIKeyUpdateInput) (*APIKeyUpdatePayload, error) {
+	key, err := r.updateKey(ctx, in)
+	if err != nil {
+		refused, err := userErrors(err)
+		return &APIKeyUpdatePayload{UserErrors: refused}, err
+	}
+	return &APIKeyUpdatePayload{APIKey: alone(key, showAPIKey)}, nil
+}
+
+func (r mutation) updateKey(ctx context.Context, in APIKeyUpdateInput) (account.APIKey, error) {
+	id, err := rowID("id", "ApiKey", in.ID)
+	if err != nil {
+		return account.APIKey{}, err
+	}
+	expires, given := in.ExpiresAt.ValueOK()
+	return r.Accounts.APIKeyUpdate(ctx, callerOf(ctx), account.APIKeyUpdate{
+		ID: id, Name: in.Name, Scopes: in.Scopes, SetExpiry: given, ExpiresAt: expires,
+	})
+}
+
+// APIKeyRoll replaces an API key.
+func (r mutation) APIKeyRoll(ctx context.Context, in APIKeyRollInput) (*APIKeyRollPayload, error) {
+	rolled, err := r.rollKey(ctx, in)
+	if err != nil {
+		refused, err := userErrors(err)
+		return &APIKeyRollPayload{UserErrors: refused}, err
+	}
+	return &APIKeyRollPayload{APIKey: alone(rolled.APIKey, showAPIKey), Secret: reveal(rolled.Secret)}, nil
+}
+
+func (r mutation) rollKey(ctx context.Context, in APIKeyRollInput) (account.APIKeyRolled, error) {
+	id, err := rowID("id", "ApiKey", in.ID)
+	if err != nil {
+		return account.APIKeyRolled{}, err
+	}
+	return r.Accounts.APIKeyRoll(ctx, callerOf(ctx), account.APIKeyRoll{
+		ID: id, OverlapSeconds: in.OverlapSeconds, ExpiresAt: in.ExpiresAt,
+	})
+}
+
+func (r *Resolver) apiKeys(ctx context.Context, ids []int64) (map[int64]*APIKey, error) {
+	return readByID(ctx, "ApiKey", ids, r.Accounts.APIKeysByID, showAPIKey)
+}
+
+func (r *Resolver) apiKeysRolledTo(ctx context.Context, ids []int64) (map[int64]*APIKey, error) {
+	return readByID(ctx, "ApiKey", ids, r.Accounts.APIKeysRolledTo, showAPIKey)
 }

@@ -87,7 +87,7 @@ func mayRead(caller account.Caller, typename string) error {
 	case "Merchant":
 	case "Member":
 		reader.allow = []string{string(account.KindMember)}
-	case "ApiKey":
+	case "ApiKey", "Client":
 		reader.allow, reader.role = []string{string(account.KindMember)}, account.RoleAdmin
 	case "Plan", "Product", "ProductReview":
 		reader.scope = account.ScopeCatalogRead

@@ -88,7 +88,8 @@ func ruleOf(field *ast.FieldDefinition) asked {
 func TestEveryRootFieldAdmitsWhomItSays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	s := w.sandbox("Acorn")
+	s := w.open("Acorn")
+	tokenKey := s.tokenKey()
 	members := map[account.Role]credentials{
 		account.RoleViewer: s.member("VIEWER"), account.RoleAdmin: s.member("ADMIN"), account.RoleOwner: s.owner,
 	}
@@ -138,6 +139,8 @@ func TestEveryRootFieldAdmitsWhomItSays(t *testing.T) {
 			for scope, key := range keys {
 				check(key, open || (allows(account.KindAPIKey) && (rule.scope == "" || rule.scope == scope)), "FORBIDDEN", scope)
 			}
+			check(s.client, allows(account.KindClient), "FORBIDDEN", "a client")
+			check(tokenKey, allows(account.KindTokenKey), "FORBIDDEN", "a token key")
 		}
 	}
 	require.Empty(t, w.log.String())
@@ -192,7 +195,7 @@ func TestAKeyWithoutTheScopeOfAnObjectFindsItNowhere(t *testing.T) {
 		require.Nil(t, w.must(s.keyWith(rest...), node, id).at("node"), "%s needs %s", typename, scope)
 		require.Equal(t, typename, w.must(viewer, node, id).text("node.__typename"))
 	}
-	require.ElementsMatch(t, []string{"Merchant", "Member", "ApiKey"}, slices.DeleteFunc(slices.Collect(maps.Keys(s.ids)),
+	require.ElementsMatch(t, []string{"Merchant", "Member", "ApiKey", "Client"}, slices.DeleteFunc(slices.Collect(maps.Keys(s.ids)),
 		func(typename string) bool { return scopes[typename] != "" }))
 
 	t.Run("accounts are for their members, keys for admins", func(t *testing.T) {
@@ -228,6 +231,9 @@ func TestAWrongCredentialIsNobodyAtAll(t *testing.T) {
 		"another scheme":       {"Authorization": "Basic " + valid},
 		"an empty header":      {"Authorization": ""},
 		"a wrong X-API-Key":    {"X-API-Key": "ptc_sk_live_nonsense"},
+		"a wrong api-key":      {"api-key": "ptc_sk_live_nonsense"},
+		"two that differ":      {"Authorization": "Bearer " + valid, "api-key": strings.TrimPrefix(s.owner["Authorization"], "Bearer ")},
+		"a client's name only": basic("ptc_ci_test_nobody", ""),
 		"a wrong cookie":       {"Cookie": "portico_session=ptc_ss_live_nonsense"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -254,7 +260,10 @@ func TestAWrongCredentialIsNobodyAtAll(t *testing.T) {
 		}
 	})
 	t.Run("the right ones", func(t *testing.T) {
-		for _, who := range []credentials{s.key, {"X-API-Key": valid}, {"Authorization": "bearer  " + valid}, s.key.in(s.handle)} {
+		for _, who := range []credentials{
+			s.key, {"X-API-Key": valid}, {"api-key": valid}, {"Authorization": "bearer  " + valid}, s.key.in(s.handle),
+			{"X-API-Key": valid, "api-key": valid, "Authorization": "Bearer " + valid}, {"X-API-Key": valid, "Cookie": "portico_session=nonsense"},
+		} {
 			require.Equal(t, "API_KEY", w.must(who, `{ viewer { kind } }`, nil).text("viewer.kind"))
 		}
 		require.Equal(t, "ANONYMOUS", w.must(nil, `{ viewer { kind member { id } merchant { id } merchants { id } } }`, nil).text("viewer.kind"))

@@ -25,6 +25,8 @@ type PageInfo struct {
 type (
 	apiKeyConnection          = Connection[APIKey]
 	apiKeyEdge                = Edge[APIKey]
+	clientConnection          = Connection[Client]
+	clientEdge                = Edge[Client]
 	companyConnection         = Connection[Company]
 	companyEdge               = Edge[Company]
 	customerConnection        = Connection[Customer]

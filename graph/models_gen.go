@@ -38,6 +38,80 @@ type APIKeyRevokePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Which API key to replace.
+type APIKeyRollInput struct {
+	ID string `json:"id"`
+	// For how long the old key is accepted as well: 0 to 604800, a week.
+	OverlapSeconds int32 `json:"overlapSeconds"`
+	// Of the new key; never when left out.
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+}
+
+// The answer to apiKeyRoll.
+type APIKeyRollPayload struct {
+	// The new key; `rolledFrom` is the old one.
+	APIKey *APIKey `json:"apiKey,omitempty"`
+	// The key itself. It cannot be shown again.
+	Secret     *string      `json:"secret,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What is to change of an API key; what is left out stays.
+type APIKeyUpdateInput struct {
+	ID   string  `json:"id"`
+	Name *string `json:"name,omitempty"`
+	// More or fewer than before.
+	Scopes []string `json:"scopes,omitempty"`
+	// null for never.
+	ExpiresAt graphql.Omittable[*time.Time] `json:"expiresAt,omitempty"`
+}
+
+// The answer to apiKeyUpdate.
+type APIKeyUpdatePayload struct {
+	APIKey     *APIKey      `json:"apiKey,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A client to be.
+type ClientCreateInput struct {
+	Product *ProductRef `json:"product"`
+	Name    string      `json:"name"`
+}
+
+// The answer to clientCreate.
+type ClientCreatePayload struct {
+	Client *Client `json:"client,omitempty"`
+	// The client secret. It cannot be shown again.
+	Secret     *string      `json:"secret,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Which client to revoke.
+type ClientRevokeInput struct {
+	ID string `json:"id"`
+}
+
+// The answer to clientRevoke.
+type ClientRevokePayload struct {
+	Client     *Client      `json:"client,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Which client gets a new secret.
+type ClientRollInput struct {
+	ID string `json:"id"`
+	// For how long the old secret is accepted as well: 0 to 604800, a week.
+	OverlapSeconds int32 `json:"overlapSeconds"`
+}
+
+// The answer to clientRoll.
+type ClientRollPayload struct {
+	Client *Client `json:"client,omitempty"`
+	// The new client secret. It cannot be shown again.
+	Secret     *string      `json:"secret,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A company to be.
 type CompanyCreateInput struct {
 	Name string `json:"name"`
@@ -550,6 +624,18 @@ type TestClockCreateInput struct {
 // The answer to testClockCreate.
 type TestClockCreatePayload struct {
 	TestClock  *TestClock   `json:"testClock,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// How to replace the token_key.
+type TokenKeyRollInput struct {
+	// For how long the old one is accepted as well: 0 to 604800, a week.
+	OverlapSeconds int32 `json:"overlapSeconds"`
+}
+
+// The answer to tokenKeyRoll.
+type TokenKeyRollPayload struct {
+	TokenKey   *TokenKey    `json:"tokenKey,omitempty"`
 	UserErrors []*UserError `json:"userErrors"`
 }
 

@@ -58,7 +58,9 @@ func (r query) Nodes(ctx context.Context, ids []string) ([]Node, error) {
 func (r *Resolver) readNodes(ctx context.Context, typename string, ids []int64, found map[string]Node) error {
 	switch typename {
 	case "ApiKey":
-		return collect(ctx, ids, found, each(r.apiKey))
+		return collect(ctx, ids, found, r.apiKeys)
+	case "Client":
+		return collect(ctx, ids, found, r.clients)
 	case "Company":
 		return collect(ctx, ids, found, r.companies)
 	case "Customer":

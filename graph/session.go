@@ -4,10 +4,10 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 
 	"portico/internal/account"
+	"portico/internal/credential"
 	"portico/internal/fault"
 	"portico/internal/portal"
 	"portico/internal/secret"
@@ -20,9 +20,9 @@ const (
 )
 
 // authenticate tells who calls, by asking the database or by what is remembered and has an admission to confirm. A credential that is not
-// valid is an error, and never nobody in particular.
+// valid is an error, and never nobody in particular. The cookie, which browsers send unasked, counts only where there is no other.
 func (h *handler) authenticate(ctx context.Context, x *exchange, r *http.Request, remembered bool) (account.Caller, *account.Admission, error) {
-	credential, given := headerCredential(r.Header)
+	found, given := credential.Read(r, credential.Options{})
 	var cookie *http.Cookie
 	if !given {
 		if cookie = h.sessionCookie(r); cookie == nil {
@@ -32,16 +32,16 @@ func (h *handler) authenticate(ctx context.Context, x *exchange, r *http.Request
 		if err := h.origins.Check(r); err != nil {
 			return account.Caller{}, nil, fault.New(fault.CodeForbidden, "", "this request comes from a page of another origin")
 		}
-		credential = secret.Text(cookie.Value)
+		found.Secret = secret.Text(cookie.Value)
 	}
 	shop := r.Header.Get("Portico-Merchant")
 	var caller account.Caller
 	var admission *account.Admission
 	var err error
 	if remembered {
-		caller, admission, err = h.resolver.Portal.Recognize(ctx, credential, shop)
+		caller, admission, err = found.Recognize(ctx, h.resolver.Portal, shop)
 	} else {
-		caller, err = h.resolver.Portal.Authenticate(ctx, credential, shop)
+		caller, err = found.Caller(ctx, h.resolver.Portal, shop)
 	}
 	if !given && fault.Is(err, fault.CodeUnauthenticated) {
 		// Nothing but this answer can take the cookie from the browser, which could not even sign in again with it.
@@ -67,22 +67,6 @@ func clientOf(r *http.Request) netip.Addr {
 		return netip.Addr{}
 	}
 	return from.Addr()
-}
-
-// headerCredential is the credential of a request's headers, if there is one. One of an unknown scheme is no valid credential.
-func headerCredential(header http.Header) (credential secret.Text, given bool) {
-	if values := header.Values("Authorization"); len(values) > 0 {
-		scheme, token, _ := strings.Cut(values[0], " ")
-		if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") {
-			return "", true
-		}
-		return secret.Text(strings.TrimSpace(token)), true
-	}
-	values := header.Values("X-API-Key")
-	if len(values) != 1 {
-		return "", len(values) > 0
-	}
-	return secret.Text(values[0]), true
 }
 
 // keepSession has the answer set the session's cookie, and reveals its token.

@@ -19,9 +19,10 @@ type shop struct {
 	live   credentials // acts for the merchant that has the sandbox
 	key    credentials // with every scope
 	ids    map[string]string
-	email  string // of the customer
-	number int64  // of the customer, where a test has asked for it
-	secret string // of the product
+	email  string      // of the customer
+	number int64       // of the customer, where a test has asked for it
+	secret string      // of the product
+	client credentials // of the product
 }
 
 func (w *world) signUp(name string) (session credentials, handle string) {
@@ -57,6 +58,9 @@ func (w *world) open(name string) *shop {
 	s.stock(strings.ToLower(name))
 	a := w.must(s.key, `mutation { companyCreate(input: {name: "Initech"}) { company { id } userErrors { code } } }`, nil)
 	s.ids["Company"] = a.text("companyCreate.company.id")
+	a = w.must(s.owner, `mutation($product: ProductRef!) { clientCreate(input: {name: "server", product: $product}) {
+		client { id clientId } secret userErrors { code } } }`, variables{"product": variables{"id": s.ids["Product"]}})
+	s.ids["Client"], s.client = a.text("clientCreate.client.id"), basic(a.text("clientCreate.client.clientId"), a.text("clientCreate.secret"))
 	a = w.must(s.key, `mutation { testClockCreate(input: {name: "clock"}) { testClock { id } userErrors { code } } }`, nil)
 	s.ids["TestClock"] = a.text("testClockCreate.testClock.id")
 	a = w.must(s.key, `mutation($product: ProductRef!) { webhookEndpointCreate(input: {

@@ -36,7 +36,14 @@ func strangers() map[string]struct{ typename, document, want string } {
 		"portalTokens.customer.id":   {"Customer", `query($id: ID!) { portalTokens(customer: {id: $id}) { nodes { id } } }`, notFound},
 		"webhookDeliveries.endpoint": {"WebhookEndpoint", `query($id: ID!) { webhookDeliveries(endpoint: $id) { nodes { id } } }`, empty},
 
-		"apiKeyRevoke.input.id": {"ApiKey", `mutation($id: ID!) { apiKeyRevoke(input: {id: $id}) { userErrors { code } } }`, notFound},
+		"clients.product.id": {"Product", `query($id: ID!) { clients(` + product + `) { nodes { id } } }`, notFound},
+
+		"apiKeyUpdate.input.id":         {"ApiKey", `mutation($id: ID!) { apiKeyUpdate(input: {id: $id, name: "x"}) { userErrors { code } } }`, notFound},
+		"apiKeyRoll.input.id":           {"ApiKey", `mutation($id: ID!) { apiKeyRoll(input: {id: $id}) { secret userErrors { code } } }`, notFound},
+		"clientCreate.input.product.id": {"Product", `mutation($id: ID!) { clientCreate(input: {name: "x", ` + product + `}) { secret userErrors { code } } }`, notFound},
+		"clientRoll.input.id":           {"Client", `mutation($id: ID!) { clientRoll(input: {id: $id}) { secret userErrors { code } } }`, notFound},
+		"clientRevoke.input.id":         {"Client", `mutation($id: ID!) { clientRevoke(input: {id: $id}) { userErrors { code } } }`, notFound},
+		"apiKeyRevoke.input.id":         {"ApiKey", `mutation($id: ID!) { apiKeyRevoke(input: {id: $id}) { userErrors { code } } }`, notFound},
 		"planCreate.input.product.id": {"Product", `mutation($id: ID!) { planCreate(input: {name: "x", tier: "x", ` + product + `, prices: [
 			{interval: MONTH, money: {amountMinor: 1, currency: "USD"}}]}) { userErrors { code } } }`, notFound},
 		"customerCreate.input.company":            {"Company", `mutation($id: ID!) { customerCreate(input: {email: "x@y.test", name: "x", company: $id}) { userErrors { code } } }`, notFound},
@@ -81,7 +88,7 @@ func TestTheIdsOfAnotherMerchantLeadNowhere(t *testing.T) {
 			}
 			for _, typename := range typenames {
 				who, stranger := s.key, other.key
-				if typename == "ApiKey" || typename == "Member" {
+				if typename == "ApiKey" || typename == "Client" || typename == "Member" || strings.HasPrefix(place, "client") {
 					who, stranger = s.owner, other.owner
 				}
 				document := strings.ReplaceAll(c.document, `"OWN"`, `"`+s.ids["Plan"]+`"`)

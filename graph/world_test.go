@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -106,6 +107,10 @@ type variables map[string]any
 type credentials map[string]string
 
 func bearer(token string) credentials { return credentials{"Authorization": "Bearer " + token} }
+
+func basic(id, plain string) credentials {
+	return credentials{"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+plain))}
+}
 
 // in is the same caller acting for a merchant.
 func (c credentials) in(shop string) credentials {

@@ -3,16 +3,15 @@ select nextval(pg_get_serial_sequence('merchant', 'id'))::bigint;
 
 -- name: InsertMerchant :one
 -- No row when the handle is taken; the transaction goes on.
-insert into merchant (id, shop, name, email, portal_fee_bps, token_key_cipher, created_at)
-values (@id, @shop, @name, @email, @portal_fee_bps, @token_key_cipher, @created_at)
+insert into merchant (id, shop, name, email, portal_fee_bps, created_at)
+values (@id, @shop, @name, @email, @portal_fee_bps, @created_at)
 on conflict (shop) do nothing
 returning *;
 
 -- name: InsertSandbox :one
 -- As InsertMerchant, with the settings of the merchant it belongs to.
-insert into merchant (id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, token_key_cipher, created_at)
-select @id, parent.id, @shop, @name, parent.email, parent.portal_fee_bps, parent.grace_days, parent.dunning_days,
-       @token_key_cipher, @created_at
+insert into merchant (id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, created_at)
+select @id, parent.id, @shop, @name, parent.email, parent.portal_fee_bps, parent.grace_days, parent.dunning_days, @created_at
 from merchant parent
 where parent.id = @merchant_id
 on conflict (shop) do nothing
@@ -120,3 +119,18 @@ update api_key set revoked_at = coalesce(revoked_at, @revoked_at) where merchant
 
 -- name: Storefronts :many
 select id, shop, name from merchant where id = any(@ids::bigint[]) order by id;
+
+-- name: APIKeysByID :many
+select * from api_key where merchant_id = @merchant_id and id = any(@ids::bigint[]) order by id;
+
+-- name: APIKeysRolledTo :many
+-- The keys that were rolled to these.
+select * from api_key where merchant_id = @merchant_id and rolled_to = any(@ids::bigint[]) order by id;
+
+-- name: LockAPIKey :one
+select * from api_key where merchant_id = @merchant_id and id = @id for no key update;
+
+-- name: UpdateAPIKey :one
+update api_key set name = @name, scopes = @scopes, expires_at = @expires_at, rolled_to = @rolled_to
+where merchant_id = @merchant_id and id = @id
+returning *;

@@ -55,7 +55,8 @@ type Decision struct {
 }
 
 // Check answers from the customer's own subscription before the company's, and from one that grants access before one that does
-// not: TRIALING, ACTIVE and PAST_DUE do until their access ends. An unknown customer is an answer, an unknown product is NOT_FOUND.
+// not: TRIALING, ACTIVE and PAST_DUE do until their access ends. An unknown customer is an answer, an unknown product is NOT_FOUND, as
+// is every product but its own for a client.
 // A customer may ask for itself only and knows of no other.
 func (a *Access) Check(
 	ctx context.Context, caller account.Caller, customer account.CustomerRef, product catalog.ProductRef,
@@ -73,7 +74,7 @@ func (a *Access) Check(
 		OwnCustomerID:     own(caller),
 		Now:               a.Now(),
 	})
-	if db.IsNoRows(err) {
+	if db.IsNoRows(err) || (err == nil && !caller.Reaches(row.ProductID)) {
 		return Decision{}, fault.NotFound("product", "product")
 	}
 	if err != nil {

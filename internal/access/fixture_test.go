@@ -37,8 +37,8 @@ func newShop(t *testing.T, a *Access, handle string) *shop {
 	t.Helper()
 	s := &shop{t: t, a: a, caller: account.Caller{Kind: account.KindAPIKey}}
 	s.caller.MerchantID = s.insert(`
-		insert into merchant (shop, name, email, portal_fee_bps, token_key_cipher, created_at)
-		values ($1, $1, 'owner@example.com', 0, '', $2) returning id`, handle, piDay)
+		insert into merchant (shop, name, email, portal_fee_bps, created_at)
+		values ($1, $1, 'owner@example.com', 0, $2) returning id`, handle, piDay)
 	s.product = s.insertProduct("payroll", "https://payroll.example/launch")
 	s.plan = s.insert(`
 		insert into plan (merchant_id, product_id, number, name, tier, features, created_at)

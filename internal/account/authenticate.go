@@ -38,6 +38,8 @@ func (a *Accounts) Authenticate(ctx context.Context, credential secret.Text, sho
 		return a.authenticateSession(ctx, credential, shop)
 	case secret.KindOperatorSession:
 		return a.authenticateOperator(ctx, credential, shop)
+	case secret.KindTokenKey:
+		return a.authenticateTokenKey(ctx, credential, shop)
 	default:
 		return Caller{}, ErrUnauthenticated
 	}

@@ -58,6 +58,8 @@ type Caller struct {
 	PersonSessionID int64
 	// Customers are all that a person acts for.
 	Customers []CustomerKey
+	ClientID  int64
+	ProductID int64 // the only product that a client reaches
 }
 
 // CustomerKey names a customer among all merchants.
@@ -94,6 +96,11 @@ func (c Caller) RequireTOTP() error {
 		return nil
 	}
 	return fault.New(fault.CodeForbidden, "", "this needs a session with a second factor: turn it on, or sign in with a code")
+}
+
+// Reaches tells whether the caller may know of a product of its merchant: a client belongs to one, and the others are not there.
+func (c Caller) Reaches(productID int64) bool {
+	return c.Kind != KindClient || c.ProductID == productID
 }
 
 // HasScope tells whether an API key carries the scope.

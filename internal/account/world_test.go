@@ -70,6 +70,15 @@ func (w *world) apiKey(t *testing.T, caller account.Caller, expires *time.Time) 
 	return key, text
 }
 
+// key is an API key as it is now.
+func (w *world) key(t *testing.T, caller account.Caller, id int64) account.APIKey {
+	t.Helper()
+	found, err := w.APIKeysByID(t.Context(), caller, []int64{id})
+	require.NoError(t, err)
+	require.Contains(t, found, id)
+	return found[id]
+}
+
 func (w *world) customer(t *testing.T, caller account.Caller, email string) account.Customer {
 	t.Helper()
 	customer, err := w.CustomerCreate(t.Context(), caller, account.CustomerCreate{Email: email, Name: "Ada"})

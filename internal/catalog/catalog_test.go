@@ -29,8 +29,8 @@ func newMerchant(t *testing.T, c *Catalog, shop string) account.Caller {
 	t.Helper()
 	caller := account.Caller{Kind: account.KindAPIKey}
 	err := c.DB.System().QueryRow(t.Context(), `
-		insert into merchant (shop, name, email, portal_fee_bps, token_key_cipher, created_at)
-		values ($1, $1, 'owner@example.com', 0, '', $2)
+		insert into merchant (shop, name, email, portal_fee_bps, created_at)
+		values ($1, $1, 'owner@example.com', 0, $2)
 		returning id`, shop, piDay).Scan(&caller.MerchantID)
 	require.NoError(t, err)
 	return caller

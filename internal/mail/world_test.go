@@ -69,8 +69,8 @@ func open(t *testing.T) *world {
 func (w *world) merchant() int64 {
 	w.t.Helper()
 	var id int64
-	require.NoError(w.t, w.DB.System().QueryRow(w.t.Context(), `insert into merchant (shop, name, email, portal_fee_bps, token_key_cipher, created_at)
-		select 'shop-' || n, 'Shop', 'shop@example.com', 0, '', $1 from nextval('ledger_transaction_id_seq') n returning id`, newYear).Scan(&id))
+	require.NoError(w.t, w.DB.System().QueryRow(w.t.Context(), `insert into merchant (shop, name, email, portal_fee_bps, created_at)
+		select 'shop-' || n, 'Shop', 'shop@example.com', 0, $1 from nextval('ledger_transaction_id_seq') n returning id`, newYear).Scan(&id))
 	return id
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portico/internal/account"
+	"portico/internal/credential"
 	"portico/internal/fault"
 	"portico/internal/portal"
 )
@@ -127,11 +128,11 @@ func respond(w http.ResponseWriter, status int, body any) {
 
 // server is the merchant's server that calls: with an API key that has the scope.
 func (d *door) server(r *http.Request, scope string) (account.Caller, error) {
-	key, given := apiKey(r)
+	key, given := credential.Read(r, credential.Options{QueryParameter: true})
 	if !given {
 		return account.Caller{}, fault.New(fault.CodeUnauthenticated, "", "send an API key in the header X-API-Key")
 	}
-	caller, err := d.portal.Authenticate(r.Context(), key, "")
+	caller, err := key.Caller(r.Context(), d.portal, "")
 	switch {
 	case err != nil:
 		return account.Caller{}, err

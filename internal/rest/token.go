@@ -9,7 +9,6 @@ import (
 
 	"portico/internal/account"
 	"portico/internal/fault"
-	"portico/internal/secret"
 )
 
 const external = "/api/external/v2/"
@@ -80,20 +79,6 @@ func (d *door) emailMagicLink(w http.ResponseWriter, r *http.Request) error {
 	}
 	respond(w, http.StatusOK, "The link is on its way.")
 	return nil
-}
-
-// apiKey is the key that a request carries, in the header or in the parameter that published clients use.
-func apiKey(r *http.Request) (key secret.Text, given bool) {
-	values := append(r.Header.Values("X-API-Key"), r.URL.Query()["api_key"]...)
-	for _, other := range values {
-		if other != values[0] {
-			return "", true
-		}
-	}
-	if len(values) == 0 {
-		return "", false
-	}
-	return secret.Text(values[0]), true
 }
 
 // parameters reads the named parameters of a request's address. One that is empty is not given.

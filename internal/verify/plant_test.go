@@ -249,8 +249,8 @@ func secretPlants() []plant {
 	)
 	return []plant{
 		{
-			name: "a token key in clear", violated: []string{ciphers}, example: "merchant {m}",
-			sql: `update merchant set token_key_cipher = convert_to(` + key + `, 'UTF8') where id = {m}`,
+			name: "a token key in clear", violated: []string{ciphers}, example: `token_key {m}/\d+`,
+			sql: `update token_key set key_cipher = convert_to(` + key + `, 'UTF8') where merchant_id = {m}`,
 		},
 		{
 			name: "a launch secret in clear", violated: []string{ciphers}, example: `product {m}/\d+`,
@@ -261,8 +261,8 @@ func secretPlants() []plant {
 			sql: `update webhook_endpoint set secret_cipher = '\x0100ff' || convert_to('whsec_' || repeat('aZ+/', 11), 'UTF8')`,
 		},
 		{
-			name: "a ciphertext without its tag", violated: []string{ciphers}, example: "merchant {m}",
-			sql: `update merchant set token_key_cipher = substr(token_key_cipher, 1, 28) where id = {m}`,
+			name: "a ciphertext without its tag", violated: []string{ciphers}, example: `token_key {m}/\d+`,
+			sql: `update token_key set key_cipher = substr(key_cipher, 1, 28) where merchant_id = {m}`,
 		},
 		{
 			name: "a mail's link in clear", violated: []string{ciphers}, example: `mail \d+`,
@@ -283,7 +283,7 @@ func secretPlants() []plant {
 		},
 		{
 			name: "the shortest ciphertext that there can be",
-			sql:  `update merchant set token_key_cipher = substr(token_key_cipher, 1, 29) where id = {m}`,
+			sql:  `update token_key set key_cipher = substr(key_cipher, 1, 29) where merchant_id = {m}`,
 		},
 		{
 			name: "an API key that is not hashed", violated: []string{hashes}, example: `api_key {m}/\d+`,

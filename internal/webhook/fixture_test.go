@@ -90,8 +90,8 @@ type merchant struct {
 func (w *world) merchant(t *testing.T) *merchant {
 	t.Helper()
 	m := &merchant{w: w, sequence: map[int64]int64{}}
-	err := w.DB.System().QueryRow(t.Context(), `insert into merchant (shop, name, email, portal_fee_bps, token_key_cipher, created_at)
-		select 'shop-' || n, 'Shop', 'shop@example.com', 0, '', $1 from nextval('ledger_transaction_id_seq') n returning id`, start).Scan(&m.id)
+	err := w.DB.System().QueryRow(t.Context(), `insert into merchant (shop, name, email, portal_fee_bps, created_at)
+		select 'shop-' || n, 'Shop', 'shop@example.com', 0, $1 from nextval('ledger_transaction_id_seq') n returning id`, start).Scan(&m.id)
 	require.NoError(t, err)
 	m.productID = m.product(t, "first")
 	return m
