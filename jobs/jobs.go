@@ -3,6 +3,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"portico/internal/billing"
 	"portico/internal/mail"
 	"portico/internal/portal"
+	"portico/internal/vault"
 	"portico/internal/webhook"
 )
 
@@ -24,6 +26,8 @@ const (
 	// River has no heartbeat: a job that runs for longer than this has lost its process. Well above every job's timeout.
 	rescueAfter = time.Minute
 	keepDone    = 2 * time.Hour
+	// How long a rotation waits for a worker that has its key.
+	otherKeyPause = 5 * time.Second
 	// Bounds how many jobs a second a queue can start, as River fetches at most MaxWorkers of them each time, and how soon a
 	// worker hears of a new one.
 	cooldown = 10 * time.Millisecond
@@ -35,6 +39,7 @@ type Domain struct {
 	Webhooks *webhook.Webhooks
 	Mail     *mail.Outbox
 	Portal   *portal.Portal
+	Vault    *vault.Vault
 }
 
 // queues are all queues with the number of jobs one process works at once.
@@ -112,6 +117,13 @@ func workers(d Domain) *river.Workers {
 	})
 	work(all, func(ctx context.Context, _ *river.Job[MailRetire]) error {
 		return d.Mail.Retire(ctx)
+	})
+	work(all, func(ctx context.Context, job *river.Job[vault.RotateArgs]) error {
+		err := d.Vault.Rotate(ctx, job.Args)
+		if errors.Is(err, vault.ErrOtherKey) {
+			return river.JobSnooze(otherKeyPause)
+		}
+		return err
 	})
 	return all
 }

@@ -164,6 +164,11 @@ func (a *app) makeDemoMerchant(ctx context.Context, spec demoSpec) (demoMerchant
 	m := demoMerchant{
 		ID: up.Merchant.ID, Name: spec.name, Shop: spec.shop, MemberEmail: spec.email, MemberPassword: password, APIKey: string(key),
 	}
+	tokenKey, err := a.accounts.TokenKey(ctx, owner)
+	if err != nil {
+		return demoMerchant{}, err
+	}
+	m.TokenKey = plain(tokenKey.Key)
 	plans := map[string]int64{}
 	for _, product := range spec.products {
 		made, err := a.makeDemoProduct(ctx, owner, product)
@@ -201,6 +206,11 @@ func (a *app) makeDemoProduct(ctx context.Context, owner account.Caller, spec de
 		return demoProduct{}, err
 	}
 	made := demoProduct{ID: product.ID, Identifier: product.Identifier, LaunchSecret: string(launchSecret)}
+	client, clientSecret, err := a.accounts.ClientCreate(ctx, owner, account.ClientCreate{ProductID: product.ID, Name: "Demo"})
+	if err != nil {
+		return demoProduct{}, err
+	}
+	made.ClientID, made.ClientSecret = &client.ClientID, plain(clientSecret)
 	for _, p := range spec.plans {
 		plan, err := a.catalog.PlanCreate(ctx, owner, catalog.PlanCreate{
 			Product: catalog.ProductRef{ID: &product.ID}, Name: p.name, Tier: p.tier, TrialDays: p.trialDays,
@@ -256,4 +266,9 @@ func (a *app) makeDemoCustomer(ctx context.Context, owner account.Caller, sale d
 	}
 	made.Subscribed = &sale.product
 	return made, nil
+}
+
+func plain(s secret.Text) *string {
+	text := string(s)
+	return &text
 }

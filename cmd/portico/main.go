@@ -20,6 +20,7 @@ type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the API. Stateless: run as many as you like."`
 	Work    workCommand    `cmd:"" help:"Work the background jobs. Run as many as you like."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database of DATABASE_URL up to date."`
+	Key     keyCommand     `cmd:"" help:"The keys that encrypt stored secrets: list them, make one, rotate to the first. See docs/keys.md."`
 	Verify  verifyCommand  `cmd:"" help:"Check every invariant on a database, which may be live. Exits 1 on a violation."`
 
 	Operator operatorCommand `cmd:"" help:"Make and change operators: those who run this installation."`

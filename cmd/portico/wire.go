@@ -18,6 +18,7 @@ import (
 	"portico/internal/mail"
 	"portico/internal/portal"
 	"portico/internal/secret"
+	"portico/internal/vault"
 	"portico/internal/webhook"
 	"portico/jobs"
 )
@@ -32,6 +33,7 @@ type app struct {
 	portal   *portal.Portal
 	webhooks *webhook.Webhooks
 	mail     *mail.Outbox
+	vault    *vault.Vault
 	log      *slog.Logger
 }
 
@@ -60,7 +62,11 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 	}
 	// What Postgres can store, so that a value is the same before and after it was stored.
 	now := func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
-	a := &app{db: d, log: log}
+	a := &app{db: d, log: log, vault: &vault.Vault{DB: d, Keys: keys, Jobs: inserter, Now: now, Log: log}}
+	if err := a.vault.Admit(ctx); err != nil {
+		d.Close()
+		return nil, err
+	}
 	a.accounts = &account.Accounts{DB: d, Keys: keys, Now: now, PortalFeeBPS: c.PortalFeeBPS}
 	guard := webhook.NewGuard(webhook.GuardOptions{
 		AllowLoopback: c.WebhookAllowLoopback, AllowHTTP: c.WebhookAllowHTTP, AllowCIDRs: c.WebhookAllowCIDRs,

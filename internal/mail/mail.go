@@ -95,7 +95,7 @@ func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, m Message) error {
 	}
 	inserted, err := o.DB.InsertMail(ctx, tx, db.InsertMailParams{
 		MerchantID: m.MerchantID, ID: id, Kind: string(l.kind), Cause: m.Cause, Recipient: &m.Recipient,
-		ContentCipher: o.Keys.Seal(identity(id), secret.Text(plain)), CreatedAt: o.Now(),
+		ContentCipher: o.Keys.Seal(ContentIdentity(id), secret.Text(plain)), CreatedAt: o.Now(),
 	})
 	if err != nil {
 		return fmt.Errorf("insert %s for %s: %w", l.kind, m.Cause, err)
@@ -109,12 +109,12 @@ func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, m Message) error {
 	return nil
 }
 
-// identity binds a content to its row.
-func identity(id int64) string { return fmt.Sprintf("mail/%d/content", id) }
+// ContentIdentity names the column that holds a content, as Keyring.Seal and Keyring.Open want it.
+func ContentIdentity(id int64) string { return fmt.Sprintf("mail/%d/content", id) }
 
 // open reads what Enqueue has written.
 func (o *Outbox) open(id int64, sealed []byte) (text, error) {
-	plain, err := o.Keys.Open(identity(id), sealed)
+	plain, err := o.Keys.Open(ContentIdentity(id), sealed)
 	if err != nil {
 		return text{}, fmt.Errorf("read mail %d: %w", id, err)
 	}

@@ -126,3 +126,31 @@ func (k *Keyring) Hash(credential Text) []byte {
 	mac.Write([]byte(credential))
 	return mac.Sum(nil)
 }
+
+// First is the version of the key that seals.
+func (k *Keyring) First() byte { return k.first }
+
+// Has tells whether the ring has a key of the version.
+func (k *Keyring) Has(version byte) bool { return k.keys[version] != nil }
+
+// NewEntry is a fresh random key under a version that the ring does not use, in the form that NewKeyring reads: one above the
+// highest, or the lowest that is free once 255 is taken. A nil ring uses none.
+func (k *Keyring) NewEntry() (Text, error) {
+	used := func(version int) bool { return k != nil && k.keys[byte(version)] != nil } //nolint:gosec // 1 to 255
+	highest, lowest := 0, 0
+	for version := 255; version > 0; version-- {
+		switch {
+		case !used(version):
+			lowest = version
+		case highest == 0:
+			highest = version
+		}
+	}
+	switch {
+	case highest < 255:
+		return Text(strconv.Itoa(highest+1)) + ":" + NewKey(), nil
+	case lowest > 0:
+		return Text(strconv.Itoa(lowest)) + ":" + NewKey(), nil
+	}
+	return "", errors.New("PORTICO_KEYS uses all 255 versions: rotate and remove old keys first")
+}

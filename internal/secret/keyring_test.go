@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -150,4 +151,37 @@ func TestAKeyringNeverPrints(t *testing.T) {
 		require.Equal(t, "[redacted]", fmt.Sprintf(verb, keys))
 		require.Contains(t, fmt.Sprintf(verb, struct{ Keys *secret.Keyring }{keys}), "[redacted]}")
 	}
+}
+
+func TestANewEntryHasAVersionThatTheRingDoesNotUse(t *testing.T) {
+	t.Parallel()
+	pepper := secret.NewKey()
+	ring := func(versions ...int) *secret.Keyring {
+		var entries []string
+		for _, version := range versions {
+			entries = append(entries, fmt.Sprintf("%d:%s", version, string(secret.NewKey())))
+		}
+		made, err := secret.NewKeyring(secret.Text(strings.Join(entries, ",")), pepper)
+		require.NoError(t, err)
+		return made
+	}
+	all := make([]int, 255)
+	for i := range all {
+		all[i] = i + 1
+	}
+	for want, used := range map[string]*secret.Keyring{
+		"1": nil, "2": ring(1), "6": ring(2, 5), "3": ring(255, 2, 1), "255": ring(all[:254]...),
+	} {
+		entry, err := used.NewEntry()
+		require.NoError(t, err)
+		version, _, _ := strings.Cut(string(entry), ":")
+		require.Equal(t, want, version)
+		made, err := secret.NewKeyring(entry, pepper)
+		require.NoError(t, err, "it can be read")
+		require.Equal(t, want, fmt.Sprint(made.First()))
+		require.True(t, made.Has(made.First()))
+		require.False(t, made.Has(made.First()-1))
+	}
+	_, err := ring(all...).NewEntry()
+	require.Error(t, err)
 }

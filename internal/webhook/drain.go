@@ -173,7 +173,7 @@ func (d *drain) run(ctx context.Context) error {
 }
 
 func (d *drain) sender() (*sender, error) {
-	key, err := d.w.Keys.Open(secretIdentity(d.endpointID), d.endpoint.SecretCipher)
+	key, err := d.w.Keys.Open(SecretIdentity(d.endpointID), d.endpoint.SecretCipher)
 	if err != nil {
 		return nil, err
 	}

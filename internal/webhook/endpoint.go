@@ -139,7 +139,7 @@ func (w *Webhooks) insertEndpoint(ctx context.Context, tx pgx.Tx, e *Endpoint, p
 	}
 	err = w.DB.InsertEndpoint(ctx, tx, db.InsertEndpointParams{
 		MerchantID: e.MerchantID, ID: e.ID, ProductID: e.ProductID, Url: e.URL, EventTypes: e.EventTypes,
-		SecretCipher: w.Keys.Seal(secretIdentity(e.ID), plain), CreatedAt: e.CreatedAt,
+		SecretCipher: w.Keys.Seal(SecretIdentity(e.ID), plain), CreatedAt: e.CreatedAt,
 	})
 	if err != nil {
 		return fmt.Errorf("insert endpoint: %w", err)
@@ -147,8 +147,8 @@ func (w *Webhooks) insertEndpoint(ctx context.Context, tx pgx.Tx, e *Endpoint, p
 	return nil
 }
 
-// secretIdentity names an endpoint's signing secret to the keyring.
-func secretIdentity(endpointID int64) string {
+// SecretIdentity names the column that holds an endpoint's signing secret, as Keyring.Seal and Keyring.Open want it.
+func SecretIdentity(endpointID int64) string {
 	return "webhook_endpoint/" + strconv.FormatInt(endpointID, 10) + "/secret"
 }
 

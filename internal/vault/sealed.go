@@ -1,0 +1,82 @@
+package vault
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/internal/account"
+	"portico/internal/catalog"
+	"portico/internal/mail"
+	"portico/internal/secret"
+	"portico/internal/webhook"
+)
+
+// Column is a column whose values the keyring has sealed.
+type Column struct {
+	Table, Name string
+	Key         []string                 // the columns of the primary key, which are numbers
+	Identity    func(key []int64) string // of the value in the row with this key
+}
+
+// Columns are all of them, in the order in which they are rotated. The canaries are none: each goes with its key.
+func Columns() []Column {
+	return []Column{
+		tenantColumn("product", "launch_secret_cipher", catalog.LaunchSecretIdentity),
+		tenantColumn("token_key", "key_cipher", account.TokenKeyIdentity),
+		tenantColumn("webhook_endpoint", "secret_cipher", webhook.SecretIdentity),
+		{"mail", "content_cipher", []string{"id"}, func(key []int64) string { return mail.ContentIdentity(key[0]) }},
+	}
+}
+
+// tenantColumn is one whose rows are named by merchant_id and id, and whose identity needs the id only.
+func tenantColumn(table, name string, identity func(id int64) string) Column {
+	return Column{table, name, []string{"merchant_id", "id"}, func(key []int64) string { return identity(key[1]) }}
+}
+
+// String names the column as the log and the list of keys do.
+func (c Column) String() string { return c.Table + "." + c.Name }
+
+// The names below are constants of this file; what comes from elsewhere travels as an argument.
+
+func (c Column) table() string { return pgx.Identifier{c.Table}.Sanitize() }
+func (c Column) name() string  { return pgx.Identifier{c.Name}.Sanitize() }
+
+// census counts the values by the version of the key that sealed them.
+func (c Column) census() string {
+	return fmt.Sprintf(`select substr(%[1]s, 1, 1), count(*) from %[2]s where %[1]s is not null group by 1 order by 1`, c.name(), c.table())
+}
+
+// outdated reads rows behind the key $3… that another version than $1 has sealed, at most $2.
+func (c Column) outdated() string {
+	places := make([]string, len(c.Key))
+	for i := range c.Key {
+		places[i] = fmt.Sprintf("$%d::bigint", i+3)
+	}
+	key := strings.Join(c.Key, ", ")
+	return fmt.Sprintf(`select array[%[1]s], %[2]s from %[3]s where (%[1]s) > (%[4]s) and substr(%[2]s, 1, 1) <> $1::bytea order by %[1]s limit $2`,
+		key, c.name(), c.table(), strings.Join(places, ", "))
+}
+
+// replace puts $2 in the place of $1 in the rows with the keys $3…, unless they have changed.
+func (c Column) replace() string {
+	places, pairs := make([]string, len(c.Key)), make([]string, len(c.Key))
+	for i, column := range c.Key {
+		places[i] = fmt.Sprintf(", $%d::bigint[]", i+3)
+		pairs[i] = fmt.Sprintf("stored.%[1]s = fresh.%[1]s", column)
+	}
+	return fmt.Sprintf(`update %[1]s stored set %[2]s = fresh.after
+		from unnest($1::bytea[], $2::bytea[]%[3]s) fresh (before, after, %[4]s)
+		where %[5]s and stored.%[2]s = fresh.before`,
+		c.table(), c.name(), strings.Join(places, ""), strings.Join(c.Key, ", "), strings.Join(pairs, " and "))
+}
+
+// reseal seals a value with the first key.
+func reseal(keys *secret.Keyring, identity string, sealed []byte) ([]byte, error) {
+	plain, err := keys.Open(identity, sealed)
+	if err != nil {
+		return nil, err
+	}
+	return keys.Seal(identity, plain), nil
+}

@@ -1,0 +1,81 @@
+package vault
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"portico/internal/secret"
+)
+
+func TestTheSameKeysAreAdmittedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for range 2 {
+		require.NoError(t, w.process(1).Admit(t.Context()))
+	}
+	require.NoError(t, w.process(1, 2).Admit(t.Context()), "a key more does no harm")
+}
+
+func TestAnotherPepperIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	require.NoError(t, w.process(1).Admit(t.Context()))
+	right := w.pepper
+	w.pepper = secret.NewKey()
+	require.ErrorIs(t, w.process(1).Admit(t.Context()), ErrWrongPepper)
+	require.ErrorIs(t, w.process(2, 1).Admit(t.Context()), ErrWrongPepper)
+	w.pepper = right
+	require.NoError(t, w.process(1).Admit(t.Context()))
+	keys, err := w.db.EncryptionKeys(t.Context(), w.db.Pool())
+	require.NoError(t, err)
+	require.Len(t, keys, 1, "who is refused leaves nothing")
+}
+
+func TestAProcessWithoutAKeyThatHasSealedIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	require.NoError(t, w.process(1).Admit(t.Context()))
+	require.ErrorContains(t, w.process(2).Admit(t.Context()), "PORTICO_KEYS lacks the key of version 1")
+	require.NoError(t, w.process(1, 2).Admit(t.Context()))
+	require.ErrorContains(t, w.process(2).Admit(t.Context()), "version 1", "which still seals")
+	require.NoError(t, w.process(1).Admit(t.Context()), "a key that has never sealed is not asked for")
+	require.NoError(t, w.process(2, 1).Admit(t.Context()))
+	require.ErrorContains(t, w.process(1).Admit(t.Context()), "PORTICO_KEYS lacks the key of version 2")
+}
+
+func TestAnotherKeyUnderAKnownVersionIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	require.NoError(t, w.process(1).Admit(t.Context()))
+	w.keys[1] = secret.NewKey()
+	require.ErrorContains(t, w.process(1).Admit(t.Context()), "another key of version 1")
+	require.ErrorContains(t, w.process(2, 1).Admit(t.Context()), "another key of version 1")
+}
+
+func TestOfProcessesThatComeFirstWithOtherKeysOneIsAdmitted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	processes := make([]*process, 4)
+	for i := range processes {
+		w.keys[1] = secret.NewKey()
+		processes[i] = w.process(1)
+	}
+	errs := make([]error, len(processes))
+	var starting sync.WaitGroup
+	for i, p := range processes {
+		starting.Go(func() { errs[i] = p.Admit(t.Context()) })
+	}
+	starting.Wait()
+	admitted := 0
+	for i, err := range errs {
+		if err == nil {
+			admitted++
+			require.NoError(t, processes[i].Admit(t.Context()))
+			continue
+		}
+		require.ErrorContains(t, err, "another key of version 1")
+	}
+	require.Equal(t, 1, admitted)
+}
