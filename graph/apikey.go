@@ -23,10 +23,10 @@ func (k *APIKey) ID() string { return gid("ApiKey", k.APIKey.ID) }
 func (k *APIKey) rowID() int64 { return k.APIKey.ID }
 
 func (k *APIKey) successorID() int64 {
-	if k.APIKey.RolledTo == nil {
+	if k.RolledTo == nil {
 		return 0
 	}
-	return *k.APIKey.RolledTo
+	return *k.RolledTo
 }
 
 type apiKeyFields struct{ *Resolver }

@@ -98,7 +98,7 @@ func TestEveryRootFieldAdmitsWhomItSays(t *testing.T) {
 		keys[scope] = s.keyWith(scope)
 	}
 	operator := w.operator()
-	ada := s.customer("ada@acorn.test", "")
+	ada := s.ids["Customer"]
 	s.portalToken(ada) // the first, which the smallest portalTokenRevoke revokes
 	customer, _ := s.portalToken(ada)
 	person := w.person("ada@acorn.test")

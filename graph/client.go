@@ -23,7 +23,7 @@ func (c *Client) ID() string { return gid("Client", c.Client.ID) }
 
 func (c *Client) rowID() int64 { return c.Client.ID }
 
-func (c *Client) productID() int64 { return c.Client.ProductID }
+func (c *Client) productID() int64 { return c.ProductID }
 
 type clientFields struct{ *Resolver }
 

@@ -71,6 +71,7 @@ func (s *shop) callers() map[string]credentials {
 	customer, _ := s.portalToken(s.ids["Customer"])
 	return map[string]credentials{
 		"ANONYMOUS": nil, "MEMBER": s.owner, "MEMBER who reads": s.member("VIEWER"), "API_KEY": s.key,
+		"CLIENT": s.client, "TOKEN_KEY": s.tokenKey(),
 		"CUSTOMER": customer, "PERSON": s.w.person(s.email), "OPERATOR": s.w.operator(),
 	}
 }
@@ -79,7 +80,7 @@ func (s *shop) callers() map[string]credentials {
 func (w *world) markAll(s *shop) {
 	w.t.Helper()
 	err := w.db.System().Tx(w.t.Context(), func(tx pgx.Tx) error {
-		for _, column := range []string{"merchant.name", "customer.name", "company.name", "product.name", "plan.name", "api_key.name", "test_clock.name"} {
+		for _, column := range []string{"merchant.name", "customer.name", "company.name", "product.name", "plan.name", "api_key.name", "client.name", "test_clock.name"} {
 			table, name, _ := strings.Cut(column, ".")
 			scope := "merchant_id"
 			if table == "merchant" {

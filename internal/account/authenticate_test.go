@@ -159,8 +159,7 @@ func TestAKeyThatWasSeenIsRecognizedWithoutALookUp(t *testing.T) {
 	require.EqualValues(t, 1, lookUps(""), "what was refused was forgotten")
 	w.now = leapDay.Add(time.Minute)
 	require.EqualValues(t, 2, lookUps(""), "its use is recorded every minute")
-	used, err := w.APIKey(t.Context(), acme, key.ID)
-	require.NoError(t, err)
+	used := w.key(t, acme, key.ID)
 	require.True(t, w.now.Equal(*used.LastUsedAt))
 
 	w.now = expires.Add(-time.Second)

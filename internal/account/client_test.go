@@ -201,6 +201,23 @@ func TestARevokedClientEndsAtOnceWithAllItsSecrets(t *testing.T) {
 	requireFault(t, err, fault.CodeConflict, "id")
 }
 
+func TestAClientOfASuspendedMerchantIsRefused(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	acme := w.signUp(t, "acme")
+	client, plain := w.client(t, acme, w.product(t, acme, "app"))
+	_, err := w.MerchantSuspend(t.Context(), operator, acme.MerchantID, "Fraud")
+	require.NoError(t, err)
+	_, err = w.AuthenticateClient(t.Context(), client.ClientID, plain, "")
+	requireFault(t, err, fault.CodeForbidden, "")
+	require.EqualError(t, err, "the merchant is suspended: Fraud")
+	require.Nil(t, w.clientNow(t, acme, client.ID).LastUsedAt, "which is no use")
+	_, err = w.MerchantReinstate(t.Context(), operator, acme.MerchantID)
+	require.NoError(t, err)
+	_, err = w.AuthenticateClient(t.Context(), client.ClientID, plain, "")
+	require.NoError(t, err)
+}
+
 func TestClientsAreListedNewestFirstForTheirProduct(t *testing.T) {
 	t.Parallel()
 	w := open(t)

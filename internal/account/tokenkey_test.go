@@ -100,6 +100,21 @@ func TestARolledTokenKeyIsNotSentAndIsAcceptedUntilTheOverlapEnds(t *testing.T) 
 	}
 }
 
+func TestATokenKeyOfASuspendedMerchantIsRefused(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	acme := w.signUp(t, "acme")
+	key := w.tokenKey(t, acme)
+	_, err := w.MerchantSuspend(t.Context(), operator, acme.MerchantID, "Fraud")
+	require.NoError(t, err)
+	_, err = w.Authenticate(t.Context(), key.Key, "")
+	requireFault(t, err, fault.CodeForbidden, "")
+	require.EqualError(t, err, "the merchant is suspended: Fraud")
+	_, err = w.MerchantReinstate(t.Context(), operator, acme.MerchantID)
+	require.NoError(t, err)
+	w.caller(t, key.Key, "")
+}
+
 func TestTokenKeysRolledAtTheSameTimeFollowOneAnother(t *testing.T) {
 	t.Parallel()
 	w := open(t)

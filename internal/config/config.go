@@ -29,7 +29,7 @@ type Config struct {
 	PublicURL string `env:"PORTICO_PUBLIC_URL" doc:"Address under which people and servers reach the API, such as https://portal.example.com. Made from PORTICO_ADDR where that is a loopback address; must be set where it is not."`
 
 	Keys   secret.Text `env:"PORTICO_KEYS" doc:"Keys that encrypt stored secrets, <version>:<base64 of 32 bytes>, separated by commas: the first encrypts, all decrypt."`
-	Pepper secret.Text `env:"PORTICO_PEPPER" doc:"Base64 of 32 bytes that credentials are hashed with. Changing it invalidates every API key and session."`
+	Pepper secret.Text `env:"PORTICO_PEPPER" doc:"Base64 of 32 bytes that credentials are hashed with. Set for good by the first process that starts on a database: it cannot be rotated."`
 
 	PortalFeeBPS int32  `env:"PORTICO_PORTAL_FEE_BPS" envDefault:"250" doc:"Share of each payment that the portal keeps, in basis points (100 are one percent), for merchants that sign up from now on. 0 to 10000."`
 	LiveGateway  string `env:"PORTICO_LIVE_GATEWAY" doc:"Payment provider of merchants that are not sandboxes: test, which moves no money, or nothing, and then they cannot charge."`

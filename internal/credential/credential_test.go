@@ -56,7 +56,7 @@ func TestARequestCarriesItsCredentialInOnePlaceOrTheSameInSeveral(t *testing.T) 
 			got, given := credential.Read(r, credential.Options{QueryParameter: true})
 			require.Equal(t, c.want != none, given)
 			if c.want != none {
-				require.True(t, *c.want == got, "%q %q", got.ClientID, string(got.Secret))
+				require.Equal(t, [2]string{c.want.ClientID, string(c.want.Secret)}, [2]string{got.ClientID, string(got.Secret)})
 			}
 		})
 	}

@@ -104,7 +104,7 @@ func (p *Portal) signingKey(ctx context.Context, merchantID int64) (secret.Text,
 	sealed, err := p.DB.PortalKey(ctx, tenant, merchantID)
 	if db.IsNoRows(err) {
 		err = p.DB.InsertPortalKey(ctx, tenant, db.InsertPortalKeyParams{
-			MerchantID: merchantID, KeyCipher: p.Keys.Seal(keyIdentity(merchantID), secret.NewKey()), CreatedAt: p.Now(),
+			MerchantID: merchantID, KeyCipher: p.Keys.Seal(KeyIdentity(merchantID), secret.NewKey()), CreatedAt: p.Now(),
 		})
 		if err == nil {
 			sealed, err = p.DB.PortalKey(ctx, tenant, merchantID)
@@ -113,14 +113,15 @@ func (p *Portal) signingKey(ctx context.Context, merchantID int64) (secret.Text,
 	if err != nil {
 		return "", fmt.Errorf("find the portal key of merchant %d: %w", merchantID, err)
 	}
-	key, err := p.Keys.Open(keyIdentity(merchantID), sealed)
+	key, err := p.Keys.Open(KeyIdentity(merchantID), sealed)
 	if err != nil {
 		return "", fmt.Errorf("open the portal key of merchant %d: %w", merchantID, err)
 	}
 	return key, nil
 }
 
-func keyIdentity(merchantID int64) string { return fmt.Sprintf("merchant/%d/portal_key", merchantID) }
+// KeyIdentity names the column that holds a merchant's portal key, as Keyring.Seal and Keyring.Open want it.
+func KeyIdentity(merchantID int64) string { return fmt.Sprintf("merchant/%d/portal_key", merchantID) }
 
 // authenticateToken tells which customer a portal token stands for. Every use is checked against what is stored, so that revoking
 // works at once. All that is wrong with a token is the same error; a valid one of a suspended merchant is FORBIDDEN.
@@ -137,7 +138,7 @@ func (p *Portal) authenticateToken(ctx context.Context, token secret.Text, shop 
 		return account.Caller{}, fmt.Errorf("find a portal token: %w", err)
 	}
 	stored := row.PortalToken
-	key, err := p.Keys.Open(keyIdentity(stored.MerchantID), row.KeyCipher)
+	key, err := p.Keys.Open(KeyIdentity(stored.MerchantID), row.KeyCipher)
 	if err != nil {
 		return account.Caller{}, fmt.Errorf("open the portal key of merchant %d: %w", stored.MerchantID, err)
 	}

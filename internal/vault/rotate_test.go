@@ -2,6 +2,8 @@ package vault
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -127,11 +129,40 @@ func TestALongRotationGoesOnInSlices(t *testing.T) {
 	require.Equal(t, plain, w.process(2).sealed())
 }
 
+func TestABatchReadsNoMoreThanItsRows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, c := range Columns() {
+		arguments := []any{[]byte{2}, batchRows}
+		for range c.Key {
+			arguments = append(arguments, 0)
+		}
+		require.NoError(t, w.db.System().Tx(t.Context(), func(tx pgx.Tx) error {
+			_, err := tx.Exec(t.Context(), byPrimaryKey)
+			require.NoError(t, err)
+			explain := func(sql string, args ...any) string {
+				rows, err := tx.Query(t.Context(), "explain "+sql, args...)
+				require.NoError(t, err)
+				lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+				require.NoError(t, err)
+				return strings.Join(lines, "\n")
+			}
+			read := explain(c.outdated(), arguments...)
+			require.Contains(t, read, "Index Scan using "+c.Table+"_pkey")
+			require.NotContains(t, read, "Sort", "the key's order is the index's")
+			write := explain(c.replace(), append([]any{[]byte("before"), []byte("after")}, arguments[2:]...)...)
+			require.Contains(t, write, "Index Scan")
+			return nil
+		}))
+	}
+}
+
 func TestARowThatHasChangedMeanwhileIsNotOverwritten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	before := w.process(1)
 	caller := before.stock()
+	keys := Columns()[slices.IndexFunc(Columns(), func(c Column) bool { return c.Table == "token_key" })]
 	var row outdated
 	err := w.db.System().QueryRow(t.Context(), `select array[merchant_id, id], key_cipher from token_key`).Scan(&row.key, &row.sealed)
 	require.NoError(t, err)
@@ -139,7 +170,9 @@ func TestARowThatHasChangedMeanwhileIsNotOverwritten(t *testing.T) {
 	w.exec(`update token_key set key_cipher = $1 where merchant_id = $2`, changed, caller.MerchantID)
 
 	during := w.process(2, 1)
-	require.NoError(t, during.resealRows(t.Context(), Columns()[1], []outdated{row}))
+	require.NoError(t, w.db.System().Tx(t.Context(), func(tx pgx.Tx) error {
+		return during.resealRows(t.Context(), tx, keys, []outdated{row})
+	}))
 	found, err := during.accounts.TokenKey(t.Context(), caller)
 	require.NoError(t, err)
 	require.Equal(t, "ptc_tk_changed", string(found.Key))
@@ -167,8 +200,9 @@ func TestARowThatNoKeyOpensIsReportedAndHoldsNothingUp(t *testing.T) {
 	counts, err := during.Census(t.Context())
 	require.NoError(t, err)
 	require.ElementsMatch(t, []Count{
-		{"product.launch_secret_cipher", 0, 1}, {"token_key.key_cipher", 1, 1}, {"token_key.key_cipher", 2, 2},
-		{"webhook_endpoint.secret_cipher", 2, 1}, {"mail.content_cipher", 2, 1},
+		{"product.next_launch_secret_cipher", 2, 1}, {"product.launch_secret_cipher", 0, 1}, {"product_review.test_credentials_cipher", 2, 1},
+		{"token_key.key_cipher", 1, 1}, {"token_key.key_cipher", 2, 2}, {"portal_key.key_cipher", 2, 1}, {"webhook_endpoint.secret_cipher", 2, 1}, {"totp.secret_cipher", 2, 1},
+		{"mail.content_cipher", 2, 1},
 	}, counts)
 	require.Contains(t, w.log.String(), fmt.Sprintf(`column=token_key.key_cipher row="[%d 1000000]"`, caller.MerchantID))
 	require.ErrorContains(t, w.process(2).Admit(t.Context()), "lacks the key of version 1", "as something is sealed with it")

@@ -9,6 +9,7 @@ import (
 	"portico/internal/account"
 	"portico/internal/catalog"
 	"portico/internal/mail"
+	"portico/internal/portal"
 	"portico/internal/secret"
 	"portico/internal/webhook"
 )
@@ -20,12 +21,17 @@ type Column struct {
 	Identity    func(key []int64) string // of the value in the row with this key
 }
 
-// Columns are all of them, in the order in which they are rotated. The canaries are none: each goes with its key.
+// Columns are all of them, in the order in which they are rotated: a value that waits comes before the one whose place it takes. The
+// canaries are none: each goes with its key.
 func Columns() []Column {
 	return []Column{
+		tenantColumn("product", "next_launch_secret_cipher", catalog.LaunchSecretIdentity),
 		tenantColumn("product", "launch_secret_cipher", catalog.LaunchSecretIdentity),
+		tenantColumn("product_review", "test_credentials_cipher", catalog.TestCredentialsIdentity),
 		tenantColumn("token_key", "key_cipher", account.TokenKeyIdentity),
+		{"portal_key", "key_cipher", []string{"merchant_id"}, func(key []int64) string { return portal.KeyIdentity(key[0]) }},
 		tenantColumn("webhook_endpoint", "secret_cipher", webhook.SecretIdentity),
+		{"totp", "secret_cipher", []string{"holder"}, func(key []int64) string { return account.TOTPIdentity(key[0]) }},
 		{"mail", "content_cipher", []string{"id"}, func(key []int64) string { return mail.ContentIdentity(key[0]) }},
 	}
 }
@@ -59,17 +65,13 @@ func (c Column) outdated() string {
 		key, c.name(), c.table(), strings.Join(places, ", "))
 }
 
-// replace puts $2 in the place of $1 in the rows with the keys $3…, unless they have changed.
+// replace puts $2 in the place of $1 in the row with the key $3…, unless it has changed.
 func (c Column) replace() string {
-	places, pairs := make([]string, len(c.Key)), make([]string, len(c.Key))
+	pairs := make([]string, len(c.Key))
 	for i, column := range c.Key {
-		places[i] = fmt.Sprintf(", $%d::bigint[]", i+3)
-		pairs[i] = fmt.Sprintf("stored.%[1]s = fresh.%[1]s", column)
+		pairs[i] = fmt.Sprintf("%s = $%d", column, i+3)
 	}
-	return fmt.Sprintf(`update %[1]s stored set %[2]s = fresh.after
-		from unnest($1::bytea[], $2::bytea[]%[3]s) fresh (before, after, %[4]s)
-		where %[5]s and stored.%[2]s = fresh.before`,
-		c.table(), c.name(), strings.Join(places, ""), strings.Join(c.Key, ", "), strings.Join(pairs, " and "))
+	return fmt.Sprintf(`update %[1]s set %[2]s = $2 where %[3]s and %[2]s = $1`, c.table(), c.name(), strings.Join(pairs, " and "))
 }
 
 // reseal seals a value with the first key.

@@ -59,17 +59,22 @@ func (v *Vault) admitKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	version := int16(v.Keys.First())
-	if slices.ContainsFunc(known, func(k db.EncryptionKey) bool { return k.Version == version }) {
+	if slices.ContainsFunc(known, func(k db.EncryptionKey) bool { return k.Version == int16(v.Keys.First()) }) {
 		return nil
 	}
-	err = v.DB.InsertEncryptionKey(ctx, v.DB.Pool(), db.InsertEncryptionKeyParams{
+	return v.note(ctx)
+}
+
+// note has every process asked for the key that seals from now on. Another process may have noted another key of this version since
+// the keys were proved, so they are proved again.
+func (v *Vault) note(ctx context.Context) error {
+	version := int16(v.Keys.First())
+	err := v.DB.InsertEncryptionKey(ctx, v.DB.Pool(), db.InsertEncryptionKeyParams{
 		Version: version, CanaryCipher: v.Keys.Seal(canaryIdentity(version), canary), CreatedAt: v.Now(),
 	})
 	if err != nil {
 		return fmt.Errorf("note encryption key %d: %w", version, err)
 	}
-	// Again, as another process may just have noted another key of this version.
 	_, err = v.proveKeys(ctx)
 	return err
 }

@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -54,28 +53,16 @@ func TestAnotherKeyUnderAKnownVersionIsRefused(t *testing.T) {
 	require.ErrorContains(t, w.process(2, 1).Admit(t.Context()), "another key of version 1")
 }
 
-func TestOfProcessesThatComeFirstWithOtherKeysOneIsAdmitted(t *testing.T) {
+func TestAProcessThatComesTooLateWithAnotherKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	processes := make([]*process, 4)
-	for i := range processes {
-		w.keys[1] = secret.NewKey()
-		processes[i] = w.process(1)
-	}
-	errs := make([]error, len(processes))
-	var starting sync.WaitGroup
-	for i, p := range processes {
-		starting.Go(func() { errs[i] = p.Admit(t.Context()) })
-	}
-	starting.Wait()
-	admitted := 0
-	for i, err := range errs {
-		if err == nil {
-			admitted++
-			require.NoError(t, processes[i].Admit(t.Context()))
-			continue
-		}
-		require.ErrorContains(t, err, "another key of version 1")
-	}
-	require.Equal(t, 1, admitted)
+	late := w.process(1)
+	known, err := late.proveKeys(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, known, "it has looked before the other came")
+	w.keys[1] = secret.NewKey()
+	early := w.process(1)
+	require.NoError(t, early.Admit(t.Context()))
+	require.ErrorContains(t, late.note(t.Context()), "another key of version 1")
+	require.NoError(t, early.Admit(t.Context()), "and nothing has changed for the first")
 }

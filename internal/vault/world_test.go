@@ -19,6 +19,7 @@ import (
 	"portico/internal/account"
 	"portico/internal/catalog"
 	"portico/internal/mail"
+	"portico/internal/portal"
 	"portico/internal/secret"
 	"portico/internal/webhook"
 )
@@ -58,10 +59,12 @@ func (w *world) process(versions ...int) *process {
 	jobs, err := river.NewClient(riverpgxv5.New(w.db.Pool()), &river.Config{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(w.t, err)
 	keys, now, log := w.ring(versions...), func() time.Time { return newYear }, slog.New(slog.NewTextHandler(&w.log, nil))
+	accounts := &account.Accounts{DB: w.db, Keys: keys, Now: now}
 	return &process{
 		Vault:    &Vault{DB: w.db, Keys: keys, Jobs: jobs, Now: now, Log: log},
 		t:        w.t,
-		accounts: &account.Accounts{DB: w.db, Keys: keys, Now: now},
+		accounts: accounts,
+		portal:   &portal.Portal{DB: w.db, Keys: keys, Accounts: accounts, Now: now, PublicURL: "https://portico.test", Log: log},
 		catalog:  &catalog.Catalog{DB: w.db, Keys: keys, Now: now, PublicURL: "https://portico.test"},
 		webhooks: &webhook.Webhooks{DB: w.db, Keys: keys, Jobs: jobs, Guard: webhook.NewGuard(webhook.GuardOptions{}), Now: now, Log: log},
 		mail:     &mail.Outbox{DB: w.db, Keys: keys, Jobs: jobs, Now: now, Log: log},
@@ -72,6 +75,7 @@ type process struct {
 	*Vault
 	t        *testing.T
 	accounts *account.Accounts
+	portal   *portal.Portal
 	catalog  *catalog.Catalog
 	webhooks *webhook.Webhooks
 	mail     *mail.Outbox
@@ -84,7 +88,17 @@ func (p *process) stock() account.Caller {
 	up, err := p.accounts.SignUp(ctx, account.SignUp{Name: "Acorn", Email: "owner@acorn.test", Password: "correct horse battery"})
 	require.NoError(p.t, err)
 	caller := account.Caller{Kind: account.KindMember, MerchantID: up.Merchant.ID, MemberID: up.Member.ID, Role: account.RoleOwner}
-	_, _, err = p.catalog.ProductCreate(ctx, caller, catalog.ProductCreate{Name: "App", LaunchURL: "https://app.test/", LaunchTTLSeconds: 300})
+	product, _, err := p.catalog.ProductCreate(ctx, caller, catalog.ProductCreate{Name: "App", LaunchURL: "https://app.test/", LaunchTTLSeconds: 300})
+	require.NoError(p.t, err)
+	_, _, err = p.catalog.ProductSecretRoll(ctx, caller, product.ID, 3600)
+	require.NoError(p.t, err)
+	_, err = p.catalog.ProductSubmitForReview(ctx, caller, catalog.SubmitForReview{ProductID: product.ID, TestCredentials: "ada / open sesame"})
+	require.NoError(p.t, err)
+	_, _, err = p.accounts.OperatorCreate(ctx, "operator@portico.test", "correct horse battery")
+	require.NoError(p.t, err)
+	customer, err := p.accounts.CustomerCreate(ctx, caller, account.CustomerCreate{Email: "ada@acorn.test", Name: "Ada"})
+	require.NoError(p.t, err)
+	_, err = p.portal.TokenCreate(ctx, caller, account.CustomerRef{ID: &customer.ID})
 	require.NoError(p.t, err)
 	_, _, err = p.webhooks.EndpointCreate(ctx, caller.MerchantID, webhook.EndpointCreate{URL: "https://app.test/hook"})
 	require.NoError(p.t, err)
