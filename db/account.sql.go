@@ -45,7 +45,7 @@ select api_key.id, api_key.xmin::xid as version, api_key.merchant_id, api_key.sc
        merchant.suspension_reason
 from api_key
 join merchant on merchant.id = api_key.merchant_id
-where api_key.key_hash = $1
+where api_key.key_hash = $1 and merchant.status <> 'CLOSED'
 `
 
 type APIKeyByHashRow struct {
@@ -60,7 +60,7 @@ type APIKeyByHashRow struct {
 	SuspensionReason *string
 }
 
-// The version changes with every change of the key's row, and with its merchant's suspension.
+// None of a merchant that is closed. The version changes with every change of the key's row, and with its merchant's suspension.
 func (q *Queries) APIKeyByHash(ctx context.Context, db DBTX, keyHash []byte) (APIKeyByHashRow, error) {
 	row := db.QueryRow(ctx, aPIKeyByHash, keyHash)
 	var i APIKeyByHashRow
@@ -203,36 +203,6 @@ func (q *Queries) APIKeysRolledTo(ctx context.Context, db DBTX, arg APIKeysRolle
 	return items, nil
 }
 
-const copyMemberships = `-- name: CopyMemberships :exec
-insert into membership (merchant_id, member_id, role, created_at)
-select $1, parent.member_id, parent.role, $2 from membership parent where parent.merchant_id = $3
-`
-
-type CopyMembershipsParams struct {
-	SandboxID  int64
-	CreatedAt  time.Time
-	MerchantID int64
-}
-
-func (q *Queries) CopyMemberships(ctx context.Context, db DBTX, arg CopyMembershipsParams) error {
-	_, err := db.Exec(ctx, copyMemberships, arg.SandboxID, arg.CreatedAt, arg.MerchantID)
-	return err
-}
-
-const deleteSession = `-- name: DeleteSession :exec
-delete from session where id = $1 and member_id = $2
-`
-
-type DeleteSessionParams struct {
-	ID       int64
-	MemberID int64
-}
-
-func (q *Queries) DeleteSession(ctx context.Context, db DBTX, arg DeleteSessionParams) error {
-	_, err := db.Exec(ctx, deleteSession, arg.ID, arg.MemberID)
-	return err
-}
-
 const insertAPIKey = `-- name: InsertAPIKey :one
 insert into api_key (merchant_id, name, hint, key_hash, scopes, created_at, expires_at)
 values ($1, $2, $3, $4, $5, $6, $7)
@@ -276,60 +246,11 @@ func (q *Queries) InsertAPIKey(ctx context.Context, db DBTX, arg InsertAPIKeyPar
 	return i, err
 }
 
-const insertMember = `-- name: InsertMember :one
-insert into member (email, password_hash, created_at)
-values ($1, $2, $3)
-on conflict (email_key) do nothing
-returning id, email, email_key, password_hash, created_at, totp_enabled_at
-`
-
-type InsertMemberParams struct {
-	Email        string
-	PasswordHash string
-	CreatedAt    time.Time
-}
-
-// No row when the e-mail address is taken; the transaction goes on.
-func (q *Queries) InsertMember(ctx context.Context, db DBTX, arg InsertMemberParams) (Member, error) {
-	row := db.QueryRow(ctx, insertMember, arg.Email, arg.PasswordHash, arg.CreatedAt)
-	var i Member
-	err := row.Scan(
-		&i.ID,
-		&i.Email,
-		&i.EmailKey,
-		&i.PasswordHash,
-		&i.CreatedAt,
-		&i.TotpEnabledAt,
-	)
-	return i, err
-}
-
-const insertMembership = `-- name: InsertMembership :exec
-insert into membership (merchant_id, member_id, role, created_at) values ($1, $2, $3, $4)
-`
-
-type InsertMembershipParams struct {
-	MerchantID int64
-	MemberID   int64
-	Role       string
-	CreatedAt  time.Time
-}
-
-func (q *Queries) InsertMembership(ctx context.Context, db DBTX, arg InsertMembershipParams) error {
-	_, err := db.Exec(ctx, insertMembership,
-		arg.MerchantID,
-		arg.MemberID,
-		arg.Role,
-		arg.CreatedAt,
-	)
-	return err
-}
-
 const insertMerchant = `-- name: InsertMerchant :one
 insert into merchant (id, shop, name, email, portal_fee_bps, created_at)
 values ($1, $2, $3, $4, $5, $6)
 on conflict (shop) do nothing
-returning id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence
+returning id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, description, logo_url, phone, status, closed_at, suspended_at, suspension_reason, reinstated_at, event_sequence
 `
 
 type InsertMerchantParams struct {
@@ -363,6 +284,11 @@ func (q *Queries) InsertMerchant(ctx context.Context, db DBTX, arg InsertMerchan
 		&i.DunningDays,
 		&i.InvoiceCounter,
 		&i.CreatedAt,
+		&i.Description,
+		&i.LogoUrl,
+		&i.Phone,
+		&i.Status,
+		&i.ClosedAt,
 		&i.SuspendedAt,
 		&i.SuspensionReason,
 		&i.ReinstatedAt,
@@ -377,7 +303,7 @@ select $1, parent.id, $2, $3, parent.email, parent.portal_fee_bps, parent.grace_
 from merchant parent
 where parent.id = $5
 on conflict (shop) do nothing
-returning id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence
+returning id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, description, logo_url, phone, status, closed_at, suspended_at, suspension_reason, reinstated_at, event_sequence
 `
 
 type InsertSandboxParams struct {
@@ -409,46 +335,15 @@ func (q *Queries) InsertSandbox(ctx context.Context, db DBTX, arg InsertSandboxP
 		&i.DunningDays,
 		&i.InvoiceCounter,
 		&i.CreatedAt,
+		&i.Description,
+		&i.LogoUrl,
+		&i.Phone,
+		&i.Status,
+		&i.ClosedAt,
 		&i.SuspendedAt,
 		&i.SuspensionReason,
 		&i.ReinstatedAt,
 		&i.EventSequence,
-	)
-	return i, err
-}
-
-const insertSession = `-- name: InsertSession :one
-with expired as (delete from session old where old.member_id = $1 and old.expires_at <= $3)
-insert into session (member_id, token_hash, created_at, expires_at, totp)
-values ($1, $2, $3, $4, $5)
-returning id, member_id, token_hash, created_at, expires_at, totp
-`
-
-type InsertSessionParams struct {
-	MemberID  int64
-	TokenHash []byte
-	CreatedAt time.Time
-	ExpiresAt time.Time
-	Totp      bool
-}
-
-// Takes the member's expired sessions away on the way.
-func (q *Queries) InsertSession(ctx context.Context, db DBTX, arg InsertSessionParams) (Session, error) {
-	row := db.QueryRow(ctx, insertSession,
-		arg.MemberID,
-		arg.TokenHash,
-		arg.CreatedAt,
-		arg.ExpiresAt,
-		arg.Totp,
-	)
-	var i Session
-	err := row.Scan(
-		&i.ID,
-		&i.MemberID,
-		&i.TokenHash,
-		&i.CreatedAt,
-		&i.ExpiresAt,
-		&i.Totp,
 	)
 	return i, err
 }
@@ -481,54 +376,8 @@ func (q *Queries) LockAPIKey(ctx context.Context, db DBTX, arg LockAPIKeyParams)
 	return i, err
 }
 
-const memberByEmail = `-- name: MemberByEmail :one
-select id, email, email_key, password_hash, created_at, totp_enabled_at from member where email_key = lower($1)
-`
-
-func (q *Queries) MemberByEmail(ctx context.Context, db DBTX, email string) (Member, error) {
-	row := db.QueryRow(ctx, memberByEmail, email)
-	var i Member
-	err := row.Scan(
-		&i.ID,
-		&i.Email,
-		&i.EmailKey,
-		&i.PasswordHash,
-		&i.CreatedAt,
-		&i.TotpEnabledAt,
-	)
-	return i, err
-}
-
-const memberByID = `-- name: MemberByID :one
-select id, email, email_key, password_hash, created_at, totp_enabled_at from member
-where id = $1
-  and (id = $2
-       or exists (select from membership where membership.merchant_id = $3 and membership.member_id = member.id))
-`
-
-type MemberByIDParams struct {
-	ID         int64
-	ViewerID   int64
-	MerchantID int64
-}
-
-// The member itself, or one of the merchant's.
-func (q *Queries) MemberByID(ctx context.Context, db DBTX, arg MemberByIDParams) (Member, error) {
-	row := db.QueryRow(ctx, memberByID, arg.ID, arg.ViewerID, arg.MerchantID)
-	var i Member
-	err := row.Scan(
-		&i.ID,
-		&i.Email,
-		&i.EmailKey,
-		&i.PasswordHash,
-		&i.CreatedAt,
-		&i.TotpEnabledAt,
-	)
-	return i, err
-}
-
 const merchant = `-- name: Merchant :one
-select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant where id = $1
+select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, description, logo_url, phone, status, closed_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant where id = $1
 `
 
 func (q *Queries) Merchant(ctx context.Context, db DBTX, merchantID int64) (Merchant, error) {
@@ -545,6 +394,11 @@ func (q *Queries) Merchant(ctx context.Context, db DBTX, merchantID int64) (Merc
 		&i.DunningDays,
 		&i.InvoiceCounter,
 		&i.CreatedAt,
+		&i.Description,
+		&i.LogoUrl,
+		&i.Phone,
+		&i.Status,
+		&i.ClosedAt,
 		&i.SuspendedAt,
 		&i.SuspensionReason,
 		&i.ReinstatedAt,
@@ -554,10 +408,12 @@ func (q *Queries) Merchant(ctx context.Context, db DBTX, merchantID int64) (Merc
 }
 
 const merchantsByID = `-- name: MerchantsByID :many
-select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant
+select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, description, logo_url, phone, status, closed_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant
 where id = any($1::bigint[])
   and (id = $2
-       or exists (select from membership where membership.merchant_id = merchant.id and membership.member_id = $3))
+       or (status <> 'CLOSED' and exists (
+           select from membership
+           where membership.merchant_id = coalesce(merchant.sandbox_of, merchant.id) and membership.member_id = $3)))
 order by id
 `
 
@@ -588,6 +444,11 @@ func (q *Queries) MerchantsByID(ctx context.Context, db DBTX, arg MerchantsByIDP
 			&i.DunningDays,
 			&i.InvoiceCounter,
 			&i.CreatedAt,
+			&i.Description,
+			&i.LogoUrl,
+			&i.Phone,
+			&i.Status,
+			&i.ClosedAt,
 			&i.SuspendedAt,
 			&i.SuspensionReason,
 			&i.ReinstatedAt,
@@ -604,14 +465,14 @@ func (q *Queries) MerchantsByID(ctx context.Context, db DBTX, arg MerchantsByIDP
 }
 
 const merchantsOfMember = `-- name: MerchantsOfMember :many
-select merchant.id, merchant.sandbox_of, merchant.shop, merchant.name, merchant.email, merchant.portal_fee_bps, merchant.grace_days, merchant.dunning_days, merchant.invoice_counter, merchant.created_at, merchant.suspended_at, merchant.suspension_reason, merchant.reinstated_at, merchant.event_sequence
+select merchant.id, merchant.sandbox_of, merchant.shop, merchant.name, merchant.email, merchant.portal_fee_bps, merchant.grace_days, merchant.dunning_days, merchant.invoice_counter, merchant.created_at, merchant.description, merchant.logo_url, merchant.phone, merchant.status, merchant.closed_at, merchant.suspended_at, merchant.suspension_reason, merchant.reinstated_at, merchant.event_sequence
 from membership
-join merchant on merchant.id = membership.merchant_id
-where membership.member_id = $1
+join merchant on coalesce(merchant.sandbox_of, merchant.id) = membership.merchant_id
+where membership.member_id = $1 and merchant.status <> 'CLOSED'
 order by merchant.sandbox_of is not null, merchant.id
 `
 
-// Real merchants first, then sandboxes, each oldest first.
+// Real merchants first, then sandboxes, each oldest first; none that is closed.
 func (q *Queries) MerchantsOfMember(ctx context.Context, db DBTX, memberID int64) ([]Merchant, error) {
 	rows, err := db.Query(ctx, merchantsOfMember, memberID)
 	if err != nil {
@@ -632,6 +493,11 @@ func (q *Queries) MerchantsOfMember(ctx context.Context, db DBTX, memberID int64
 			&i.DunningDays,
 			&i.InvoiceCounter,
 			&i.CreatedAt,
+			&i.Description,
+			&i.LogoUrl,
+			&i.Phone,
+			&i.Status,
+			&i.ClosedAt,
 			&i.SuspendedAt,
 			&i.SuspensionReason,
 			&i.ReinstatedAt,
@@ -688,15 +554,18 @@ func (q *Queries) RevokeAPIKey(ctx context.Context, db DBTX, arg RevokeAPIKeyPar
 }
 
 const sessionByHash = `-- name: SessionByHash :one
-select session.id, session.member_id, session.expires_at, session.totp,
+select session.id, session.member_id, session.expires_at, session.created_at, session.last_used_at, session.totp,
+       (member.email_verified_at is not null)::boolean as email_verified,
        coalesce(reached.merchant_id, 0)::bigint as merchant_id, coalesce(reached.role, '')::text as role,
        coalesce(reached.suspension_reason, '')::text as suspension_reason
 from session
+join member on member.id = session.member_id
 left join lateral (
-    select membership.merchant_id, membership.role, merchant.suspension_reason
+    select merchant.id as merchant_id, membership.role, merchant.suspension_reason
     from membership
-    join merchant on merchant.id = membership.merchant_id
-    where membership.member_id = session.member_id and ($1::text = '' or merchant.shop = $1::text)
+    join merchant on coalesce(merchant.sandbox_of, merchant.id) = membership.merchant_id
+    where membership.member_id = session.member_id and merchant.status <> 'CLOSED'
+      and ($1::text = '' or merchant.shop = $1::text)
     order by merchant.sandbox_of is not null, merchant.id
     limit 1
 ) reached on true
@@ -712,7 +581,10 @@ type SessionByHashRow struct {
 	ID               int64
 	MemberID         int64
 	ExpiresAt        time.Time
+	CreatedAt        time.Time
+	LastUsedAt       *time.Time
 	Totp             bool
+	EmailVerified    bool
 	MerchantID       int64
 	Role             string
 	SuspensionReason string
@@ -726,7 +598,10 @@ func (q *Queries) SessionByHash(ctx context.Context, db DBTX, arg SessionByHashP
 		&i.ID,
 		&i.MemberID,
 		&i.ExpiresAt,
+		&i.CreatedAt,
+		&i.LastUsedAt,
 		&i.Totp,
+		&i.EmailVerified,
 		&i.MerchantID,
 		&i.Role,
 		&i.SuspensionReason,
@@ -836,6 +711,66 @@ func (q *Queries) UpdateAPIKey(ctx context.Context, db DBTX, arg UpdateAPIKeyPar
 		&i.LastUsedAt,
 		&i.RevokedAt,
 		&i.RolledTo,
+	)
+	return i, err
+}
+
+const updateMerchant = `-- name: UpdateMerchant :one
+update merchant
+set name = coalesce($1, name), shop = coalesce($2, shop), email = coalesce($3, email),
+    description = coalesce($4, description),
+    logo_url = nullif(coalesce($5, logo_url), ''), phone = nullif(coalesce($6, phone), ''),
+    grace_days = coalesce($7, grace_days), dunning_days = coalesce($8, dunning_days)
+where id = $9
+returning id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, description, logo_url, phone, status, closed_at, suspended_at, suspension_reason, reinstated_at, event_sequence
+`
+
+type UpdateMerchantParams struct {
+	Name        *string
+	Shop        *string
+	Email       *string
+	Description *string
+	LogoUrl     *string
+	Phone       *string
+	GraceDays   *int32
+	DunningDays []int32
+	MerchantID  int64
+}
+
+// What is null stays as it is.
+func (q *Queries) UpdateMerchant(ctx context.Context, db DBTX, arg UpdateMerchantParams) (Merchant, error) {
+	row := db.QueryRow(ctx, updateMerchant,
+		arg.Name,
+		arg.Shop,
+		arg.Email,
+		arg.Description,
+		arg.LogoUrl,
+		arg.Phone,
+		arg.GraceDays,
+		arg.DunningDays,
+		arg.MerchantID,
+	)
+	var i Merchant
+	err := row.Scan(
+		&i.ID,
+		&i.SandboxOf,
+		&i.Shop,
+		&i.Name,
+		&i.Email,
+		&i.PortalFeeBps,
+		&i.GraceDays,
+		&i.DunningDays,
+		&i.InvoiceCounter,
+		&i.CreatedAt,
+		&i.Description,
+		&i.LogoUrl,
+		&i.Phone,
+		&i.Status,
+		&i.ClosedAt,
+		&i.SuspendedAt,
+		&i.SuspensionReason,
+		&i.ReinstatedAt,
+		&i.EventSequence,
 	)
 	return i, err
 }

@@ -11,6 +11,15 @@ import (
 	"time"
 )
 
+const beginClosing = `-- name: BeginClosing :exec
+update merchant set status = 'CLOSING' where id = $1 and status = 'OPEN'
+`
+
+func (q *Queries) BeginClosing(ctx context.Context, db DBTX, merchantID int64) error {
+	_, err := db.Exec(ctx, beginClosing, merchantID)
+	return err
+}
+
 const clearDefaultPaymentMethod = `-- name: ClearDefaultPaymentMethod :exec
 update payment_method set is_default = false where merchant_id = $1 and customer_id = $2 and is_default
 `
@@ -50,6 +59,66 @@ func (q *Queries) CloseInvoices(ctx context.Context, db DBTX, arg CloseInvoicesP
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const closeMerchants = `-- name: CloseMerchants :many
+with closed as (
+    update merchant set status = 'CLOSED', closed_at = $1::timestamptz
+    from merchant m
+    where m.status = 'CLOSING' and m.suspended_at is null and (merchant.id = m.id or merchant.sandbox_of = m.id) and merchant.status <> 'CLOSED'
+      and not exists (
+          select from merchant member_of
+          join subscription s on s.merchant_id = member_of.id
+          where (member_of.id = m.id or member_of.sandbox_of = m.id)
+            and s.status in ('SCHEDULED', 'INCOMPLETE', 'TRIALING', 'ACTIVE', 'PAST_DUE', 'PAUSED'))
+      and not exists (
+          select from webhook_delivery d
+          join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
+          where d.merchant_id = m.id and d.status = 'PENDING' and e.status = 'ENABLED')
+    returning merchant.id
+), revoked as (
+    update api_key set revoked_at = $1::timestamptz
+    from closed
+    where api_key.merchant_id = closed.id and api_key.revoked_at is null
+), silenced as (
+    update webhook_endpoint set status = 'DISABLED'
+    from closed
+    where webhook_endpoint.merchant_id = closed.id
+)
+select id from closed order by id
+`
+
+// Closes those of the closing merchants, with their sandboxes, that have no live subscription left and have told their endpoints so.
+func (q *Queries) CloseMerchants(ctx context.Context, db DBTX, now time.Time) ([]int64, error) {
+	rows, err := db.Query(ctx, closeMerchants, now)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const countLiveSubscriptions = `-- name: CountLiveSubscriptions :one
+select count(*) from subscription
+where merchant_id = $1 and status in ('SCHEDULED', 'INCOMPLETE', 'TRIALING', 'ACTIVE', 'PAST_DUE', 'PAUSED')
+`
+
+func (q *Queries) CountLiveSubscriptions(ctx context.Context, db DBTX, merchantID int64) (int64, error) {
+	row := db.QueryRow(ctx, countLiveSubscriptions, merchantID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const declines = `-- name: Declines :many
@@ -754,6 +823,36 @@ func (q *Queries) LockMerchantCounters(ctx context.Context, db DBTX, merchantIds
 	return items, nil
 }
 
+const lockMerchantForClosing = `-- name: LockMerchantForClosing :one
+select shop, status from merchant where id = $1 for update
+`
+
+type LockMerchantForClosingRow struct {
+	Shop   string
+	Status string
+}
+
+func (q *Queries) LockMerchantForClosing(ctx context.Context, db DBTX, merchantID int64) (LockMerchantForClosingRow, error) {
+	row := db.QueryRow(ctx, lockMerchantForClosing, merchantID)
+	var i LockMerchantForClosingRow
+	err := row.Scan(&i.Shop, &i.Status)
+	return i, err
+}
+
+const lockMerchantForSale = `-- name: LockMerchantForSale :one
+
+select status from merchant where id = $1 for key share
+`
+
+// Closing ----------------------------------------------------------------------------------------------------------------
+// As an inserted row's foreign key would: a merchant that is about to be closed waits for the sale, or the sale for it.
+func (q *Queries) LockMerchantForSale(ctx context.Context, db DBTX, merchantID int64) (string, error) {
+	row := db.QueryRow(ctx, lockMerchantForSale, merchantID)
+	var status string
+	err := row.Scan(&status)
+	return status, err
+}
+
 const lockStillDue = `-- name: LockStillDue :many
 select s.merchant_id, s.id from subscription s
 join (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as id) k using (merchant_id, id)
@@ -828,6 +927,47 @@ func (q *Queries) LockSubscriptions(ctx context.Context, db DBTX, arg LockSubscr
 	for rows.Next() {
 		var i LockSubscriptionsRow
 		if err := rows.Scan(&i.MerchantID, &i.ID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lockSubscriptionsOfClosing = `-- name: LockSubscriptionsOfClosing :many
+select s.merchant_id, s.id, (m.sandbox_of is null)::boolean as at_period_end
+from merchant m
+join subscription s on s.merchant_id = m.id
+where (m.status = 'CLOSING' or m.sandbox_of in (select closing.id from merchant closing where closing.status = 'CLOSING'))
+  and s.status in ('SCHEDULED', 'INCOMPLETE', 'TRIALING', 'ACTIVE', 'PAST_DUE', 'PAUSED')
+  and not s.charging and s.quarantine_reason is null and m.suspended_at is null
+  and (m.sandbox_of is not null or not s.cancel_at_period_end)
+order by s.merchant_id, s.id
+limit $1
+for update of s skip locked
+`
+
+type LockSubscriptionsOfClosingRow struct {
+	MerchantID  int64
+	ID          int64
+	AtPeriodEnd bool
+}
+
+// What closing merchants have left to cancel: at the end of what has been paid for, in sandboxes at once. What is being charged is
+// found again when that is booked. Suspended merchants wait.
+func (q *Queries) LockSubscriptionsOfClosing(ctx context.Context, db DBTX, batch int32) ([]LockSubscriptionsOfClosingRow, error) {
+	rows, err := db.Query(ctx, lockSubscriptionsOfClosing, batch)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LockSubscriptionsOfClosingRow
+	for rows.Next() {
+		var i LockSubscriptionsOfClosingRow
+		if err := rows.Scan(&i.MerchantID, &i.ID, &i.AtPeriodEnd); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -681,10 +681,11 @@ func (q *Queries) ShopOfMerchant(ctx context.Context, db DBTX, merchantID int64)
 }
 
 const shopfront = `-- name: Shopfront :one
-select merchant.id, (merchant.sandbox_of is not null)::boolean as sandbox, (merchant.suspended_at is not null)::boolean as suspended,
-    exists (select from membership where membership.merchant_id = merchant.id and membership.member_id = $1) as of_member
+select merchant.id, (merchant.sandbox_of is not null)::boolean as sandbox,
+    (merchant.suspended_at is not null or merchant.status <> 'OPEN')::boolean as hidden,
+    exists (select from membership where membership.merchant_id = coalesce(merchant.sandbox_of, merchant.id) and membership.member_id = $1) as of_member
 from merchant
-where merchant.shop = $2
+where merchant.shop = $2 and merchant.status <> 'CLOSED'
 `
 
 type ShopfrontParams struct {
@@ -693,20 +694,21 @@ type ShopfrontParams struct {
 }
 
 type ShopfrontRow struct {
-	ID        int64
-	Sandbox   bool
-	Suspended bool
-	OfMember  bool
+	ID       int64
+	Sandbox  bool
+	Hidden   bool
+	OfMember bool
 }
 
-// Which merchant a handle names, and whether its products are for everybody. The member may be of it.
+// Which merchant a handle names, and whether its products are for everybody: not when it is suspended or being closed. The member may
+// be of it.
 func (q *Queries) Shopfront(ctx context.Context, db DBTX, arg ShopfrontParams) (ShopfrontRow, error) {
 	row := db.QueryRow(ctx, shopfront, arg.MemberID, arg.Shop)
 	var i ShopfrontRow
 	err := row.Scan(
 		&i.ID,
 		&i.Sandbox,
-		&i.Suspended,
+		&i.Hidden,
 		&i.OfMember,
 	)
 	return i, err

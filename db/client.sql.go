@@ -16,7 +16,7 @@ select client.id, client.merchant_id, client.product_id, client.client_id, clien
 from client_secret
 join client on client.merchant_id = client_secret.merchant_id and client.id = client_secret.of_client
 join merchant on merchant.id = client.merchant_id
-where client_secret.secret_hash = $1
+where client_secret.secret_hash = $1 and merchant.status <> 'CLOSED'
 `
 
 type ClientBySecretHashRow struct {

@@ -23,6 +23,11 @@ type ApiKey struct {
 	RolledTo   *int64
 }
 
+type AttemptLimit struct {
+	KeyHash []byte
+	FullAt  time.Time
+}
+
 type Client struct {
 	MerchantID int64
 	ID         int64
@@ -101,6 +106,20 @@ type Installation struct {
 	CreatedAt  time.Time
 }
 
+type Invitation struct {
+	MerchantID int64
+	ID         int64
+	Email      string
+	EmailKey   string
+	Role       string
+	TokenHash  []byte
+	InvitedBy  int64
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	AcceptedAt *time.Time
+	RevokedAt  *time.Time
+}
+
 type Invoice struct {
 	MerchantID     int64
 	ID             int64
@@ -158,12 +177,22 @@ type Mail struct {
 }
 
 type Member struct {
-	ID            int64
-	Email         string
-	EmailKey      string
-	PasswordHash  string
-	CreatedAt     time.Time
-	TotpEnabledAt *time.Time
+	ID              int64
+	Email           string
+	EmailKey        string
+	PasswordHash    string
+	CreatedAt       time.Time
+	EmailVerifiedAt *time.Time
+	TotpEnabledAt   *time.Time
+}
+
+type MemberToken struct {
+	ID        int64
+	MemberID  int64
+	Purpose   string
+	TokenHash []byte
+	CreatedAt time.Time
+	ExpiresAt time.Time
 }
 
 type Membership struct {
@@ -184,6 +213,11 @@ type Merchant struct {
 	DunningDays      []int32
 	InvoiceCounter   int64
 	CreatedAt        time.Time
+	Description      string
+	LogoUrl          *string
+	Phone            *string
+	Status           string
+	ClosedAt         *time.Time
 	SuspendedAt      *time.Time
 	SuspensionReason *string
 	ReinstatedAt     *time.Time
@@ -205,6 +239,12 @@ type OperatorSession struct {
 	TokenHash  []byte
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
+}
+
+type PasswordResetRequest struct {
+	ID        int64
+	Email     string
+	CreatedAt time.Time
 }
 
 type Payment struct {
@@ -337,12 +377,15 @@ type RecoveryCode struct {
 }
 
 type Session struct {
-	ID        int64
-	MemberID  int64
-	TokenHash []byte
-	CreatedAt time.Time
-	ExpiresAt time.Time
-	Totp      bool
+	ID         int64
+	MemberID   int64
+	TokenHash  []byte
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	LastUsedAt *time.Time
+	Address    string
+	UserAgent  string
+	Totp       bool
 }
 
 type Subscription struct {

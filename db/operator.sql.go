@@ -98,7 +98,7 @@ func (q *Queries) InsertOperatorSession(ctx context.Context, db DBTX, arg Insert
 }
 
 const lockMerchant = `-- name: LockMerchant :one
-select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant where id = $1 for no key update
+select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, description, logo_url, phone, status, closed_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant where id = $1 for no key update
 `
 
 func (q *Queries) LockMerchant(ctx context.Context, db DBTX, merchantID int64) (Merchant, error) {
@@ -115,6 +115,11 @@ func (q *Queries) LockMerchant(ctx context.Context, db DBTX, merchantID int64) (
 		&i.DunningDays,
 		&i.InvoiceCounter,
 		&i.CreatedAt,
+		&i.Description,
+		&i.LogoUrl,
+		&i.Phone,
+		&i.Status,
+		&i.ClosedAt,
 		&i.SuspendedAt,
 		&i.SuspensionReason,
 		&i.ReinstatedAt,
@@ -236,9 +241,10 @@ func (q *Queries) RenewAPIKeyVersions(ctx context.Context, db DBTX, merchantID i
 }
 
 const searchMerchants = `-- name: SearchMerchants :many
-select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant
+select id, sandbox_of, shop, name, email, portal_fee_bps, grace_days, dunning_days, invoice_counter, created_at, description, logo_url, phone, status, closed_at, suspended_at, suspension_reason, reinstated_at, event_sequence from merchant
 where id < $1 and (sandbox_of is not null) = $2::boolean
-  and ($3::boolean is null or (suspended_at is not null) = $3)
+  and ($3::text is null
+       or $3 = case when status <> 'CLOSED' and suspended_at is not null then 'SUSPENDED' else status end)
   and ($4::text = '' or strpos(lower(name), lower($4)) > 0 or strpos(shop, lower($4)) > 0
        or strpos(lower(email), lower($4)) > 0)
 order by id desc
@@ -246,11 +252,11 @@ limit $5
 `
 
 type SearchMerchantsParams struct {
-	Before    int64
-	Sandbox   bool
-	Suspended *bool
-	Search    string
-	RowLimit  int32
+	Before   int64
+	Sandbox  bool
+	Status   *string
+	Search   string
+	RowLimit int32
 }
 
 // Newest first. The text is looked for in names, handles and e-mail addresses, as it is written but for upper and lower case.
@@ -258,7 +264,7 @@ func (q *Queries) SearchMerchants(ctx context.Context, db DBTX, arg SearchMercha
 	rows, err := db.Query(ctx, searchMerchants,
 		arg.Before,
 		arg.Sandbox,
-		arg.Suspended,
+		arg.Status,
 		arg.Search,
 		arg.RowLimit,
 	)
@@ -280,6 +286,11 @@ func (q *Queries) SearchMerchants(ctx context.Context, db DBTX, arg SearchMercha
 			&i.DunningDays,
 			&i.InvoiceCounter,
 			&i.CreatedAt,
+			&i.Description,
+			&i.LogoUrl,
+			&i.Phone,
+			&i.Status,
+			&i.ClosedAt,
 			&i.SuspendedAt,
 			&i.SuspensionReason,
 			&i.ReinstatedAt,

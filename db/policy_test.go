@@ -16,19 +16,22 @@ import (
 
 // Tables that belong to no tenant, and why that is right. Another one must be added here by hand.
 var tenantless = map[string]string{
-	"member":              "a member belongs to many merchants",
-	"session":             "a session is found before its merchant is known",
-	"operator":            "an operator belongs to no merchant",
-	"operator_session":    "an operator's",
-	"totp":                "of a member or an operator",
-	"recovery_code":       "of a member",
-	"person":              "a person has customers of many merchants",
-	"person_session":      "as person",
-	"magic_link":          "asked for before anybody is known",
-	"installation":        "the pepper is everybody's",
-	"encryption_key":      "the keys are everybody's",
-	"test_gateway_charge": "the books of a stranger",
-	"goose_db_version":    "the migrations",
+	"member":                 "a member belongs to many merchants",
+	"session":                "a session is found before its merchant is known",
+	"operator":               "an operator belongs to no merchant",
+	"operator_session":       "an operator's",
+	"totp":                   "of a member or an operator",
+	"recovery_code":          "of a member",
+	"person":                 "a person has customers of many merchants",
+	"person_session":         "as person",
+	"magic_link":             "asked for before anybody is known",
+	"installation":           "the pepper is everybody's",
+	"encryption_key":         "the keys are everybody's",
+	"test_gateway_charge":    "the books of a stranger",
+	"member_token":           "a member's",
+	"attempt_limit":          "counts attempts, whoever makes them",
+	"password_reset_request": "there may be no such member",
+	"goose_db_version":       "the migrations",
 }
 
 // unguardedTables are the tables that neither hold the tenant nor are known to have none.

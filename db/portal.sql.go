@@ -117,7 +117,7 @@ const customersOfPerson = `-- name: CustomersOfPerson :many
 select c.merchant_id, c.id as customer_id
 from customer c
 join merchant m on m.id = c.merchant_id
-where c.person_key = $1 and m.sandbox_of is null and m.suspended_at is null
+where c.person_key = $1 and m.sandbox_of is null and m.suspended_at is null and m.status <> 'CLOSED'
 order by c.merchant_id
 `
 
@@ -126,7 +126,7 @@ type CustomersOfPersonRow struct {
 	CustomerID int64
 }
 
-// Those of live merchants that are not suspended: what a sandbox says of an address nobody has proved.
+// Those of live merchants that are neither suspended nor closed: what a sandbox says of an address nobody has proved.
 func (q *Queries) CustomersOfPerson(ctx context.Context, db DBTX, personKey string) ([]CustomersOfPersonRow, error) {
 	rows, err := db.Query(ctx, customersOfPerson, personKey)
 	if err != nil {
@@ -483,7 +483,7 @@ const merchantsOfAddress = `-- name: MerchantsOfAddress :many
 select m.id, m.shop, m.name
 from customer c
 join merchant m on m.id = c.merchant_id
-where c.person_key = $1 and m.sandbox_of is null and m.suspended_at is null
+where c.person_key = $1 and m.sandbox_of is null and m.suspended_at is null and m.status <> 'CLOSED'
   and ($2::text is null or m.shop = $2)
   and exists (select from customer_sight v where v.merchant_id = c.merchant_id and v.customer_id = c.id)
 order by m.id
@@ -500,7 +500,7 @@ type MerchantsOfAddressRow struct {
 	Name string
 }
 
-// The live merchants that are not suspended, or the one with the shop handle, of which the address has a customer who has a subscription.
+// The live merchants that are neither suspended nor closed, or the one with the shop handle, of which the address has a customer who has a subscription.
 func (q *Queries) MerchantsOfAddress(ctx context.Context, db DBTX, arg MerchantsOfAddressParams) ([]MerchantsOfAddressRow, error) {
 	rows, err := db.Query(ctx, merchantsOfAddress, arg.PersonKey, arg.Shop)
 	if err != nil {
@@ -737,7 +737,7 @@ from merchant m
 join portal_key k on k.merchant_id = m.id
 join portal_token t on t.merchant_id = m.id and t.jti = $1
 join customer c on c.merchant_id = m.id and c.id = t.customer_id
-where m.shop = $2
+where m.shop = $2 and m.status <> 'CLOSED'
 `
 
 type PortalTokenByJTIParams struct {
@@ -924,7 +924,7 @@ func (q *Queries) RevokePortalTokens(ctx context.Context, db DBTX, arg RevokePor
 
 const storefrontOfShop = `-- name: StorefrontOfShop :one
 
-select id, shop, name from merchant where shop = $1 and suspended_at is null
+select id, shop, name from merchant where shop = $1 and suspended_at is null and status <> 'CLOSED'
 `
 
 type StorefrontOfShopRow struct {

@@ -98,7 +98,7 @@ const tokenKeyByHash = `-- name: TokenKeyByHash :one
 select token_key.id, token_key.merchant_id, token_key.expires_at, merchant.shop, merchant.suspension_reason
 from token_key
 join merchant on merchant.id = token_key.merchant_id
-where token_key.key_hash = $1
+where token_key.key_hash = $1 and merchant.status <> 'CLOSED'
 `
 
 type TokenKeyByHashRow struct {

@@ -87,6 +87,10 @@ func mayRead(caller account.Caller, typename string) error {
 	case "Merchant":
 	case "Member":
 		reader.allow = []string{string(account.KindMember)}
+	case "Session":
+		reader.allow, reader.merchant = []string{string(account.KindMember)}, false
+	case "Invitation":
+		reader.allow, reader.role = []string{string(account.KindMember)}, account.RoleOwner
 	case "ApiKey", "Client":
 		reader.allow, reader.role = []string{string(account.KindMember)}, account.RoleAdmin
 	case "Plan", "Product", "ProductReview":

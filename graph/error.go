@@ -39,6 +39,10 @@ func userErrors(err error) ([]*UserError, error) {
 		if f.URL != "" {
 			shown[i].URL = &f.URL
 		}
+		if f.RetryAfter > 0 {
+			wait := int32(f.RetryAfter.Seconds())
+			shown[i].RetryAfter = &wait
+		}
 	}
 	return shown, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"portico/internal/account"
+	"portico/internal/secret"
 )
 
 // Member is account.Member as the schema shows it.
@@ -71,9 +72,18 @@ func (r memberFields) RecoveryCodesLeft(ctx context.Context, member *Member) (*i
 	return &left, err
 }
 
+// Role is what the signed-in member may do in that merchant.
+func (v *Viewer) Role() *string {
+	if v.Caller.Role == "" {
+		return nil
+	}
+	role := string(v.Caller.Role)
+	return &role
+}
+
 // MemberSignIn opens a session.
 func (r mutation) MemberSignIn(ctx context.Context, in MemberSignInInput) (*MemberSignInPayload, error) {
-	session, merchants, err := r.Accounts.SignIn(ctx, account.SignIn{
+	session, merchants, err := r.Accounts.SignIn(ctx, originOf(ctx), account.SignIn{
 		Email: in.Email, Password: in.Password, TOTPCode: in.TotpCode, RecoveryCode: in.RecoveryCode,
 	})
 	if err != nil {
@@ -95,6 +105,40 @@ func (r mutation) MemberSignOut(ctx context.Context) (*MemberSignOutPayload, err
 	}
 	r.dropSession(ctx)
 	return &MemberSignOutPayload{}, nil
+}
+
+// MemberEmailVerificationSend mails the caller the link to confirm the address with.
+func (r mutation) MemberEmailVerificationSend(ctx context.Context) (*MemberEmailVerificationSendPayload, error) {
+	refused, err := userErrors(r.Accounts.SendVerification(ctx, callerOf(ctx)))
+	return &MemberEmailVerificationSendPayload{UserErrors: refused}, err
+}
+
+// MemberEmailVerify confirms an address.
+func (r mutation) MemberEmailVerify(ctx context.Context, in MemberEmailVerifyInput) (*MemberEmailVerifyPayload, error) {
+	member, err := r.Accounts.VerifyEmail(ctx, secret.Text(in.Token))
+	if err != nil {
+		refused, err := userErrors(err)
+		return &MemberEmailVerifyPayload{UserErrors: refused}, err
+	}
+	return &MemberEmailVerifyPayload{Member: &Member{member}}, nil
+}
+
+// MemberPasswordResetSend mails a link to choose a new password.
+func (r mutation) MemberPasswordResetSend(ctx context.Context, in MemberPasswordResetSendInput) (*MemberPasswordResetSendPayload, error) {
+	refused, err := userErrors(r.Accounts.RequestReset(ctx, originOf(ctx), in.Email))
+	return &MemberPasswordResetSendPayload{UserErrors: refused}, err
+}
+
+// MemberPasswordReset chooses a new password for a forgotten one.
+func (r mutation) MemberPasswordReset(ctx context.Context, in MemberPasswordResetInput) (*MemberPasswordResetPayload, error) {
+	refused, err := userErrors(r.Accounts.ResetPassword(ctx, secret.Text(in.Token), in.Password))
+	return &MemberPasswordResetPayload{UserErrors: refused}, err
+}
+
+// MemberPasswordChange gives the caller another password.
+func (r mutation) MemberPasswordChange(ctx context.Context, in MemberPasswordChangeInput) (*MemberPasswordChangePayload, error) {
+	refused, err := userErrors(r.Accounts.ChangePassword(ctx, callerOf(ctx), originOf(ctx), in.CurrentPassword, in.NewPassword))
+	return &MemberPasswordChangePayload{UserErrors: refused}, err
 }
 
 func (r *Resolver) member(ctx context.Context, caller account.Caller, id int64) (*Member, error) {

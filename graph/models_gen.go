@@ -151,6 +151,35 @@ type CustomerRef struct {
 	Email  *string `json:"email,omitempty"`
 }
 
+// Which invitation to accept.
+type InvitationAcceptInput struct {
+	// What stands behind `#token=` in the mailed link.
+	Token string `json:"token"`
+	// For callers who are not signed in.
+	Password *string `json:"password,omitempty"`
+}
+
+// The answer to invitationAccept.
+type InvitationAcceptPayload struct {
+	Merchant *Merchant `json:"merchant,omitempty"`
+	Member   *Member   `json:"member,omitempty"`
+	Role     *string   `json:"role,omitempty"`
+	// For callers who were not signed in. Browsers get it as a cookie as well.
+	SessionToken *string      `json:"sessionToken,omitempty"`
+	UserErrors   []*UserError `json:"userErrors"`
+}
+
+// Which invitation to take back.
+type InvitationRevokeInput struct {
+	ID string `json:"id"`
+}
+
+// The answer to invitationRevoke.
+type InvitationRevokePayload struct {
+	Invitation *Invitation  `json:"invitation,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Who opens which product.
 type LaunchTokenCreateInput struct {
 	Customer *CustomerRef `json:"customer"`
@@ -168,6 +197,70 @@ type LaunchTokenCreatePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// The answer to memberEmailVerificationSend.
+type MemberEmailVerificationSendPayload struct {
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The address to confirm.
+type MemberEmailVerifyInput struct {
+	// What stands behind `#token=` in the mailed link.
+	Token string `json:"token"`
+}
+
+// The answer to memberEmailVerify.
+type MemberEmailVerifyPayload struct {
+	Member     *Member      `json:"member,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Whom to invite.
+type MemberInviteInput struct {
+	Email string `json:"email"`
+	Role  string `json:"role"`
+}
+
+// The answer to memberInvite.
+type MemberInvitePayload struct {
+	Invitation *Invitation  `json:"invitation,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Another password.
+type MemberPasswordChangeInput struct {
+	CurrentPassword string `json:"currentPassword"`
+	// As in MerchantSignUpInput.
+	NewPassword string `json:"newPassword"`
+}
+
+// The answer to memberPasswordChange.
+type MemberPasswordChangePayload struct {
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A new password for a forgotten one.
+type MemberPasswordResetInput struct {
+	// What stands behind `#token=` in the mailed link.
+	Token string `json:"token"`
+	// As in MerchantSignUpInput.
+	Password string `json:"password"`
+}
+
+// The answer to memberPasswordReset.
+type MemberPasswordResetPayload struct {
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Who has forgotten the password.
+type MemberPasswordResetSendInput struct {
+	Email string `json:"email"`
+}
+
+// The answer to memberPasswordResetSend.
+type MemberPasswordResetSendPayload struct {
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A code of the authenticator app.
 type MemberRecoveryCodesRenewInput struct {
 	Code string `json:"code"`
@@ -178,6 +271,28 @@ type MemberRecoveryCodesRenewPayload struct {
 	// Ten codes, each good for one sign-in without the app. They cannot be shown again.
 	RecoveryCodes []string     `json:"recoveryCodes,omitempty"`
 	UserErrors    []*UserError `json:"userErrors"`
+}
+
+// Which member to take out.
+type MemberRemoveInput struct {
+	Member string `json:"member"`
+}
+
+// The answer to memberRemove.
+type MemberRemovePayload struct {
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Which member to give which role.
+type MemberRoleUpdateInput struct {
+	Member string `json:"member"`
+	Role   string `json:"role"`
+}
+
+// The answer to memberRoleUpdate.
+type MemberRoleUpdatePayload struct {
+	Membership *Membership  `json:"membership,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // Who signs in.
@@ -240,6 +355,45 @@ type MemberTotpDisablePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Which merchant to close.
+type MerchantCloseInput struct {
+	// Its handle, to be sure that it is the one that the request acts for.
+	Shop string `json:"shop"`
+	// Whether to cancel its live subscriptions at the end of what has been paid for. A sandbox's end at once.
+	CancelSubscriptions bool `json:"cancelSubscriptions"`
+}
+
+// The answer to merchantClose.
+type MerchantClosePayload struct {
+	Merchant   *Merchant    `json:"merchant,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Another merchant of a member.
+type MerchantCreateInput struct {
+	// The merchant's name as customers see it.
+	Name string `json:"name"`
+	// Unique handle: lower-case letters, digits and hyphens. Made from the name when left out.
+	Shop *string `json:"shop,omitempty"`
+}
+
+// The answer to merchantCreate.
+type MerchantCreatePayload struct {
+	Merchant   *Merchant    `json:"merchant,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Which merchant to leave.
+type MerchantLeaveInput struct {
+	// Its handle, to be sure that it is the one that the request acts for.
+	Shop string `json:"shop"`
+}
+
+// The answer to merchantLeave.
+type MerchantLeavePayload struct {
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Which merchant may act again.
 type MerchantReinstateInput struct {
 	ID string `json:"id"`
@@ -259,7 +413,7 @@ type MerchantSignUpInput struct {
 	Shop *string `json:"shop,omitempty"`
 	// Of the first member.
 	Email string `json:"email"`
-	// At least 12 characters.
+	// 12 characters to 128 bytes; not the address, and nothing that is guessed first.
 	Password string `json:"password"`
 }
 
@@ -281,6 +435,30 @@ type MerchantSuspendInput struct {
 
 // The answer to merchantSuspend.
 type MerchantSuspendPayload struct {
+	Merchant   *Merchant    `json:"merchant,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What to change of a merchant. An empty description, logo or phone is none.
+type MerchantUpdateInput struct {
+	Name *string `json:"name,omitempty"`
+	// Unique handle. Nothing leads from the old one to the new one, and the old one is free for anybody at once.
+	Shop *string `json:"shop,omitempty"`
+	// Where the merchant can be reached.
+	Email *string `json:"email,omitempty"`
+	// At most 2,000 characters.
+	Description *string `json:"description,omitempty"`
+	// An http or https address. It is kept as it is, and not looked at.
+	LogoURL *string `json:"logoUrl,omitempty"`
+	Phone   *string `json:"phone,omitempty"`
+	// 0 to 21.
+	GraceDays *int32 `json:"graceDays,omitempty"`
+	// Up to 10 days, ascending from 0, the last at most 30.
+	DunningDays []int32 `json:"dunningDays,omitempty"`
+}
+
+// The answer to merchantUpdate.
+type MerchantUpdatePayload struct {
 	Merchant   *Merchant    `json:"merchant,omitempty"`
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -554,6 +732,23 @@ type SandboxCreatePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Which session to end.
+type SessionRevokeInput struct {
+	ID string `json:"id"`
+}
+
+// The answer to sessionRevokeOthers.
+type SessionRevokeOthersPayload struct {
+	// How many were ended.
+	Count      *int32       `json:"count,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The answer to sessionRevoke.
+type SessionRevokePayload struct {
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Which subscription to cancel, when and why.
 type SubscriptionCancelInput struct {
 	Subscription string `json:"subscription"`
@@ -648,6 +843,8 @@ type UserError struct {
 	Code    string `json:"code"`
 	// Where the customer can mend it: with NO_ACTIVE_SUBSCRIPTION, the page to buy the product.
 	URL *string `json:"url,omitempty"`
+	// How many seconds to wait, with THROTTLED where it is known.
+	RetryAfter *int32 `json:"retryAfter,omitempty"`
 }
 
 // A webhook endpoint to be.

@@ -69,6 +69,8 @@ func (r *Resolver) readNodes(ctx context.Context, typename string, ids []int64, 
 		return collect(ctx, ids, found, r.subscriptions)
 	case "Event":
 		return collect(ctx, ids, found, r.events)
+	case "Invitation":
+		return collect(ctx, ids, found, each(r.invitation))
 	case "Invoice":
 		return collect(ctx, ids, found, r.invoices)
 	case "LedgerEntry":
@@ -85,6 +87,8 @@ func (r *Resolver) readNodes(ctx context.Context, typename string, ids []int64, 
 		return collect(ctx, ids, found, r.plans)
 	case "Product":
 		return collect(ctx, ids, found, r.products)
+	case "Session":
+		return collect(ctx, ids, found, each(r.session))
 	case "TestClock":
 		return collect(ctx, ids, found, r.testClocks)
 	case "WebhookDelivery":

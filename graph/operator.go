@@ -42,10 +42,7 @@ func (r query) Merchants(
 	if search != nil {
 		filter.Search = *search
 	}
-	if status != nil {
-		suspended := *status == merchantSuspended
-		filter.Suspended = &suspended
-	}
+	filter.Status = status
 	merchants, err := r.Accounts.AllMerchants(ctx, callerOf(ctx), filter, request)
 	return connect(merchants, err, request.Size, showMerchant, (*Merchant).rowID)
 }

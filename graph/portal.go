@@ -109,7 +109,7 @@ func (r mutation) revokePortalTokens(ctx context.Context, in PortalTokenRevokeIn
 
 // PortalMagicLinkSend mails a link to the portal.
 func (r mutation) PortalMagicLinkSend(ctx context.Context, in PortalMagicLinkSendInput) (*PortalMagicLinkSendPayload, error) {
-	err := r.Portal.LinkSend(ctx, portal.LinkSend{Email: in.Email, Shop: in.Shop, Client: exchangeOf(ctx).client})
+	err := r.Portal.LinkSend(ctx, portal.LinkSend{Email: in.Email, Shop: in.Shop, Client: originOf(ctx).Address})
 	if err != nil {
 		refused, err := userErrors(err)
 		return &PortalMagicLinkSendPayload{UserErrors: refused}, err

@@ -15,23 +15,31 @@ func TestBadInputIsExplainedAndChangesNothing(t *testing.T) {
 	penniless := s.customer("poor@acorn.test", "")
 
 	const (
-		signUp        = `mutation($input: MerchantSignUpInput!) { merchantSignUp(input: $input) { merchant { id } userErrors { code field message } } }`
-		signIn        = `mutation($input: MemberSignInInput!) { memberSignIn(input: $input) { member { id } userErrors { code field message } } }`
-		sandboxCreate = `mutation($input: SandboxCreateInput!) { sandboxCreate(input: $input) { merchant { id } userErrors { code field message } } }`
-		keyCreate     = `mutation($input: ApiKeyCreateInput!) { apiKeyCreate(input: $input) { secret userErrors { code field message } } }`
-		keyRevoke     = `mutation($input: ApiKeyRevokeInput!) { apiKeyRevoke(input: $input) { apiKey { id } userErrors { code field message } } }`
-		productCreate = `mutation($input: ProductCreateInput!) { productCreate(input: $input) { product { id } userErrors { code field message } } }`
-		planCreate    = `mutation($input: PlanCreateInput!) { planCreate(input: $input) { plan { id } userErrors { code field message } } }`
-		customer      = `mutation($input: CustomerCreateInput!) { customerCreate(input: $input) { customer { id } userErrors { code field message } } }`
-		company       = `mutation($input: CompanyCreateInput!) { companyCreate(input: $input) { company { id } userErrors { code field message } } }`
-		attach        = `mutation($input: PaymentMethodAttachInput!) { paymentMethodAttach(input: $input) { paymentMethod { id } userErrors { code field message } } }`
-		sell          = `mutation($input: SubscriptionCreateInput!) { subscriptionCreate(input: $input) { subscription { id } userErrors { code field message } } }`
-		cancel        = `mutation($input: SubscriptionCancelInput!) { subscriptionCancel(input: $input) { subscription { id } userErrors { code field message } } }`
-		uncancel      = `mutation($input: SubscriptionUncancelInput!) { subscriptionUncancel(input: $input) { subscription { id } userErrors { code field message } } }`
-		clockCreate   = `mutation($input: TestClockCreateInput!) { testClockCreate(input: $input) { testClock { id } userErrors { code field message } } }`
-		clockAdvance  = `mutation($input: TestClockAdvanceInput!) { testClockAdvance(input: $input) { testClock { id } userErrors { code field message } } }`
-		launch        = `mutation($input: LaunchTokenCreateInput!) { launchTokenCreate(input: $input) { token userErrors { code field message url } } }`
-		endpoint      = `mutation($input: WebhookEndpointCreateInput!) { webhookEndpointCreate(input: $input) { secret userErrors { code field message } } }`
+		signUp         = `mutation($input: MerchantSignUpInput!) { merchantSignUp(input: $input) { merchant { id } userErrors { code field message } } }`
+		signIn         = `mutation($input: MemberSignInInput!) { memberSignIn(input: $input) { member { id } userErrors { code field message } } }`
+		invite         = `mutation($input: MemberInviteInput!) { memberInvite(input: $input) { invitation { id } userErrors { code field message } } }`
+		roleUpdate     = `mutation($input: MemberRoleUpdateInput!) { memberRoleUpdate(input: $input) { membership { role } userErrors { code field message } } }`
+		remove         = `mutation($input: MemberRemoveInput!) { memberRemove(input: $input) { userErrors { code field message } } }`
+		leave          = `mutation($input: MerchantLeaveInput!) { merchantLeave(input: $input) { userErrors { code field message } } }`
+		merchantUpdate = `mutation($input: MerchantUpdateInput!) { merchantUpdate(input: $input) { merchant { id } userErrors { code field message } } }`
+		merchantClose  = `mutation($input: MerchantCloseInput!) { merchantClose(input: $input) { merchant { id } userErrors { code field message } } }`
+		verify         = `mutation($input: MemberEmailVerifyInput!) { memberEmailVerify(input: $input) { member { id } userErrors { code field message } } }`
+		sessionRevoke  = `mutation($input: SessionRevokeInput!) { sessionRevoke(input: $input) { userErrors { code field message } } }`
+		sandboxCreate  = `mutation($input: SandboxCreateInput!) { sandboxCreate(input: $input) { merchant { id } userErrors { code field message } } }`
+		keyCreate      = `mutation($input: ApiKeyCreateInput!) { apiKeyCreate(input: $input) { secret userErrors { code field message } } }`
+		keyRevoke      = `mutation($input: ApiKeyRevokeInput!) { apiKeyRevoke(input: $input) { apiKey { id } userErrors { code field message } } }`
+		productCreate  = `mutation($input: ProductCreateInput!) { productCreate(input: $input) { product { id } userErrors { code field message } } }`
+		planCreate     = `mutation($input: PlanCreateInput!) { planCreate(input: $input) { plan { id } userErrors { code field message } } }`
+		customer       = `mutation($input: CustomerCreateInput!) { customerCreate(input: $input) { customer { id } userErrors { code field message } } }`
+		company        = `mutation($input: CompanyCreateInput!) { companyCreate(input: $input) { company { id } userErrors { code field message } } }`
+		attach         = `mutation($input: PaymentMethodAttachInput!) { paymentMethodAttach(input: $input) { paymentMethod { id } userErrors { code field message } } }`
+		sell           = `mutation($input: SubscriptionCreateInput!) { subscriptionCreate(input: $input) { subscription { id } userErrors { code field message } } }`
+		cancel         = `mutation($input: SubscriptionCancelInput!) { subscriptionCancel(input: $input) { subscription { id } userErrors { code field message } } }`
+		uncancel       = `mutation($input: SubscriptionUncancelInput!) { subscriptionUncancel(input: $input) { subscription { id } userErrors { code field message } } }`
+		clockCreate    = `mutation($input: TestClockCreateInput!) { testClockCreate(input: $input) { testClock { id } userErrors { code field message } } }`
+		clockAdvance   = `mutation($input: TestClockAdvanceInput!) { testClockAdvance(input: $input) { testClock { id } userErrors { code field message } } }`
+		launch         = `mutation($input: LaunchTokenCreateInput!) { launchTokenCreate(input: $input) { token userErrors { code field message url } } }`
+		endpoint       = `mutation($input: WebhookEndpointCreateInput!) { webhookEndpointCreate(input: $input) { secret userErrors { code field message } } }`
 	)
 	change := func(in variables, name string, value any) variables {
 		changed := variables{}
@@ -103,7 +111,20 @@ func TestBadInputIsExplainedAndChangesNothing(t *testing.T) {
 		"a sandbox of a sandbox":              {s.owner, sandboxCreate, variables{"name": "deeper"}, []string{"CONFLICT"}},
 		"a password that is too short":        {nil, signUp, variables{"name": "Cedar", "email": "cedar@merchant.test", "password": "short"}, []string{"INVALID input.password"}},
 		"a shop that is in use":               {nil, signUp, variables{"name": "Cedar", "shop": "acorn", "email": "cedar@merchant.test", "password": password}, []string{"TAKEN input.shop"}},
-		"a member that exists":                {nil, signUp, variables{"name": "Cedar", "email": "acorn@merchant.test", "password": password}, []string{"TAKEN input.email"}},
+		"a password that is guessed first":    {nil, signUp, variables{"name": "Cedar", "email": "cedar@merchant.test", "password": "password1234"}, []string{"INVALID input.password"}},
+		"a live key without a proven address": {s.member("OWNER").in("acorn"), keyCreate, variables{"name": "live"}, []string{"EMAIL_UNVERIFIED"}},
+		"an invitation to a sandbox":          {s.owner, invite, variables{"email": "ada@b.test", "role": "VIEWER"}, []string{"CONFLICT"}},
+		"an invitation of a member":           {s.live, invite, variables{"email": "ACORN@merchant.test", "role": "VIEWER"}, []string{"TAKEN input.email"}},
+		"the last owner as a viewer":          {other.live, roleUpdate, variables{"member": other.ids["Member"], "role": "VIEWER"}, []string{"CONFLICT input.member"}},
+		"the last owner taken out":            {other.live, remove, variables{"member": other.ids["Member"]}, []string{"CONFLICT input.member"}},
+		"the last owner who leaves":           {other.live, leave, variables{"shop": "birch"}, []string{"CONFLICT"}},
+		"leaving another merchant":            {other.live, leave, variables{"shop": "acorn"}, []string{"INVALID input.shop"}},
+		"a handle that is in use":             {s.live, merchantUpdate, variables{"shop": "birch"}, []string{"TAKEN input.shop"}},
+		"a logo that runs":                    {s.live, merchantUpdate, variables{"logoUrl": "javascript:alert(1)"}, []string{"INVALID input.logoUrl"}},
+		"closing another merchant":            {s.owner, merchantClose, variables{"shop": "acorn"}, []string{"INVALID input.shop"}},
+		"closing with subscriptions":          {s.owner, merchantClose, variables{"shop": s.handle}, []string{"CONFLICT input.cancelSubscriptions"}},
+		"a link that is none":                 {nil, verify, variables{"token": "nonsense"}, []string{"NOT_FOUND input.token"}},
+		"the end of an unknown session":       {s.live, sessionRevoke, variables{"id": "999999"}, []string{"NOT_FOUND input.id"}},
 		"a wrong password":                    {nil, signIn, variables{"email": "acorn@merchant.test", "password": "wrong horse battery"}, []string{"UNAUTHENTICATED"}},
 		"an unknown member":                   {nil, signIn, variables{"email": "nobody@merchant.test", "password": password}, []string{"UNAUTHENTICATED"}},
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -17,13 +16,15 @@ import (
 
 	"portico/internal/account"
 	"portico/internal/fault"
+	"portico/internal/peer"
 )
 
 // Options are how the door is set up.
 type Options struct {
-	Secure bool   // people reach this installation over https: the session cookie is for https only
-	Limits Limits // DefaultLimits for the zero value
-	Log    *slog.Logger
+	Secure  bool   // people reach this installation over https: the session cookie is for https only
+	Limits  Limits // DefaultLimits for the zero value
+	Proxies peer.Proxies
+	Log     *slog.Logger
 }
 
 // handler answers GraphQL over HTTP.
@@ -34,6 +35,7 @@ type handler struct {
 	limits    Limits
 	origins   *http.CrossOriginProtection
 	secure    bool
+	proxies   peer.Proxies
 	log       *slog.Logger
 }
 
@@ -41,7 +43,7 @@ type handler struct {
 type exchange struct {
 	handler *handler
 	id      string
-	client  netip.Addr
+	origin  account.Origin
 	cookie  *http.Cookie // for the answer to set
 
 	mu     sync.Mutex
@@ -52,6 +54,9 @@ type exchangeKey struct{}
 
 func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
 
+// originOf is where the request comes from.
+func originOf(ctx context.Context) account.Origin { return exchangeOf(ctx).origin }
+
 // NewHandler makes the handler of POST /graphql. A mutation may take as long as Limits.MutationTime.
 func NewHandler(r *Resolver, o Options) http.Handler {
 	if o.Limits == (Limits{}) {
@@ -60,13 +65,13 @@ func NewHandler(r *Resolver, o Options) http.Handler {
 	schema := NewExecutableSchema(Config{Resolvers: r, Directives: DirectiveRoot{Auth: auth}})
 	return &handler{
 		resolver: r, schema: schema.(*executableSchema), documents: newDocuments(schema.Schema(), o.Limits), limits: o.Limits,
-		origins: http.NewCrossOriginProtection(), secure: o.Secure, log: o.Log,
+		origins: http.NewCrossOriginProtection(), secure: o.Secure, proxies: o.Proxies, log: o.Log,
 	}
 }
 
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{handler: h, id: rand.Text(), client: clientOf(r)}
+	x := &exchange{handler: h, id: rand.Text(), origin: account.Origin{Address: h.proxies.Address(r), UserAgent: r.UserAgent()}}
 	w.Header().Set("X-Request-Id", x.id)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -3,7 +3,6 @@ package graph
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"portico/internal/account"
@@ -60,17 +59,8 @@ func (h *handler) sessionCookie(r *http.Request) *http.Cookie {
 	return nil
 }
 
-// clientOf is the address that a request comes from.
-func clientOf(r *http.Request) netip.Addr {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return from.Addr()
-}
-
 // keepSession has the answer set the session's cookie, and reveals its token.
-func (r *Resolver) keepSession(ctx context.Context, session account.Session) string {
+func (r *Resolver) keepSession(ctx context.Context, session account.OpenSession) string {
 	x := exchangeOf(ctx)
 	x.cookie = x.handler.cookie(x.handler.cookieName(), string(session.Token), session.ExpiresAt)
 	return string(session.Token)

@@ -33,6 +33,13 @@ func (w *world) signUp(name string) (session credentials, handle string) {
 	return bearer(a.text("merchantSignUp.sessionToken")), a.text("merchantSignUp.merchant.shop")
 }
 
+// verify confirms the address of the member who signed up as the merchant's owner.
+func (w *world) verify(name string) {
+	w.t.Helper()
+	w.must(nil, `mutation($token: String!) { memberEmailVerify(input: {token: $token}) { member { emailVerifiedAt } userErrors { code } } }`,
+		variables{"token": w.mailed(strings.ToLower(name) + "@merchant.test")})
+}
+
 // sandbox signs a merchant up and opens its sandbox with an API key.
 func (w *world) sandbox(name string) *shop {
 	w.t.Helper()
@@ -55,8 +62,13 @@ func (w *world) sandbox(name string) *shop {
 func (w *world) open(name string) *shop {
 	w.t.Helper()
 	s := w.sandbox(name)
+	w.verify(name)
+	a := w.must(s.live, `mutation($email: String!) { memberInvite(input: {email: $email, role: VIEWER}) {
+		invitation { id } userErrors { code } } }`, variables{"email": "friend@" + strings.ToLower(name) + ".test"})
+	s.ids["Invitation"] = a.text("memberInvite.invitation.id")
+	s.ids["Session"] = w.must(s.live, `{ sessions { nodes { id } } }`, nil).text("sessions.nodes.0.id")
 	s.stock(strings.ToLower(name))
-	a := w.must(s.key, `mutation { companyCreate(input: {name: "Initech"}) { company { id } userErrors { code } } }`, nil)
+	a = w.must(s.key, `mutation { companyCreate(input: {name: "Initech"}) { company { id } userErrors { code } } }`, nil)
 	s.ids["Company"] = a.text("companyCreate.company.id")
 	a = w.must(s.owner, `mutation($product: ProductRef!) { clientCreate(input: {name: "server", product: $product}) {
 		client { id clientId } secret userErrors { code } } }`, variables{"product": variables{"id": s.ids["Product"]}})
@@ -162,13 +174,13 @@ func (w *world) person(email string) credentials {
 	return bearer(string(token))
 }
 
-// member adds a member with a role to the sandbox and signs it in.
+// member adds a member with a role to the merchant and signs it in to the sandbox.
 func (s *shop) member(role string) credentials {
 	s.w.t.Helper()
 	session, _ := s.w.signUp(fmt.Sprintf("%s%s", s.name, strings.ToLower(role)))
 	_, err := s.w.db.System().Exec(s.w.t.Context(), `
 		insert into membership (merchant_id, member_id, role, created_at)
-		select m.id, (select max(id) from member), $2, m.created_at from merchant m where m.shop = $1`, s.handle, role)
+		select m.sandbox_of, (select max(id) from member), $2, m.created_at from merchant m where m.shop = $1`, s.handle, role)
 	require.NoError(s.w.t, err)
 	return session.in(s.handle)
 }

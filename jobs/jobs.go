@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"portico/internal/account"
 	"portico/internal/billing"
 	"portico/internal/mail"
 	"portico/internal/portal"
@@ -35,6 +36,7 @@ const (
 
 // Domain is what the workers call.
 type Domain struct {
+	Accounts *account.Accounts
 	Billing  *billing.Billing
 	Webhooks *webhook.Webhooks
 	Mail     *mail.Outbox
@@ -63,6 +65,8 @@ func schedule() []*river.PeriodicJob {
 		every(time.Second, WebhookWake{}),
 		every(10*time.Second, ChargeResume{}),
 		every(5*time.Second, ClockResume{}),
+		every(time.Minute, MerchantClose{}),
+		every(time.Hour, AccountTidy{}),
 		every(time.Hour, MailRetire{}),
 		every(5*time.Minute, PortalRetire{}),
 	}
@@ -105,6 +109,16 @@ func workers(d Domain) *river.Workers {
 	work(all, func(ctx context.Context, _ *river.Job[WebhookWake]) error {
 		_, err := d.Webhooks.Wake(ctx)
 		return err
+	})
+	work(all, func(ctx context.Context, _ *river.Job[MerchantClose]) error {
+		_, err := d.Billing.CloseDue(ctx)
+		return err
+	})
+	work(all, func(ctx context.Context, job *river.Job[account.PasswordResetArgs]) error {
+		return d.Accounts.SendReset(ctx, job.Args.RequestID)
+	})
+	work(all, func(ctx context.Context, _ *river.Job[AccountTidy]) error {
+		return d.Accounts.Tidy(ctx)
 	})
 	work(all, func(ctx context.Context, job *river.Job[mail.SendArgs]) error {
 		return d.Mail.Send(ctx, job.Args.ID)

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"portico/db/dbtest"
+	"portico/internal/account"
 	"portico/internal/billing"
 	"portico/internal/mail"
 	"portico/internal/mail/mailtest"
@@ -46,6 +47,7 @@ func TestTheScheduleRunsEverySweep(t *testing.T) {
 	now := func() time.Time { return time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC) }
 	hooks := &webhook.Webhooks{DB: d, Keys: keys, Jobs: inserter, Guard: webhook.NewGuard(webhook.GuardOptions{}), Now: now, Log: log}
 	worker, err := jobs.NewWorker(d.Pool(), jobs.Domain{
+		Accounts: &account.Accounts{DB: d, Keys: keys, Now: now},
 		Mail:     &mail.Outbox{DB: d, Keys: keys, Jobs: inserter, Now: now, Log: log},
 		Portal:   &portal.Portal{DB: d, Keys: keys, Jobs: inserter, Now: now, Log: log},
 		Webhooks: hooks, Billing: &billing.Billing{DB: d, Webhooks: hooks, Jobs: inserter, Now: now, Log: log},
@@ -56,8 +58,9 @@ func TestTheScheduleRunsEverySweep(t *testing.T) {
 	require.Eventually(t, func() bool {
 		var done int
 		err := d.Pool().QueryRow(t.Context(), `select count(distinct kind) from river_job where state = 'completed' and kind in
-			('renewal.sweep', 'expiry.sweep', 'charge.resume', 'test_clock.resume', 'webhook.wake', 'mail.retire', 'portal.retire')`).Scan(&done)
-		return err == nil && done == 7
+			('renewal.sweep', 'expiry.sweep', 'charge.resume', 'test_clock.resume', 'webhook.wake', 'mail.retire', 'portal.retire',
+			'merchant.close', 'account.tidy')`).Scan(&done)
+		return err == nil && done == 9
 	}, 30*time.Second, 50*time.Millisecond)
 }
 

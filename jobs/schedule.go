@@ -82,3 +82,25 @@ func (PortalRetire) Kind() string { return "portal.retire" }
 func (PortalRetire) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: billing.QueueMaintenance}
 }
+
+// MerchantClose goes on closing merchants.
+type MerchantClose struct{}
+
+// Kind implements river.JobArgs.
+func (MerchantClose) Kind() string { return "merchant.close" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (MerchantClose) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: billing.QueueMaintenance}
+}
+
+// AccountTidy deletes sessions and tokens that have expired.
+type AccountTidy struct{}
+
+// Kind implements river.JobArgs.
+func (AccountTidy) Kind() string { return "account.tidy" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (AccountTidy) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: billing.QueueMaintenance}
+}

@@ -137,13 +137,6 @@ func (m *merchant) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if up.code == "TAKEN" && up.again { // it was done, and the answer was lost
-		up, err = visitor.do(ctx, "memberSignIn", `mutation($in: MemberSignInInput!) {
-			memberSignIn(input: $in) { sessionToken userErrors { code message } } }`, object{"in": account})
-		if err != nil {
-			return err
-		}
-	}
 	member := m.market.caller("Authorization", "Bearer "+up.text("sessionToken"))
 	sandbox, err := must(member.do(ctx, "sandboxCreate", `mutation($name: String!) {
 		sandboxCreate(input: {name: $name}) { merchant { id shop } userErrors { code message } } }`,

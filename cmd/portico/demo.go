@@ -152,11 +152,13 @@ func (a *app) makeDemo(ctx context.Context) ([]demoMerchant, error) {
 
 func (a *app) makeDemoMerchant(ctx context.Context, spec demoSpec) (demoMerchant, error) {
 	password := string(secret.NewKey())
-	up, err := a.accounts.SignUp(ctx, account.SignUp{Name: spec.name, Shop: &spec.shop, Email: spec.email, Password: password})
+	up, err := a.accounts.SignUp(ctx, account.Origin{}, account.SignUp{
+		Name: spec.name, Shop: &spec.shop, Email: spec.email, Password: password, Verified: true,
+	})
 	if err != nil {
 		return demoMerchant{}, err
 	}
-	owner := account.Caller{Kind: account.KindMember, MerchantID: up.Merchant.ID, MemberID: up.Member.ID, Role: account.RoleOwner}
+	owner := account.Caller{Kind: account.KindMember, MerchantID: up.Merchant.ID, MemberID: up.Member.ID, EmailVerified: true, Role: account.RoleOwner}
 	_, key, err := a.accounts.APIKeyCreate(ctx, owner, account.APIKeyCreate{Name: "Demo"})
 	if err != nil {
 		return demoMerchant{}, err

@@ -34,7 +34,7 @@ func TestAProductIsSoldLaunchedRenewedAndCanceled(t *testing.T) {
 	for _, w := range workers {
 		w.line(`"msg":"working"`)
 	}
-	for _, probe := range []string{"/healthz", "/readyz"} {
+	for _, probe := range []string{"/healthz", "/readyz", "/account/verify"} {
 		response, err := http.Get(base + probe)
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())

@@ -13,6 +13,7 @@ import (
 
 	"portico/graph"
 	"portico/internal/config"
+	"portico/internal/landing"
 	"portico/internal/rest"
 )
 
@@ -99,11 +100,14 @@ func routes(a *app, c config.Config) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", graph.NewHandler(&graph.Resolver{
 		Accounts: a.accounts, Catalog: a.catalog, Access: a.access, Billing: a.billing, Webhooks: a.webhooks, Portal: a.portal,
-	}, graph.Options{Secure: strings.HasPrefix(c.PublicURL, "https://"), Log: a.log}))
-	existing := rest.NewHandler(rest.Options{Portal: a.portal, Secure: strings.HasPrefix(c.PublicURL, "https://"), Log: a.log})
+	}, graph.Options{Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log}))
+	existing := rest.NewHandler(rest.Options{
+		Portal: a.portal, Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log,
+	})
 	for _, path := range []string{"/api/", "/portal", "/portal/"} {
 		mux.Handle(path, existing)
 	}
+	mux.Handle(landing.Prefix, landing.Handler())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprintln(w, "ok")
 	})

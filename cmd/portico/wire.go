@@ -67,11 +67,13 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 		d.Close()
 		return nil, err
 	}
-	a.accounts = &account.Accounts{DB: d, Keys: keys, Now: now, PortalFeeBPS: c.PortalFeeBPS}
 	guard := webhook.NewGuard(webhook.GuardOptions{
 		AllowLoopback: c.WebhookAllowLoopback, AllowHTTP: c.WebhookAllowHTTP, AllowCIDRs: c.WebhookAllowCIDRs,
 	})
 	a.mail = &mail.Outbox{DB: d, Keys: keys, Jobs: inserter, Now: now, Log: log}
+	a.accounts = &account.Accounts{
+		DB: d, Keys: keys, Now: now, Mail: a.mail, Jobs: inserter, PublicURL: c.PublicURL, PortalFeeBPS: c.PortalFeeBPS,
+	}
 	if c.SMTPURL != "" {
 		if a.mail.Transport, err = mail.NewSMTP(c.SMTPURL, c.MailFrom); err != nil {
 			d.Close()

@@ -25,11 +25,11 @@ select * from merchant where id = @merchant_id;
 update merchant set event_sequence = event_sequence + 1 where id = @merchant_id returning event_sequence;
 
 -- name: MerchantsOfMember :many
--- Real merchants first, then sandboxes, each oldest first.
+-- Real merchants first, then sandboxes, each oldest first; none that is closed.
 select merchant.*
 from membership
-join merchant on merchant.id = membership.merchant_id
-where membership.member_id = @member_id
+join merchant on coalesce(merchant.sandbox_of, merchant.id) = membership.merchant_id
+where membership.member_id = @member_id and merchant.status <> 'CLOSED'
 order by merchant.sandbox_of is not null, merchant.id;
 
 -- name: MerchantsByID :many
@@ -37,66 +37,47 @@ order by merchant.sandbox_of is not null, merchant.id;
 select * from merchant
 where id = any(@ids::bigint[])
   and (id = @merchant_id
-       or exists (select from membership where membership.merchant_id = merchant.id and membership.member_id = @member_id))
+       or (status <> 'CLOSED' and exists (
+           select from membership
+           where membership.merchant_id = coalesce(merchant.sandbox_of, merchant.id) and membership.member_id = @member_id)))
 order by id;
 
--- name: InsertMember :one
--- No row when the e-mail address is taken; the transaction goes on.
-insert into member (email, password_hash, created_at)
-values (@email, @password_hash, @created_at)
-on conflict (email_key) do nothing
+-- name: UpdateMerchant :one
+-- What is null stays as it is.
+update merchant
+set name = coalesce(sqlc.narg(name), name), shop = coalesce(sqlc.narg(shop), shop), email = coalesce(sqlc.narg(email), email),
+    description = coalesce(sqlc.narg(description), description),
+    logo_url = nullif(coalesce(sqlc.narg(logo_url), logo_url), ''), phone = nullif(coalesce(sqlc.narg(phone), phone), ''),
+    grace_days = coalesce(sqlc.narg(grace_days), grace_days), dunning_days = coalesce(sqlc.narg(dunning_days), dunning_days)
+where id = @merchant_id
 returning *;
-
--- name: MemberByEmail :one
-select * from member where email_key = lower(@email);
-
--- name: MemberByID :one
--- The member itself, or one of the merchant's.
-select * from member
-where id = @id
-  and (id = @viewer_id
-       or exists (select from membership where membership.merchant_id = @merchant_id and membership.member_id = member.id));
-
--- name: InsertMembership :exec
-insert into membership (merchant_id, member_id, role, created_at) values (@merchant_id, @member_id, @role, @created_at);
-
--- name: CopyMemberships :exec
-insert into membership (merchant_id, member_id, role, created_at)
-select @sandbox_id, parent.member_id, parent.role, @created_at from membership parent where parent.merchant_id = @merchant_id;
-
--- name: InsertSession :one
--- Takes the member's expired sessions away on the way.
-with expired as (delete from session old where old.member_id = @member_id and old.expires_at <= @created_at)
-insert into session (member_id, token_hash, created_at, expires_at, totp)
-values (@member_id, @token_hash, @created_at, @expires_at, @totp)
-returning *;
-
--- name: DeleteSession :exec
-delete from session where id = @id and member_id = @member_id;
 
 -- name: SessionByHash :one
 -- With the merchant it reaches: the one of the shop handle, or without a handle the member's first, real ones before sandboxes.
-select session.id, session.member_id, session.expires_at, session.totp,
+select session.id, session.member_id, session.expires_at, session.created_at, session.last_used_at, session.totp,
+       (member.email_verified_at is not null)::boolean as email_verified,
        coalesce(reached.merchant_id, 0)::bigint as merchant_id, coalesce(reached.role, '')::text as role,
        coalesce(reached.suspension_reason, '')::text as suspension_reason
 from session
+join member on member.id = session.member_id
 left join lateral (
-    select membership.merchant_id, membership.role, merchant.suspension_reason
+    select merchant.id as merchant_id, membership.role, merchant.suspension_reason
     from membership
-    join merchant on merchant.id = membership.merchant_id
-    where membership.member_id = session.member_id and (@shop::text = '' or merchant.shop = @shop::text)
+    join merchant on coalesce(merchant.sandbox_of, merchant.id) = membership.merchant_id
+    where membership.member_id = session.member_id and merchant.status <> 'CLOSED'
+      and (@shop::text = '' or merchant.shop = @shop::text)
     order by merchant.sandbox_of is not null, merchant.id
     limit 1
 ) reached on true
 where session.token_hash = @token_hash;
 
 -- name: APIKeyByHash :one
--- The version changes with every change of the key's row, and with its merchant's suspension.
+-- None of a merchant that is closed. The version changes with every change of the key's row, and with its merchant's suspension.
 select api_key.id, api_key.xmin::xid as version, api_key.merchant_id, api_key.scopes, api_key.expires_at, api_key.last_used_at, api_key.revoked_at, merchant.shop,
        merchant.suspension_reason
 from api_key
 join merchant on merchant.id = api_key.merchant_id
-where api_key.key_hash = @key_hash;
+where api_key.key_hash = @key_hash and merchant.status <> 'CLOSED';
 
 -- name: TouchAPIKey :exec
 -- Of requests at the same time only one writes.

@@ -301,3 +301,60 @@ select merchant_id, id from test_clock
 where target_at is not null and (lease_until is null or lease_until < @now::timestamptz)
 order by id
 limit 100;
+
+-- Closing ----------------------------------------------------------------------------------------------------------------
+
+-- name: LockMerchantForSale :one
+-- As an inserted row's foreign key would: a merchant that is about to be closed waits for the sale, or the sale for it.
+select status from merchant where id = @merchant_id for key share;
+
+-- name: LockMerchantForClosing :one
+select shop, status from merchant where id = @merchant_id for update;
+
+-- name: CountLiveSubscriptions :one
+select count(*) from subscription
+where merchant_id = @merchant_id and status in ('SCHEDULED', 'INCOMPLETE', 'TRIALING', 'ACTIVE', 'PAST_DUE', 'PAUSED');
+
+-- name: BeginClosing :exec
+update merchant set status = 'CLOSING' where id = @merchant_id and status = 'OPEN';
+
+-- name: LockSubscriptionsOfClosing :many
+-- What closing merchants have left to cancel: at the end of what has been paid for, in sandboxes at once. What is being charged is
+-- found again when that is booked. Suspended merchants wait.
+select s.merchant_id, s.id, (m.sandbox_of is null)::boolean as at_period_end
+from merchant m
+join subscription s on s.merchant_id = m.id
+where (m.status = 'CLOSING' or m.sandbox_of in (select closing.id from merchant closing where closing.status = 'CLOSING'))
+  and s.status in ('SCHEDULED', 'INCOMPLETE', 'TRIALING', 'ACTIVE', 'PAST_DUE', 'PAUSED')
+  and not s.charging and s.quarantine_reason is null and m.suspended_at is null
+  and (m.sandbox_of is not null or not s.cancel_at_period_end)
+order by s.merchant_id, s.id
+limit @batch
+for update of s skip locked;
+
+-- name: CloseMerchants :many
+-- Closes those of the closing merchants, with their sandboxes, that have no live subscription left and have told their endpoints so.
+with closed as (
+    update merchant set status = 'CLOSED', closed_at = @now::timestamptz
+    from merchant m
+    where m.status = 'CLOSING' and m.suspended_at is null and (merchant.id = m.id or merchant.sandbox_of = m.id) and merchant.status <> 'CLOSED'
+      and not exists (
+          select from merchant member_of
+          join subscription s on s.merchant_id = member_of.id
+          where (member_of.id = m.id or member_of.sandbox_of = m.id)
+            and s.status in ('SCHEDULED', 'INCOMPLETE', 'TRIALING', 'ACTIVE', 'PAST_DUE', 'PAUSED'))
+      and not exists (
+          select from webhook_delivery d
+          join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
+          where d.merchant_id = m.id and d.status = 'PENDING' and e.status = 'ENABLED')
+    returning merchant.id
+), revoked as (
+    update api_key set revoked_at = @now::timestamptz
+    from closed
+    where api_key.merchant_id = closed.id and api_key.revoked_at is null
+), silenced as (
+    update webhook_endpoint set status = 'DISABLED'
+    from closed
+    where webhook_endpoint.merchant_id = closed.id
+)
+select id from closed order by id;

@@ -101,11 +101,13 @@ update product set launch_secret_cipher = next_launch_secret_cipher, next_launch
 where merchant_id = @merchant_id and id = @id and next_launch_secret_cipher is not null;
 
 -- name: Shopfront :one
--- Which merchant a handle names, and whether its products are for everybody. The member may be of it.
-select merchant.id, (merchant.sandbox_of is not null)::boolean as sandbox, (merchant.suspended_at is not null)::boolean as suspended,
-    exists (select from membership where membership.merchant_id = merchant.id and membership.member_id = @member_id) as of_member
+-- Which merchant a handle names, and whether its products are for everybody: not when it is suspended or being closed. The member may
+-- be of it.
+select merchant.id, (merchant.sandbox_of is not null)::boolean as sandbox,
+    (merchant.suspended_at is not null or merchant.status <> 'OPEN')::boolean as hidden,
+    exists (select from membership where membership.merchant_id = coalesce(merchant.sandbox_of, merchant.id) and membership.member_id = @member_id) as of_member
 from merchant
-where merchant.shop = @shop;
+where merchant.shop = @shop and merchant.status <> 'CLOSED';
 
 -- name: PublicProducts :many
 select sqlc.embed(product), merchant.shop, merchant.name as merchant_name

@@ -45,7 +45,7 @@ select client.id, client.merchant_id, client.product_id, client.client_id, clien
 from client_secret
 join client on client.merchant_id = client_secret.merchant_id and client.id = client_secret.of_client
 join merchant on merchant.id = client.merchant_id
-where client_secret.secret_hash = @secret_hash;
+where client_secret.secret_hash = @secret_hash and merchant.status <> 'CLOSED';
 
 -- name: TouchClient :exec
 -- Of requests at the same time only one writes.

@@ -44,7 +44,8 @@ delete from operator_session where operator_id = @operator_id;
 -- Newest first. The text is looked for in names, handles and e-mail addresses, as it is written but for upper and lower case.
 select * from merchant
 where id < @before and (sandbox_of is not null) = @sandbox::boolean
-  and (sqlc.narg('suspended')::boolean is null or (suspended_at is not null) = sqlc.narg('suspended'))
+  and (sqlc.narg('status')::text is null
+       or sqlc.narg('status') = case when status <> 'CLOSED' and suspended_at is not null then 'SUSPENDED' else status end)
   and (@search::text = '' or strpos(lower(name), lower(@search)) > 0 or strpos(shop, lower(@search)) > 0
        or strpos(lower(email), lower(@search)) > 0)
 order by id desc

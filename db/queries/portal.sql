@@ -104,7 +104,7 @@ from merchant m
 join portal_key k on k.merchant_id = m.id
 join portal_token t on t.merchant_id = m.id and t.jti = @jti
 join customer c on c.merchant_id = m.id and c.id = t.customer_id
-where m.shop = @shop;
+where m.shop = @shop and m.status <> 'CLOSED';
 
 -- name: TouchPortalToken :exec
 -- Of requests at the same time only one writes.
@@ -155,11 +155,11 @@ returning id;
 select * from magic_link where id = @id for update;
 
 -- name: MerchantsOfAddress :many
--- The live merchants that are not suspended, or the one with the shop handle, of which the address has a customer who has a subscription.
+-- The live merchants that are neither suspended nor closed, or the one with the shop handle, of which the address has a customer who has a subscription.
 select m.id, m.shop, m.name
 from customer c
 join merchant m on m.id = c.merchant_id
-where c.person_key = @person_key and m.sandbox_of is null and m.suspended_at is null
+where c.person_key = @person_key and m.sandbox_of is null and m.suspended_at is null and m.status <> 'CLOSED'
   and (sqlc.narg('shop')::text is null or m.shop = sqlc.narg('shop'))
   and exists (select from customer_sight v where v.merchant_id = c.merchant_id and v.customer_id = c.id)
 order by m.id;
@@ -193,11 +193,11 @@ join person p on p.id = s.person_id
 where s.token_hash = @token_hash;
 
 -- name: CustomersOfPerson :many
--- Those of live merchants that are not suspended: what a sandbox says of an address nobody has proved.
+-- Those of live merchants that are neither suspended nor closed: what a sandbox says of an address nobody has proved.
 select c.merchant_id, c.id as customer_id
 from customer c
 join merchant m on m.id = c.merchant_id
-where c.person_key = @person_key and m.sandbox_of is null and m.suspended_at is null
+where c.person_key = @person_key and m.sandbox_of is null and m.suspended_at is null and m.status <> 'CLOSED'
 order by c.merchant_id;
 
 -- name: DeletePersonSession :exec
@@ -214,4 +214,4 @@ where id in (select l.id from magic_link l where l.requested_at <= @before order
 -- Pages ------------------------------------------------------------------------------------------------------------------
 
 -- name: StorefrontOfShop :one
-select id, shop, name from merchant where shop = @shop and suspended_at is null;
+select id, shop, name from merchant where shop = @shop and suspended_at is null and status <> 'CLOSED';

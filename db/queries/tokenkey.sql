@@ -25,4 +25,4 @@ where token_key.merchant_id = @merchant_id and token_key.expires_at is null;
 select token_key.id, token_key.merchant_id, token_key.expires_at, merchant.shop, merchant.suspension_reason
 from token_key
 join merchant on merchant.id = token_key.merchant_id
-where token_key.key_hash = @key_hash;
+where token_key.key_hash = @key_hash and merchant.status <> 'CLOSED';

@@ -1,12 +1,14 @@
-// Package account owns who is calling and for whom: merchants, their members, sessions and API keys, their customers and the
-// companies that hold what customers buy.
+// Package account owns who is calling and for whom: merchants, their members, sessions, invitations and API keys, their customers
+// and the companies that hold what customers buy.
 package account
 
 import (
 	"errors"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/riverqueue/river"
 
 	"portico/db"
 	"portico/internal/secret"
@@ -17,12 +19,18 @@ type Accounts struct {
 	DB   *db.DB
 	Keys *secret.Keyring
 	Now  func() time.Time
+	Mail Mailer
+	Jobs *river.Client[pgx.Tx] // inserts only
+	// PublicURL is the address under which people reach this installation, without a slash at its end.
+	PublicURL string
 	// PortalFeeBPS is Portico's share of each payment to a merchant that signs up, in basis points.
 	PortalFeeBPS int32
 
 	hashing slots
 	seen    seenKeys
 }
+
+const day = 24 * time.Hour
 
 // uniqueViolation is the SQLSTATE of a value that must be unique and is in use.
 const uniqueViolation = "23505"

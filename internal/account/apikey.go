@@ -69,7 +69,8 @@ type APIKeyCreate struct {
 	ExpiresAt *time.Time // nil means never
 }
 
-// APIKeyCreate makes an API key of the caller's merchant. This is the only time that the key itself can be had.
+// APIKeyCreate makes an API key of the caller's merchant. This is the only time that the key itself can be had. One of a merchant
+// that is no sandbox is for members with a proven address: EMAIL_UNVERIFIED.
 func (a *Accounts) APIKeyCreate(ctx context.Context, caller Caller, in APIKeyCreate) (APIKey, secret.Text, error) {
 	var check fault.Check
 	in.Name = line(&check, "name", in.Name, maxName)
@@ -80,6 +81,9 @@ func (a *Accounts) APIKeyCreate(ctx context.Context, caller Caller, in APIKeyCre
 	}
 	merchant, err := a.Merchant(ctx, caller)
 	if err != nil {
+		return APIKey{}, "", err
+	}
+	if err := caller.requireVerifiedFor(merchant); err != nil {
 		return APIKey{}, "", err
 	}
 	return a.insertKey(ctx, a.DB.Tenant(merchant.ID), merchant, in)

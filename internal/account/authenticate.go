@@ -20,7 +20,7 @@ var ErrChanged = db.ErrChanged
 // Admission is what an API key was let in on.
 type Admission = db.Admission
 
-// Use of an API key is recorded to this precision, so that a busy key does not write with every request.
+// Use of a credential is recorded to this precision, so that a busy one does not write with every request.
 const lastUsedPrecision = time.Minute
 
 // Authenticate tells whom a credential stands for. A member acts for the merchant with the shop handle, or without a handle for
@@ -129,14 +129,23 @@ func (a *Accounts) authenticateSession(ctx context.Context, credential secret.Te
 	if err != nil {
 		return Caller{}, fmt.Errorf("authenticate a session: %w", err)
 	}
-	if !a.Now().Before(session.ExpiresAt) {
+	now := a.Now()
+	used := lastUse(session.CreatedAt, session.LastUsedAt)
+	if !now.Before(session.ExpiresAt) || !now.Before(used.Add(SessionIdle)) {
 		return Caller{}, ErrUnauthenticated
 	}
 	if shop != "" && session.MerchantID == 0 {
 		return Caller{}, foreignMerchant()
 	}
+	if lastBefore := now.Add(-lastUsedPrecision); !used.After(lastBefore) {
+		err := a.DB.TouchSession(ctx, a.DB.Pool(), db.TouchSessionParams{ID: session.ID, UsedAt: &now, LastBefore: &lastBefore})
+		if err != nil {
+			return Caller{}, fmt.Errorf("record the use of session %d: %w", session.ID, err)
+		}
+	}
 	return Caller{
-		Kind: KindMember, MemberID: session.MemberID, SessionID: session.ID, MerchantID: session.MerchantID, Role: Role(session.Role),
+		Kind: KindMember, MemberID: session.MemberID, SessionID: session.ID, EmailVerified: session.EmailVerified,
+		MerchantID: session.MerchantID, Role: Role(session.Role),
 		TOTP: session.Totp, Suspended: session.SuspensionReason,
 	}, nil
 }

@@ -184,19 +184,20 @@ func TestAMemberChoosesAMerchantByItsHandle(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	w.signUp(t, "bobs")
-	signedUp, err := w.SignUp(t.Context(), account.SignUp{Name: "Acme", Email: "ada@example.com", Password: passphrase})
+	signedUp, err := w.SignUp(t.Context(), home, account.SignUp{Name: "Acme", Email: "ada@example.com", Password: passphrase})
 	require.NoError(t, err)
 	token := signedUp.Session.Token
 	owner := w.caller(t, token, "")
 	sandbox, err := w.SandboxCreate(t.Context(), owner, "Trial run")
 	require.NoError(t, err)
-	w.exec(t, `update membership set role = 'VIEWER' where merchant_id = $1`, sandbox.ID)
 
 	require.Equal(t, owner, w.caller(t, token, ""), "the real merchant comes before its sandbox")
 	require.Equal(t, owner, w.caller(t, token, "acme"))
 	inside := w.caller(t, token, "trial-run")
 	require.Equal(t, sandbox.ID, inside.MerchantID)
-	require.Equal(t, account.RoleViewer, inside.Role)
+	require.Equal(t, account.RoleOwner, inside.Role)
+	w.exec(t, `update membership set role = 'VIEWER' where merchant_id = $1`, owner.MerchantID)
+	require.Equal(t, account.RoleViewer, w.caller(t, token, "trial-run").Role, "the roles are those of the merchant")
 
 	var sentences []string
 	for _, shop := range []string{"bobs", "nobodys", "ACME", "-", "\x00", "\xff", "' or true --"} {
@@ -207,8 +208,6 @@ func TestAMemberChoosesAMerchantByItsHandle(t *testing.T) {
 	require.Equal(t, sentences[0], sentences[1], "the answer does not tell which merchants exist")
 
 	w.exec(t, `delete from membership where merchant_id = $1`, owner.MerchantID)
-	require.Equal(t, sandbox.ID, w.caller(t, token, "").MerchantID, "a sandbox where there is nothing else")
-	w.exec(t, `delete from membership where merchant_id = $1`, sandbox.ID)
 	alone := w.caller(t, token, "")
 	require.Equal(t, account.Caller{Kind: account.KindMember, MemberID: owner.MemberID, SessionID: owner.SessionID}, alone)
 	_, err = w.Authenticate(t.Context(), token, "acme")
@@ -234,4 +233,25 @@ func TestAScopeIsHeldOrNot(t *testing.T) {
 	caller := account.Caller{Scopes: []string{account.ScopeCatalogRead}}
 	require.True(t, caller.HasScope(account.ScopeCatalogRead))
 	require.False(t, caller.HasScope(account.ScopeCatalogWrite))
+}
+
+func TestNoCredentialReachesAClosedMerchant(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	owner := w.signUp(t, "acme")
+	session, _, err := w.SignIn(t.Context(), home, account.SignIn{Email: "acme@example.com", Password: passphrase})
+	require.NoError(t, err)
+	_, key := w.apiKey(t, owner, nil)
+	tokenKey := w.tokenKey(t, owner).Key
+	for _, credential := range []secret.Text{session.Token, key, tokenKey} {
+		require.Equal(t, owner.MerchantID, w.caller(t, credential, "").MerchantID)
+	}
+	w.exec(t, `update merchant set status = 'CLOSED', closed_at = $2 where id = $1`, owner.MerchantID, leapDay)
+	for _, credential := range []secret.Text{key, tokenKey} {
+		_, err := w.Authenticate(t.Context(), credential, "")
+		require.ErrorIs(t, err, account.ErrUnauthenticated)
+	}
+	require.Zero(t, w.caller(t, session.Token, "").MerchantID)
+	_, err = w.Authenticate(t.Context(), session.Token, "acme")
+	requireFault(t, err, fault.CodeForbidden, "")
 }

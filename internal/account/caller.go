@@ -44,12 +44,14 @@ type Caller struct {
 	MerchantID int64 // 0 for callers without a merchant
 	MemberID   int64
 	SessionID  int64
-	Role       Role
-	APIKeyID   int64
-	Scopes     []string
-	OperatorID int64
-	TOTP       bool   // the session was opened with a second factor
-	Suspended  string // why the merchant is suspended, so that nothing of it may be changed; empty when it is not
+	// EmailVerified tells whether the member has proven to own the address.
+	EmailVerified bool
+	Role          Role
+	APIKeyID      int64
+	Scopes        []string
+	OperatorID    int64
+	TOTP          bool   // the session was opened with a second factor
+	Suspended     string // why the merchant is suspended, so that nothing of it may be changed; empty when it is not
 	// CustomerID is the customer that a portal token stands for.
 	CustomerID    int64
 	PortalTokenID int64
@@ -101,6 +103,23 @@ func (c Caller) RequireTOTP() error {
 // Reaches tells whether the caller may know of a product of its merchant: a client belongs to one, and the others are not there.
 func (c Caller) Reaches(productID int64) bool {
 	return c.Kind != KindClient || c.ProductID == productID
+}
+
+// requireVerified refuses members who have not proven to own their address: EMAIL_UNVERIFIED. Other callers were admitted by one
+// who has.
+func (c Caller) requireVerified() error {
+	if c.Kind == KindMember && !c.EmailVerified {
+		return fault.New(fault.CodeEmailUnverified, "", "confirm your e-mail address first: we have sent you a link")
+	}
+	return nil
+}
+
+// requireVerifiedFor is requireVerified for what acts for a merchant that is no sandbox.
+func (c Caller) requireVerifiedFor(merchant Merchant) error {
+	if merchant.Sandbox() {
+		return nil
+	}
+	return c.requireVerified()
 }
 
 // HasScope tells whether an API key carries the scope.

@@ -155,8 +155,14 @@ func TestPasswords(t *testing.T) {
 	}{
 		{"twelve characters", "twelve chars", ""},
 		{"twelve characters of several bytes", strings.Repeat("é", 12), ""},
-		{"128 bytes", strings.Repeat("a", 128), ""},
-		{"spaces count", strings.Repeat(" ", 12), ""},
+		{"128 bytes", strings.Repeat("four words are a password", 6)[:128], ""},
+		{"spaces count", "a b c d e fg", ""},
+		{"the address", "Ada@Example.com ", fault.CodeInvalid},
+		{"the address and a little", "ada@example.com1", fault.CodeInvalid},
+		{"a common one", "password1234", fault.CodeInvalid},
+		{"a common one in disguise", "P@ssw0rd1234", fault.CodeInvalid},
+		{"a row of keys", "qwertyuiop[]", fault.CodeInvalid},
+		{"one character", strings.Repeat("a", 40), fault.CodeInvalid},
 		{"eleven characters", "eleven char", fault.CodeInvalid},
 		{"eleven characters of several bytes", strings.Repeat("é", 11), fault.CodeInvalid},
 		{"129 bytes", strings.Repeat("a", 129), fault.CodeInvalid},
@@ -166,7 +172,7 @@ func TestPasswords(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, c.want, codeOf(func(check *fault.Check) { newPassword(check, "password", c.password) }))
+			require.Equal(t, c.want, codeOf(func(check *fault.Check) { newPassword(check, "password", c.password, "ada@example.com") }))
 		})
 	}
 }

@@ -45,7 +45,8 @@ type ClientCreate struct {
 	Name      string
 }
 
-// ClientCreate makes a client of one of the merchant's products. This is the only time that its secret can be had.
+// ClientCreate makes a client of one of the merchant's products. This is the only time that its secret can be had. One of a merchant
+// that is no sandbox is for members with a proven address: EMAIL_UNVERIFIED.
 func (a *Accounts) ClientCreate(ctx context.Context, caller Caller, in ClientCreate) (Client, secret.Text, error) {
 	var check fault.Check
 	name := line(&check, "name", in.Name, maxName)
@@ -57,6 +58,9 @@ func (a *Accounts) ClientCreate(ctx context.Context, caller Caller, in ClientCre
 	err := a.DB.Tenant(caller.MerchantID).Tx(ctx, func(tx pgx.Tx) error {
 		merchant, err := a.merchant(ctx, tx, caller.MerchantID)
 		if err != nil {
+			return err
+		}
+		if err := caller.requireVerifiedFor(merchant); err != nil {
 			return err
 		}
 		row, err := a.DB.InsertClient(ctx, tx, db.InsertClientParams{

@@ -240,3 +240,13 @@ func TestClientsAreListedNewestFirstForTheirProduct(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[int64]account.Client{one.ID: one}, found)
 }
+
+func TestAClientOfALiveMerchantIsForMembersWithAProvenAddress(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	caller := w.caller(t, w.join(t, "Acme", "ada@example.com", passphrase).Session.Token, "")
+	_, _, err := w.ClientCreate(t.Context(), caller, account.ClientCreate{ProductID: 1, Name: "Server"})
+	requireFault(t, err, fault.CodeEmailUnverified, "")
+	_, _, err = w.ClientCreate(t.Context(), w.sandbox(t, caller), account.ClientCreate{ProductID: 1, Name: "Server"})
+	requireFault(t, err, fault.CodeNotFound, "product")
+}

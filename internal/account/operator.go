@@ -40,7 +40,7 @@ type OperatorSession struct {
 func (a *Accounts) OperatorCreate(ctx context.Context, email, password string) (Operator, TOTPSecret, error) {
 	var check fault.Check
 	email = emailAddress(&check, "email", email)
-	newPassword(&check, "password", password)
+	newPassword(&check, "password", password, email)
 	if err := check.Err(); err != nil {
 		return Operator{}, TOTPSecret{}, err
 	}
@@ -108,7 +108,7 @@ func (a *Accounts) OperatorResetTOTP(ctx context.Context, email string) (made TO
 // OperatorResetPassword gives an operator a new password and ends the operator's sessions.
 func (a *Accounts) OperatorResetPassword(ctx context.Context, email, password string) error {
 	var check fault.Check
-	newPassword(&check, "password", password)
+	newPassword(&check, "password", password, email)
 	if err := check.Err(); err != nil {
 		return err
 	}

@@ -9,8 +9,10 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"unicode"
 	"unicode/utf8"
 
+	"github.com/trustelem/zxcvbn"
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/unicode/norm"
 
@@ -52,8 +54,11 @@ func (s *slots) take(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// newPassword checks a password that somebody chose.
-func newPassword(check *fault.Check, field, password string) {
+// leastStrength is on zxcvbn's scale: 0 and 1 are what the lists of common passwords, names and keyboard patterns give away.
+const leastStrength = 2
+
+// newPassword checks a password that the owner of an address chose.
+func newPassword(check *fault.Check, field, password, email string) {
 	switch {
 	case password == "":
 		check.Add(fault.Required(field))
@@ -63,8 +68,14 @@ func newPassword(check *fault.Check, field, password string) {
 		check.Add(fault.Invalid(field, "must have at least %d characters", MinPassword))
 	case len(password) > MaxPasswordBytes:
 		check.Add(fault.Invalid(field, "must have at most %d bytes", MaxPasswordBytes))
+	case strings.EqualFold(strings.TrimSpace(password), strings.TrimSpace(email)):
+		check.Add(fault.Invalid(field, "must not be the e-mail address"))
+	case zxcvbn.PasswordStrength(password, append(strings.FieldsFunc(email, isSeparator), email)).Score < leastStrength:
+		check.Add(fault.Invalid(field, "is too easy to guess: a few words that do not belong together are better"))
 	}
 }
+
+func isSeparator(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
 // hashPassword gives the PHC string that is stored of a password.
 func (a *Accounts) hashPassword(ctx context.Context, password string) (string, error) {

@@ -20,9 +20,9 @@ const (
 
 // MerchantFilter narrows the list of all merchants.
 type MerchantFilter struct {
-	Search    string // part of a name, handle or e-mail address
-	Suspended *bool
-	Sandboxes bool // sandboxes instead of live merchants
+	Search    string  // part of a name, handle or e-mail address
+	Status    *string // one that Merchant.Standing gives
+	Sandboxes bool    // sandboxes instead of live merchants
 }
 
 // AllMerchants lists the merchants of this installation for operators, newest first: up to a row more than the page, which tells
@@ -36,7 +36,7 @@ func (a *Accounts) AllMerchants(ctx context.Context, caller Caller, filter Merch
 		return nil, fault.Invalid("search", "must be text of at most %d characters", maxSearch)
 	}
 	rows, err := a.DB.SearchMerchants(ctx, a.DB.System(), db.SearchMerchantsParams{
-		Before: request.Before(), Sandbox: filter.Sandboxes, Suspended: filter.Suspended, Search: search, RowLimit: request.Limit(),
+		Before: request.Before(), Sandbox: filter.Sandboxes, Status: filter.Status, Search: search, RowLimit: request.Limit(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list merchants: %w", err)

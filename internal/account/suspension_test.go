@@ -16,7 +16,7 @@ func TestASuspendedMerchantsKeysAreRefusedAndItsMembersAreTold(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	acme, bobs := w.signUp(t, "acme"), w.signUp(t, "bobs")
-	session, _, err := w.SignIn(t.Context(), account.SignIn{Email: "acme@example.com", Password: passphrase})
+	session, _, err := w.SignIn(t.Context(), home, account.SignIn{Email: "acme@example.com", Password: passphrase})
 	require.NoError(t, err)
 	inside := w.sandbox(t, acme)
 	_, key := w.apiKey(t, acme, nil)
@@ -81,8 +81,8 @@ func TestOperatorsFindMerchants(t *testing.T) {
 	}{
 		{"all live ones, newest first", account.MerchantFilter{}, "bobs acme"},
 		{"sandboxes", account.MerchantFilter{Sandboxes: true}, playground},
-		{"suspended ones", account.MerchantFilter{Suspended: to(true)}, "bobs"},
-		{"open ones", account.MerchantFilter{Suspended: to(false)}, "acme"},
+		{"suspended ones", account.MerchantFilter{Status: to(account.MerchantSuspended)}, "bobs"},
+		{"open ones", account.MerchantFilter{Status: to(account.MerchantOpen)}, "acme"},
 		{"by part of the name", account.MerchantFilter{Search: "cM"}, "acme"},
 		{"by part of the address", account.MerchantFilter{Search: "BOBS@ex"}, "bobs"},
 		{"by what is no pattern", account.MerchantFilter{Search: "%"}, ""},

@@ -68,7 +68,7 @@ func TestTwoFactorSignInIsOnOnceACodeHasProvedIt(t *testing.T) {
 	require.Equal(t, []any{"totp", "Portico", "acme@example.com", string(made.Secret), uint64(30), otp.DigitsSix, otp.AlgorithmSHA1},
 		[]any{app.Type(), app.Issuer(), app.AccountName(), app.Secret(), app.Period(), app.Digits(), app.Algorithm()})
 
-	_, _, err = w.SignIn(t.Context(), signIn(nil, nil))
+	_, _, err = w.SignIn(t.Context(), home, signIn(nil, nil))
 	require.NoError(t, err, "what is begun does not count yet")
 	_, err = w.TOTPConfirm(t.Context(), owner, codeAt(t, first.Secret, w.now))
 	requireFault(t, err, fault.CodeUnauthenticated, "code")
@@ -101,16 +101,16 @@ func TestASessionSaysWhetherItWasOpenedWithASecondFactor(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	owner := w.signUp(t, "acme")
-	before, _, err := w.SignIn(t.Context(), signIn(nil, nil))
+	before, _, err := w.SignIn(t.Context(), home, signIn(nil, nil))
 	require.NoError(t, err)
-	proving, _, err := w.SignIn(t.Context(), signIn(nil, nil))
+	proving, _, err := w.SignIn(t.Context(), home, signIn(nil, nil))
 	require.NoError(t, err)
 	requireFault(t, w.caller(t, proving.Token, "").RequireTOTP(), fault.CodeForbidden, "")
 	key, _ := w.enrol(t, w.caller(t, proving.Token, ""))
 
 	require.NoError(t, w.caller(t, proving.Token, "").RequireTOTP(), "it proved it")
 	require.Error(t, w.caller(t, before.Token, "").RequireTOTP())
-	after, _, err := w.SignIn(t.Context(), signIn(to(codeAt(t, key, w.now)), nil))
+	after, _, err := w.SignIn(t.Context(), home, signIn(to(codeAt(t, key, w.now)), nil))
 	require.NoError(t, err)
 	require.NoError(t, w.caller(t, after.Token, "").RequireTOTP())
 
@@ -125,31 +125,31 @@ func TestSigningInWithASecondFactorTakesOneOfItsCodes(t *testing.T) {
 	key, recovery := w.enrol(t, w.signUp(t, "acme"))
 	sessions := w.rows(t, "session")
 
-	_, merchants, err := w.SignIn(t.Context(), signIn(nil, nil))
+	_, merchants, err := w.SignIn(t.Context(), home, signIn(nil, nil))
 	requireFault(t, err, fault.CodeTOTPRequired, "totpCode")
 	require.Empty(t, merchants)
-	_, _, err = w.SignIn(t.Context(), account.SignIn{Email: "acme@example.com", Password: passphrase + "!"})
+	_, _, err = w.SignIn(t.Context(), home, account.SignIn{Email: "acme@example.com", Password: passphrase + "!"})
 	requireFault(t, err, fault.CodeUnauthenticated, "")
-	_, _, err = w.SignIn(t.Context(), signIn(to("1"), to("2")))
+	_, _, err = w.SignIn(t.Context(), home, signIn(to("1"), to("2")))
 	requireFault(t, err, fault.CodeInvalid, "recoveryCode")
 	for name, at := range map[string]time.Duration{"two steps early": time.Minute, "two steps late": -time.Minute} {
-		_, _, err = w.SignIn(t.Context(), signIn(to(codeAt(t, key, w.now.Add(at))), nil))
+		_, _, err = w.SignIn(t.Context(), home, signIn(to(codeAt(t, key, w.now.Add(at))), nil))
 		requireFault(t, err, fault.CodeUnauthenticated, "totpCode")
 		require.Equal(t, sessions, w.rows(t, "session"), name)
 	}
 
 	for _, at := range []time.Duration{-30 * time.Second, 0, 30 * time.Second} {
-		_, _, err = w.SignIn(t.Context(), signIn(to(codeAt(t, key, w.now.Add(at))), nil))
+		_, _, err = w.SignIn(t.Context(), home, signIn(to(codeAt(t, key, w.now.Add(at))), nil))
 		require.NoError(t, err, at)
-		_, _, err = w.SignIn(t.Context(), signIn(to(codeAt(t, key, w.now.Add(at))), nil))
+		_, _, err = w.SignIn(t.Context(), home, signIn(to(codeAt(t, key, w.now.Add(at))), nil))
 		requireFault(t, err, fault.CodeUnauthenticated, "totpCode")
 		w.now = w.now.Add(15 * time.Minute)
 	}
 
 	written := strings.ToLower(strings.ReplaceAll(string(recovery[3]), "-", " "))
-	_, _, err = w.SignIn(t.Context(), signIn(nil, &written))
+	_, _, err = w.SignIn(t.Context(), home, signIn(nil, &written))
 	require.NoError(t, err)
-	_, _, err = w.SignIn(t.Context(), signIn(nil, &written))
+	_, _, err = w.SignIn(t.Context(), home, signIn(nil, &written))
 	requireFault(t, err, fault.CodeUnauthenticated, "recoveryCode")
 	require.Equal(t, 9, w.rows(t, "recovery_code"))
 }
@@ -158,9 +158,9 @@ func TestAnOlderCodeThanOneThatWasUsedIsUsedAsWell(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	key, _ := w.enrol(t, w.signUp(t, "acme"))
-	_, _, err := w.SignIn(t.Context(), signIn(to(codeAt(t, key, w.now)), nil))
+	_, _, err := w.SignIn(t.Context(), home, signIn(to(codeAt(t, key, w.now)), nil))
 	require.NoError(t, err)
-	_, _, err = w.SignIn(t.Context(), signIn(to(codeAt(t, key, w.now.Add(-30*time.Second))), nil))
+	_, _, err = w.SignIn(t.Context(), home, signIn(to(codeAt(t, key, w.now.Add(-30*time.Second))), nil))
 	requireFault(t, err, fault.CodeUnauthenticated, "totpCode")
 }
 
@@ -173,7 +173,7 @@ func TestACodeIsAcceptedOnceHoweverManyGiveItAtOnce(t *testing.T) {
 		var all sync.WaitGroup
 		for range 5 {
 			all.Go(func() {
-				if _, _, err := w.SignIn(t.Context(), in); err == nil {
+				if _, _, err := w.SignIn(t.Context(), home, in); err == nil {
 					accepted.Add(1)
 				}
 			})
@@ -188,7 +188,7 @@ func TestFiveWrongCodesInAQuarterOfAnHourAreTooMany(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	key, recovery := w.enrol(t, w.signUp(t, "acme"))
-	_, _, err := w.SignIn(t.Context(), signIn(to(codeAt(t, key, w.now)), nil))
+	_, _, err := w.SignIn(t.Context(), home, signIn(to(codeAt(t, key, w.now)), nil))
 	require.NoError(t, err, "a right one costs nothing")
 
 	var throttled atomic.Int64
@@ -196,7 +196,7 @@ func TestFiveWrongCodesInAQuarterOfAnHourAreTooMany(t *testing.T) {
 	wrong := wrongCode(t, key, w.now)
 	for range 9 {
 		all.Go(func() {
-			_, _, err := w.SignIn(t.Context(), signIn(&wrong, nil))
+			_, _, err := w.SignIn(t.Context(), home, signIn(&wrong, nil))
 			if fault.Is(err, fault.CodeThrottled) {
 				throttled.Add(1)
 			} else {
@@ -206,16 +206,16 @@ func TestFiveWrongCodesInAQuarterOfAnHourAreTooMany(t *testing.T) {
 	}
 	all.Wait()
 	require.EqualValues(t, 4, throttled.Load())
-	_, _, err = w.SignIn(t.Context(), signIn(nil, to(string(recovery[0]))))
+	_, _, err = w.SignIn(t.Context(), home, signIn(nil, to(string(recovery[0]))))
 	requireFault(t, err, fault.CodeThrottled, "")
-	_, _, err = w.SignIn(t.Context(), account.SignIn{Email: "acme@example.com", Password: "wrong", TOTPCode: &wrong})
+	_, _, err = w.SignIn(t.Context(), home, account.SignIn{Email: "acme@example.com", Password: "wrong", TOTPCode: &wrong})
 	requireFault(t, err, fault.CodeUnauthenticated, "")
 
 	w.now = w.now.Add(15*time.Minute - time.Microsecond)
-	_, _, err = w.SignIn(t.Context(), signIn(to(codeAt(t, key, w.now)), nil))
+	_, _, err = w.SignIn(t.Context(), home, signIn(to(codeAt(t, key, w.now)), nil))
 	requireFault(t, err, fault.CodeThrottled, "")
 	w.now = w.now.Add(time.Microsecond)
-	_, _, err = w.SignIn(t.Context(), signIn(to(codeAt(t, key, w.now)), nil))
+	_, _, err = w.SignIn(t.Context(), home, signIn(to(codeAt(t, key, w.now)), nil))
 	require.NoError(t, err)
 }
 
@@ -226,10 +226,10 @@ func TestWrongCodesAreForgottenOneByOne(t *testing.T) {
 	begin := w.now
 	for _, minute := range []int{0, 11, 12, 13, 14, 15} {
 		w.now = begin.Add(time.Duration(minute) * time.Minute)
-		_, _, err := w.SignIn(t.Context(), signIn(to(wrongCode(t, key, w.now)), nil))
+		_, _, err := w.SignIn(t.Context(), home, signIn(to(wrongCode(t, key, w.now)), nil))
 		requireFault(t, err, fault.CodeUnauthenticated, "totpCode")
 	}
-	_, _, err := w.SignIn(t.Context(), signIn(to(codeAt(t, key, w.now)), nil))
+	_, _, err := w.SignIn(t.Context(), home, signIn(to(codeAt(t, key, w.now)), nil))
 	requireFault(t, err, fault.CodeThrottled, "")
 }
 
@@ -243,9 +243,9 @@ func TestOnlyPasswordAndCodeTurnItOff(t *testing.T) {
 	requireFault(t, w.TOTPDisable(t.Context(), owner, passphrase+"!", codeAt(t, key, w.now)), fault.CodeUnauthenticated, "")
 	require.NoError(t, w.TOTPDisable(t.Context(), owner, passphrase, codeAt(t, key, w.now)), "the code was not used up")
 
-	_, _, err := w.SignIn(t.Context(), signIn(nil, nil))
+	_, _, err := w.SignIn(t.Context(), home, signIn(nil, nil))
 	require.NoError(t, err)
-	_, _, err = w.SignIn(t.Context(), signIn(nil, to(string(recovery[0]))))
+	_, _, err = w.SignIn(t.Context(), home, signIn(nil, to(string(recovery[0]))))
 	require.NoError(t, err, "a code that is not asked for does not matter")
 	require.Equal(t, 0, w.rows(t, "totp")+w.rows(t, "recovery_code"))
 	again, _ := w.enrol(t, owner)
@@ -263,15 +263,15 @@ func TestNewRecoveryCodesEndTheOldOnes(t *testing.T) {
 	requireFault(t, err, fault.CodeUnauthenticated, "code")
 	renewed, err := w.RecoveryCodesRenew(t.Context(), owner, codeAt(t, key, w.now))
 	require.NoError(t, err)
-	_, _, err = w.SignIn(t.Context(), signIn(nil, to(string(old[0]))))
+	_, _, err = w.SignIn(t.Context(), home, signIn(nil, to(string(old[0]))))
 	requireFault(t, err, fault.CodeUnauthenticated, "recoveryCode")
-	_, _, err = w.SignIn(t.Context(), signIn(nil, to(string(renewed[9]))))
+	_, _, err = w.SignIn(t.Context(), home, signIn(nil, to(string(renewed[9]))))
 	require.NoError(t, err)
 	left, err := w.RecoveryCodesLeft(t.Context(), owner)
 	require.NoError(t, err)
 	require.EqualValues(t, 9, left)
 
 	_, others := w.enrol(t, w.signUp(t, "bobs"))
-	_, _, err = w.SignIn(t.Context(), signIn(nil, to(string(others[0]))))
+	_, _, err = w.SignIn(t.Context(), home, signIn(nil, to(string(others[0]))))
 	requireFault(t, err, fault.CodeUnauthenticated, "recoveryCode")
 }

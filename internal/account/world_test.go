@@ -1,16 +1,23 @@
 package account_test
 
 import (
+	"log/slog"
+	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
 	"portico/db"
 	"portico/db/dbtest"
 	"portico/internal/account"
 	"portico/internal/fault"
+	"portico/internal/mail"
 	"portico/internal/page"
 	"portico/internal/secret"
 )
@@ -25,23 +32,74 @@ var firstPage = page.Request{Size: 20}
 // world is a database with accounts at a time of its own.
 type world struct {
 	*account.Accounts
-	now time.Time
+	outbox *mail.Outbox
+	now    time.Time
 }
+
+// home is where people of these tests sit.
+var home = account.Origin{Address: netip.MustParseAddr("203.0.113.7"), UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"}
 
 func open(t *testing.T) *world {
 	t.Helper()
 	keys, err := secret.NewKeyring("1:"+secret.NewKey(), secret.NewKey())
 	require.NoError(t, err)
 	w := &world{now: leapDay}
-	w.Accounts = &account.Accounts{DB: dbtest.New(t), Keys: keys, Now: func() time.Time { return w.now }, PortalFeeBPS: 250}
+	d, now := dbtest.New(t), func() time.Time { return w.now }
+	jobs, err := river.NewClient(riverpgxv5.New(d.Pool()), &river.Config{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	w.outbox = &mail.Outbox{DB: d, Keys: keys, Jobs: jobs, Keep: true, Now: now, Log: slog.New(slog.DiscardHandler)}
+	w.Accounts = &account.Accounts{
+		DB: d, Keys: keys, Now: now, Mail: w.outbox, Jobs: jobs, PublicURL: "https://portico.test", PortalFeeBPS: 250,
+	}
 	return w
 }
 
-// signUp opens the merchant with this handle and gives its owner, <shop>@example.com, as a caller.
+// mails does what the workers do and gives the mails to an address, newest first.
+func (w *world) mails(t *testing.T, to string) (found []mail.Kept) {
+	t.Helper()
+	for _, id := range ids(t, w.DB, `select id from password_reset_request order by id`) {
+		require.NoError(t, w.SendReset(t.Context(), id))
+	}
+	for _, id := range ids(t, w.DB, `select id from mail order by id`) {
+		require.NoError(t, w.outbox.Send(t.Context(), id))
+	}
+	kept, err := w.outbox.KeptMails(t.Context(), 100)
+	require.NoError(t, err)
+	for _, one := range kept {
+		if strings.EqualFold(one.Recipient, to) {
+			found = append(found, one)
+		}
+	}
+	return found
+}
+
+// mailed is the token in the newest mail to an address, which must be of the kind.
+func (w *world) mailed(t *testing.T, to string, kind mail.Kind) secret.Text {
+	t.Helper()
+	found := w.mails(t, to)
+	require.NotEmpty(t, found)
+	require.Equal(t, kind, found[0].Kind)
+	token := regexp.MustCompile(`#token=(\w+)`).FindStringSubmatch(found[0].Text)
+	require.Len(t, token, 2, found[0].Text)
+	return secret.Text(token[1])
+}
+
+func ids(t *testing.T, d *db.DB, sql string) (found []int64) {
+	t.Helper()
+	require.NoError(t, d.System().Tx(t.Context(), func(tx pgx.Tx) error {
+		rows, err := tx.Query(t.Context(), sql)
+		require.NoError(t, err)
+		found, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+		return err
+	}))
+	return found
+}
+
+// signUp opens the merchant with this handle and gives its owner, <shop>@example.com, whose address is proven, as a caller.
 func (w *world) signUp(t *testing.T, shop string) account.Caller {
 	t.Helper()
-	signedUp, err := w.SignUp(t.Context(), account.SignUp{
-		Name: strings.ToUpper(shop), Shop: &shop, Email: shop + "@example.com", Password: passphrase,
+	signedUp, err := w.SignUp(t.Context(), home, account.SignUp{
+		Name: strings.ToUpper(shop), Shop: &shop, Email: shop + "@example.com", Password: passphrase, Verified: true,
 	})
 	require.NoError(t, err)
 	return w.caller(t, signedUp.Session.Token, "")

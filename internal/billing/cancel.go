@@ -30,18 +30,23 @@ func (b *Billing) Cancel(ctx context.Context, caller account.Caller, in Cancel) 
 		in.Reason = &reason
 	}
 	return b.update(ctx, caller, in.SubscriptionID, func(c *change, s *Subscription) error {
-		open, hadAccess := s.OpenInvoiceID, s.hasAccess()
-		if err := s.cancel(s.now(c.now), in.AtPeriodEnd, in.Reason); err != nil {
-			return err
-		}
-		if !s.Live() && open != nil {
-			c.close(&Invoice{db.Invoice{MerchantID: s.MerchantID, ID: *open}}, InvoiceVoid, s.now(c.now))
-		}
-		if s.Live() || !hadAccess {
-			return c.emit(s, webhook.SubscriptionUpdated, reasonCanceled, nil)
-		}
-		return c.emit(s, webhook.SubscriptionCanceled, reasonCanceled, nil)
+		return c.cancel(s, in.AtPeriodEnd, in.Reason)
 	})
+}
+
+// cancel ends a subscription now or when the paid period ends, and says so.
+func (c *change) cancel(s *Subscription, atPeriodEnd bool, reason *string) error {
+	open, hadAccess := s.OpenInvoiceID, s.hasAccess()
+	if err := s.cancel(s.now(c.now), atPeriodEnd, reason); err != nil {
+		return err
+	}
+	if !s.Live() && open != nil {
+		c.close(&Invoice{db.Invoice{MerchantID: s.MerchantID, ID: *open}}, InvoiceVoid, s.now(c.now))
+	}
+	if s.Live() || !hadAccess {
+		return c.emit(s, webhook.SubscriptionUpdated, reasonCanceled, nil)
+	}
+	return c.emit(s, webhook.SubscriptionCanceled, reasonCanceled, nil)
 }
 
 // Uncancel takes back a cancellation that has not taken effect.

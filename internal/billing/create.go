@@ -128,6 +128,9 @@ func choosePrice(plan catalog.Plan, interval string, currency *string) (catalog.
 
 // sell writes the sale. The customer's row is locked, so that two purchases of one customer come one after the other.
 func (b *Billing) sell(ctx context.Context, tx pgx.Tx, caller account.Caller, sale sale) (int64, []Attempt, error) {
+	if err := b.requireOpen(ctx, tx, caller.MerchantID); err != nil {
+		return 0, nil, err
+	}
 	now, err := b.lockPayer(ctx, tx, caller.MerchantID, sale.customer.ID)
 	if err != nil {
 		return 0, nil, err

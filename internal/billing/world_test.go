@@ -79,8 +79,8 @@ func (w *world) setTime(now time.Time) {
 func (w *world) sandbox(name string) account.Caller {
 	w.t.Helper()
 	ctx := w.t.Context()
-	up, err := w.accounts.SignUp(ctx, account.SignUp{
-		Name: name, Email: strings.ToLower(name) + "@merchant.test", Password: "correct horse battery",
+	up, err := w.accounts.SignUp(ctx, account.Origin{}, account.SignUp{
+		Name: name, Email: strings.ToLower(name) + "@merchant.test", Password: "correct horse battery", Verified: true,
 	})
 	require.NoError(w.t, err)
 	owner := account.Caller{Kind: account.KindMember, MerchantID: up.Merchant.ID, MemberID: up.Member.ID, Role: account.RoleOwner}

@@ -55,7 +55,7 @@ func (c *Catalog) shopfront(ctx context.Context, caller account.Caller, shop str
 	}
 	approved := Approved
 	front.status = &approved
-	return front, !row.Sandbox && !row.Suspended, nil
+	return front, !row.Sandbox && !row.Hidden, nil
 }
 
 // PublicProducts lists what a shop shows to the caller, newest first: up to a row more than the page, which tells whether there is

@@ -28,6 +28,8 @@ type Config struct {
 	Addr      string `env:"PORTICO_ADDR" envDefault:"127.0.0.1:8080" doc:"Address that the API listens on. Behind a proxy on another machine or in a container: 0.0.0.0:8080 or :8080."`
 	PublicURL string `env:"PORTICO_PUBLIC_URL" doc:"Address under which people and servers reach the API, such as https://portal.example.com. Made from PORTICO_ADDR where that is a loopback address; must be set where it is not."`
 
+	TrustedProxies []netip.Prefix `env:"PORTICO_TRUSTED_PROXIES" doc:"Networks of the proxies in front of the API, such as 10.1.0.0/16, separated by commas: what they write into X-Forwarded-For is taken for the client's address. Without any, the client is whoever connects."`
+
 	Keys   secret.Text `env:"PORTICO_KEYS" doc:"Keys that encrypt stored secrets, <version>:<base64 of 32 bytes>, separated by commas: the first encrypts, all decrypt."`
 	Pepper secret.Text `env:"PORTICO_PEPPER" doc:"Base64 of 32 bytes that credentials are hashed with. Set for good by the first process that starts on a database: it cannot be rotated."`
 

@@ -163,7 +163,7 @@ func TestLoadReadsTheEnvironment(t *testing.T) {
 func TestEveryVariableIsDescribed(t *testing.T) {
 	t.Parallel()
 	variables := Variables()
-	require.Len(t, variables, 15)
+	require.Len(t, variables, 16)
 	for i, v := range variables {
 		require.NotEmpty(t, v.Name)
 		require.True(t, strings.HasSuffix(v.Description, "."), "%s is described in sentences", v.Name)

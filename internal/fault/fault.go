@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Code says what kind of failure it is. The values are those of UserErrorCode in the GraphQL schema.
@@ -23,6 +24,7 @@ const (
 	CodeUnauthenticated      Code = "UNAUTHENTICATED"
 	CodeForbidden            Code = "FORBIDDEN"
 	CodeTOTPRequired         Code = "TOTP_REQUIRED"
+	CodeEmailUnverified      Code = "EMAIL_UNVERIFIED"
 	CodeThrottled            Code = "THROTTLED"
 )
 
@@ -32,6 +34,8 @@ type Error struct {
 	Field   []string // path in the operation's input; empty when no single field is to blame
 	Message string
 	URL     string // where the caller's customer can mend it, if there is such a place
+	// RetryAfter is how long to wait before trying again, in whole seconds; with CodeThrottled only.
+	RetryAfter time.Duration
 }
 
 func (e *Error) Error() string {
@@ -76,6 +80,14 @@ func NotFound(field, noun string) *Error {
 
 // Taken says that a value that must be unique is in use.
 func Taken(field, format string, args ...any) *Error { return New(CodeTaken, field, format, args...) }
+
+// Throttled says that the caller has to wait, rounded up to seconds.
+func Throttled(wait time.Duration) *Error {
+	wait = (wait + time.Second - 1).Truncate(time.Second)
+	e := New(CodeThrottled, "", "there were too many attempts: try again in %d seconds", int(wait.Seconds()))
+	e.RetryAfter = wait
+	return e
+}
 
 // List is what the caller has to mend in err, or nil when err is not the caller's to mend.
 func List(err error) Errors {

@@ -89,12 +89,12 @@ type shop struct {
 
 func (w *world) shop(handle string) *shop {
 	w.t.Helper()
-	up, err := w.portal.Accounts.SignUp(w.t.Context(), account.SignUp{
-		Name: strings.ToUpper(handle), Shop: &handle, Email: handle + "@merchant.test", Password: "correct horse battery",
+	up, err := w.portal.Accounts.SignUp(w.t.Context(), account.Origin{}, account.SignUp{
+		Name: strings.ToUpper(handle), Shop: &handle, Email: handle + "@merchant.test", Password: "correct horse battery", Verified: true,
 	})
 	require.NoError(w.t, err)
 	s := &shop{w: w, handle: handle, owner: account.Caller{
-		Kind: account.KindMember, MerchantID: up.Merchant.ID, MemberID: up.Member.ID, Role: account.RoleOwner,
+		Kind: account.KindMember, MerchantID: up.Merchant.ID, MemberID: up.Member.ID, EmailVerified: true, Role: account.RoleOwner,
 	}}
 	s.stock()
 	return s

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"net/http"
-	"net/netip"
 	"time"
 
 	"portico/internal/account"
@@ -152,12 +151,9 @@ func (d *door) offer(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d *door) askForLink(w http.ResponseWriter, r *http.Request) error {
-	in := portal.LinkSend{Email: r.PostForm.Get("email")}
+	in := portal.LinkSend{Email: r.PostForm.Get("email"), Client: d.proxies.Address(r)}
 	if shop := r.PathValue("shop"); shop != "" {
 		in.Shop = &shop
-	}
-	if from, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		in.Client = from.Addr()
 	}
 	if err := d.portal.LinkSend(r.Context(), in); err != nil {
 		return err

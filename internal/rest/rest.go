@@ -13,6 +13,7 @@ import (
 	"portico/internal/account"
 	"portico/internal/credential"
 	"portico/internal/fault"
+	"portico/internal/peer"
 	"portico/internal/portal"
 )
 
@@ -26,15 +27,17 @@ const (
 
 // Options are how the door is set up.
 type Options struct {
-	Portal *portal.Portal
-	Secure bool // people reach this installation over https
-	Log    *slog.Logger
+	Portal  *portal.Portal
+	Secure  bool // people reach this installation over https
+	Proxies peer.Proxies
+	Log     *slog.Logger
 }
 
 // door answers everything below /api/ and /portal.
 type door struct {
 	portal  *portal.Portal
 	secure  bool
+	proxies peer.Proxies
 	log     *slog.Logger
 	origins *http.CrossOriginProtection
 }
@@ -42,7 +45,7 @@ type door struct {
 // NewHandler makes the handler of the paths below /api/ and of /portal. Addresses of requests may hold keys and tokens: nothing here
 // logs them.
 func NewHandler(o Options) http.Handler {
-	d := &door{portal: o.Portal, secure: o.Secure, log: o.Log, origins: http.NewCrossOriginProtection()}
+	d := &door{portal: o.Portal, secure: o.Secure, proxies: o.Proxies, log: o.Log, origins: http.NewCrossOriginProtection()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/api/", d.answering(func(http.ResponseWriter, *http.Request) error {
 		return fault.New(fault.CodeNotFound, "", "there is no such address")

@@ -115,7 +115,7 @@ func TestTheCompatibleRoutesWantAnAPIKeyThatMayMint(t *testing.T) {
 	revoked := w.newKey(w.box, account.ScopeTokensWrite)
 	_, err := w.db.System().Exec(t.Context(), `update api_key set revoked_at = $1 where id = (select max(id) from api_key)`, newYear)
 	require.NoError(t, err)
-	session, _, err := w.portal.Accounts.SignIn(t.Context(), account.SignIn{Email: "owner@acorn.test", Password: "correct horse battery"})
+	session, _, err := w.portal.Accounts.SignIn(t.Context(), account.Origin{}, account.SignIn{Email: "owner@acorn.test", Password: "correct horse battery"})
 	require.NoError(t, err)
 	minted, err := w.portal.TokenCreate(t.Context(), w.box, account.CustomerRef{Number: to(int64(12345))})
 	require.NoError(t, err)

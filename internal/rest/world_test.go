@@ -89,7 +89,9 @@ func newWorld(t *testing.T) *world {
 			LiveGateway: gateway.TestName,
 		},
 	}
-	up, err := accounts.SignUp(t.Context(), account.SignUp{Name: "Acorn <&>", Email: "owner@acorn.test", Password: "correct horse battery"})
+	up, err := accounts.SignUp(t.Context(), account.Origin{}, account.SignUp{
+		Name: "Acorn <&>", Email: "owner@acorn.test", Password: "correct horse battery", Verified: true,
+	})
 	require.NoError(t, err)
 	w.live = account.Caller{Kind: account.KindMember, MerchantID: up.Merchant.ID, MemberID: up.Member.ID, Role: account.RoleOwner}
 	box, err := accounts.SandboxCreate(t.Context(), w.live, "Acorn box")

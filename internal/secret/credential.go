@@ -20,6 +20,7 @@ const (
 	KindOperatorSession Kind = "os"
 	KindPersonSession   Kind = "ps"
 	KindMagicLink       Kind = "ml"
+	KindMailed          Kind = "mt" // in a link that was mailed, for one use
 )
 
 const (
@@ -64,7 +65,7 @@ func KindOf(credential Text) (Kind, error) {
 	}
 	switch kind := Kind(parts[1]); kind {
 	case KindAPIKey, KindClientSecret, KindTokenKey, KindSession, KindOperatorSession, KindPersonSession,
-		KindMagicLink:
+		KindMagicLink, KindMailed:
 		return kind, nil
 	default:
 		return "", ErrMalformed

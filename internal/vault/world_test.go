@@ -85,9 +85,11 @@ type process struct {
 func (p *process) stock() account.Caller {
 	p.t.Helper()
 	ctx := p.t.Context()
-	up, err := p.accounts.SignUp(ctx, account.SignUp{Name: "Acorn", Email: "owner@acorn.test", Password: "correct horse battery"})
+	up, err := p.accounts.SignUp(ctx, account.Origin{}, account.SignUp{
+		Name: "Acorn", Email: "owner@acorn.test", Password: "correct horse battery", Verified: true,
+	})
 	require.NoError(p.t, err)
-	caller := account.Caller{Kind: account.KindMember, MerchantID: up.Merchant.ID, MemberID: up.Member.ID, Role: account.RoleOwner}
+	caller := account.Caller{Kind: account.KindMember, MerchantID: up.Merchant.ID, MemberID: up.Member.ID, EmailVerified: true, Role: account.RoleOwner}
 	product, _, err := p.catalog.ProductCreate(ctx, caller, catalog.ProductCreate{Name: "App", LaunchURL: "https://app.test/", LaunchTTLSeconds: 300})
 	require.NoError(p.t, err)
 	_, _, err = p.catalog.ProductSecretRoll(ctx, caller, product.ID, 3600)

@@ -74,7 +74,9 @@ func newWorld(t *testing.T) *world {
 func (w *world) open(name string) {
 	w.t.Helper()
 	ctx := w.t.Context()
-	up, err := w.accounts.SignUp(ctx, account.SignUp{Name: name, Email: name + "@merchant.test", Password: "correct horse battery"})
+	up, err := w.accounts.SignUp(ctx, account.Origin{}, account.SignUp{
+		Name: name, Email: name + "@merchant.test", Password: "correct horse battery", Verified: true,
+	})
 	require.NoError(w.t, err)
 	w.caller = account.Caller{Kind: account.KindMember, MerchantID: up.Merchant.ID, MemberID: up.Member.ID, Role: account.RoleOwner}
 	box, err := w.accounts.SandboxCreate(ctx, w.caller, name+" sandbox")
