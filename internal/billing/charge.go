@@ -227,6 +227,12 @@ func (b *Billing) book(ctx context.Context, charged []db.OpenAttemptsRow, outcom
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
+	return b.bookTogether(ctx, refs, subRefs, outcomes)
+}
+
+// bookTogether books in one transaction, and where a row is to blame that it cannot, in halves: money that was taken is not left
+// unbooked for the sake of another's. The one that stands alone in the end stays open and is reported.
+func (b *Billing) bookTogether(ctx context.Context, refs []AttemptRef, subRefs []Ref, outcomes map[AttemptRef]gateway.Outcome) error {
 	err := b.DB.System().Tx(ctx, func(tx pgx.Tx) error {
 		subs, err := b.lock(ctx, tx, subRefs)
 		if err != nil {
@@ -234,10 +240,16 @@ func (b *Billing) book(ctx context.Context, charged []db.OpenAttemptsRow, outcom
 		}
 		return b.bookIn(ctx, tx, subs, refs, outcomes)
 	})
-	if err != nil {
+	switch {
+	case err == nil:
+		return nil
+	case !blamesRow(err) || len(refs) == 1:
 		return fmt.Errorf("book charges: %w", err)
 	}
-	return nil
+	half := len(refs) / 2
+	return errors.Join(
+		b.bookTogether(ctx, refs[:half], subRefs[:half], outcomes),
+		b.bookTogether(ctx, refs[half:], subRefs[half:], outcomes))
 }
 
 // bookIn books what is still open behind the lock: another process may have booked some of it meanwhile.
@@ -267,7 +279,7 @@ func (b *Billing) bookIn(ctx context.Context, tx pgx.Tx, subs []*Subscription, r
 	for _, a := range open {
 		s, i := bySub[Ref{a.MerchantID, a.SubscriptionID}], invoices[Ref{a.MerchantID, a.InvoiceID}]
 		if err := c.bookOne(s, i, a, outcomes[AttemptRef{a.MerchantID, a.ID}]); err != nil {
-			return fmt.Errorf("attempt %d: %w", a.ID, err)
+			return &undecidable{fmt.Errorf("attempt %d: %w", a.ID, err)}
 		}
 	}
 	return c.flush(ctx, 0)

@@ -87,6 +87,45 @@ func TestHangingCallsDoNotKeepOtherChargesFromBeingBooked(t *testing.T) {
 	require.EqualValues(t, 1, w.count(`select count(*) from payment_attempt where status = 'OPEN'`))
 }
 
+func TestAChargeThatCannotBeBookedDoesNotKeepOthersFromBeingBooked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	plan := w.plan(1000, 0)
+	const n = 7
+	var broken *billing.Subscription
+	for i := range n {
+		sub := w.sold(w.customer(fmt.Sprintf("c%d@example.test", i), "pm_card_visa", nil), plan)
+		if i == n/2 {
+			broken = sub
+		}
+	}
+	w.setTime(w.time().AddDate(0, 1, 0))
+	_, err := w.billing.BillDue(t.Context())
+	require.NoError(t, err)
+	change := func(status, from string) {
+		tag, err := w.db.System().Exec(t.Context(), `update invoice set status = $1, closed_at = case when $1 <> 'OPEN' then created_at end
+			where subscription_id = $2 and status = $3`, status, broken.ID, from)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, tag.RowsAffected())
+	}
+	change("UNCOLLECTIBLE", "OPEN")
+	first := w.count(`select min(id) from payment_attempt where status = 'OPEN'`)
+	var refs []billing.AttemptRef
+	for id := first; id < first+n; id++ {
+		refs = append(refs, billing.AttemptRef{MerchantID: w.caller.MerchantID, ID: id})
+	}
+	for range 2 {
+		require.ErrorContains(t, w.billing.Charge(t.Context(), refs), "were not open")
+		require.EqualValues(t, n+n-1, w.count(`select count(*) from payment`))
+		require.EqualValues(t, 1, w.count(`select count(*) from payment_attempt where status = 'OPEN'`))
+		require.True(t, w.read(broken).Charging)
+	}
+	change("OPEN", "UNCOLLECTIBLE")
+	require.NoError(t, w.billing.Charge(t.Context(), refs))
+	require.EqualValues(t, n+n, w.count(`select count(*) from payment`))
+	require.EqualValues(t, n+n, w.count(`select count(*) from test_gateway_charge where status = 'SUCCEEDED'`))
+}
+
 func TestAChargeIsBookedAlthoughItsCallerHasGone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
