@@ -95,7 +95,7 @@ type MutationResolver interface {
 	MerchantLeave(ctx context.Context, input MerchantLeaveInput) (*MerchantLeavePayload, error)
 	MemberSignIn(ctx context.Context, input MemberSignInInput) (*MemberSignInPayload, error)
 	MemberSignOut(ctx context.Context) (*MemberSignOutPayload, error)
-	MemberTotpBegin(ctx context.Context) (*MemberTotpBeginPayload, error)
+	MemberTotpBegin(ctx context.Context, input MemberTotpBeginInput) (*MemberTotpBeginPayload, error)
 	MemberTotpConfirm(ctx context.Context, input MemberTotpConfirmInput) (*MemberTotpConfirmPayload, error)
 	MemberTotpDisable(ctx context.Context, input MemberTotpDisableInput) (*MemberTotpDisablePayload, error)
 	MemberRecoveryCodesRenew(ctx context.Context, input MemberRecoveryCodesRenewInput) (*MemberRecoveryCodesRenewPayload, error)
@@ -262,6 +262,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputMemberRemoveInput,
 		ec.unmarshalInputMemberRoleUpdateInput,
 		ec.unmarshalInputMemberSignInInput,
+		ec.unmarshalInputMemberTotpBeginInput,
 		ec.unmarshalInputMemberTotpConfirmInput,
 		ec.unmarshalInputMemberTotpDisableInput,
 		ec.unmarshalInputMerchantCloseInput,
@@ -555,7 +556,7 @@ type Mutation {
   Begins two-factor sign-in with an authenticator app (TOTP: SHA-1, six digits, 30 seconds). It is not on before memberTotpConfirm;
   until then beginning again makes another secret.
   """
-  memberTotpBegin: MemberTotpBeginPayload! @auth(allow: [MEMBER], merchant: false)
+  memberTotpBegin(input: MemberTotpBeginInput!): MemberTotpBeginPayload! @auth(allow: [MEMBER], merchant: false)
   "Turns two-factor sign-in on with a code of the app. The recovery codes are shown in this answer only."
   memberTotpConfirm(input: MemberTotpConfirmInput!): MemberTotpConfirmPayload! @auth(allow: [MEMBER], merchant: false)
   "Turns two-factor sign-in off."
@@ -1100,6 +1101,8 @@ type MemberSignInPayload {
   expiresAt: DateTime
   userErrors: [UserError!]!
 }
+"The password proves that it is the member who turns it on."
+input MemberTotpBeginInput { password: String! }
 "The answer to memberTotpBegin."
 type MemberTotpBeginPayload {
   "For the authenticator app, as a QR code: ` + "`" + `otpauth://totp/...` + "`" + `."
@@ -4509,6 +4512,20 @@ func (ec *executionContext) field_Mutation_memberSignIn_args(ctx context.Context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (MemberSignInInput, error) {
 			return ec.unmarshalNMemberSignInInput2porticoᚋgraphᚐMemberSignInInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_memberTotpBegin_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (MemberTotpBeginInput, error) {
+			return ec.unmarshalNMemberTotpBeginInput2porticoᚋgraphᚐMemberTotpBeginInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -13309,7 +13326,8 @@ func (ec *executionContext) _Mutation_memberTotpBegin(ctx context.Context, field
 			return ec.fieldContext_Mutation_memberTotpBegin(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.Mutation().MemberTotpBegin(ctx)
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().MemberTotpBegin(ctx, fc.Args["input"].(MemberTotpBeginInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -13347,7 +13365,7 @@ func (ec *executionContext) _Mutation_memberTotpBegin(ctx context.Context, field
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_Mutation_memberTotpBegin(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_Mutation_memberTotpBegin(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "Mutation",
 		Field:      field,
@@ -13356,6 +13374,17 @@ func (ec *executionContext) fieldContext_Mutation_memberTotpBegin(_ context.Cont
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_MemberTotpBeginPayload(ctx, field)
 		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_memberTotpBegin_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }
@@ -27810,6 +27839,36 @@ func (ec *executionContext) unmarshalInputMemberSignInInput(ctx context.Context,
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputMemberTotpBeginInput(ctx context.Context, obj any) (MemberTotpBeginInput, error) {
+	var it MemberTotpBeginInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"password"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "password":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("password"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Password = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputMemberTotpConfirmInput(ctx context.Context, obj any) (MemberTotpConfirmInput, error) {
 	var it MemberTotpConfirmInput
 	if obj == nil {
@@ -40344,6 +40403,11 @@ func (ec *executionContext) marshalNMemberSignOutPayload2ᚖporticoᚋgraphᚐMe
 		return graphql.Null
 	}
 	return ec._MemberSignOutPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNMemberTotpBeginInput2porticoᚋgraphᚐMemberTotpBeginInput(ctx context.Context, v any) (MemberTotpBeginInput, error) {
+	res, err := ec.unmarshalInputMemberTotpBeginInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNMemberTotpBeginPayload2ᚖporticoᚋgraphᚐMemberTotpBeginPayload(ctx context.Context, sel ast.SelectionSet, v *MemberTotpBeginPayload) graphql.Marshaler {

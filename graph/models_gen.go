@@ -321,6 +321,11 @@ type MemberSignOutPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// The password proves that it is the member who turns it on.
+type MemberTotpBeginInput struct {
+	Password string `json:"password"`
+}
+
 // The answer to memberTotpBegin.
 type MemberTotpBeginPayload struct {
 	// For the authenticator app, as a QR code: `otpauth://totp/...`.

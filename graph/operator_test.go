@@ -53,7 +53,9 @@ func TestTwoFactorSignInOverHTTP(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	session, _ := w.signUp("Acorn")
-	begun := w.must(session, `mutation { memberTotpBegin { uri secret userErrors { code } } }`, nil)
+	const begin = `mutation($password: String!) { memberTotpBegin(input: {password: $password}) { uri secret userErrors { code field message } } }`
+	w.ask(session, begin, variables{"password": "wrong"}).refuses("memberTotpBegin", "UNAUTHENTICATED input.password")
+	begun := w.must(session, begin, variables{"password": password})
 	key := begun.text("memberTotpBegin.secret")
 	require.Contains(t, begun.text("memberTotpBegin.uri"), "otpauth://totp/Portico:acorn@merchant.test?")
 	const confirm = `mutation($code: String!) { memberTotpConfirm(input: {code: $code}) {

@@ -7,8 +7,8 @@ import (
 )
 
 // MemberTotpBegin makes a secret for an authenticator app.
-func (r mutation) MemberTotpBegin(ctx context.Context) (*MemberTotpBeginPayload, error) {
-	made, err := r.Accounts.TOTPBegin(ctx, callerOf(ctx))
+func (r mutation) MemberTotpBegin(ctx context.Context, in MemberTotpBeginInput) (*MemberTotpBeginPayload, error) {
+	made, err := r.Accounts.TOTPBegin(ctx, callerOf(ctx), in.Password)
 	if err != nil {
 		refused, err := userErrors(err)
 		return &MemberTotpBeginPayload{UserErrors: refused}, err

@@ -18,11 +18,22 @@ const (
 )
 
 // TOTPBegin makes a secret for the caller's authenticator app. It counts when TOTPConfirm has had a code made with it; until then
-// beginning again makes another. CONFLICT for a member who has a second factor.
-func (a *Accounts) TOTPBegin(ctx context.Context, caller Caller) (TOTPSecret, error) {
-	member, err := a.Member(ctx, caller)
+// beginning again makes another. The password keeps a stolen session from locking its member out with a second factor of the thief's.
+// CONFLICT for a member who has one.
+func (a *Accounts) TOTPBegin(ctx context.Context, caller Caller, password string) (TOTPSecret, error) {
+	member, err := a.ownMember(ctx, caller)
+	switch {
+	case err != nil:
+		return TOTPSecret{}, err
+	case member.TotpEnabledAt != nil:
+		return TOTPSecret{}, totpIsOn()
+	}
+	matches, err := a.passwordMatches(ctx, member.PasswordHash, password)
 	if err != nil {
 		return TOTPSecret{}, err
+	}
+	if !matches {
+		return TOTPSecret{}, fault.New(fault.CodeUnauthenticated, "password", "does not match")
 	}
 	made, err := newTOTPSecret(member.Email)
 	if err != nil {
@@ -109,14 +120,21 @@ func (a *Accounts) RecoveryCodesLeft(ctx context.Context, caller Caller) (int64,
 }
 
 func (a *Accounts) memberWithTOTP(ctx context.Context, caller Caller) (db.Member, error) {
+	row, err := a.ownMember(ctx, caller)
+	if err == nil && row.TotpEnabledAt == nil {
+		err = totpIsOff()
+	}
+	return row, err
+}
+
+// ownMember is the caller's row, with the hash of the password.
+func (a *Accounts) ownMember(ctx context.Context, caller Caller) (db.Member, error) {
 	row, err := a.DB.MemberByID(ctx, a.DB.Tenant(), db.MemberByIDParams{ID: caller.MemberID, ViewerID: caller.MemberID})
-	switch {
-	case db.IsNoRows(err):
+	if db.IsNoRows(err) {
 		return row, fault.NotFound("", "member")
-	case err != nil:
+	}
+	if err != nil {
 		return row, fmt.Errorf("find member %d: %w", caller.MemberID, err)
-	case row.TotpEnabledAt == nil:
-		return row, totpIsOff()
 	}
 	return row, nil
 }

@@ -39,7 +39,7 @@ func wrongCode(t *testing.T, key secret.Text, now time.Time) string {
 // enrol turns two-factor sign-in on, and lets a time step go by so that the next code is a new one.
 func (w *world) enrol(t *testing.T, caller account.Caller) (key secret.Text, recovery []secret.Text) {
 	t.Helper()
-	made, err := w.TOTPBegin(t.Context(), caller)
+	made, err := w.TOTPBegin(t.Context(), caller, passphrase)
 	require.NoError(t, err)
 	recovery, err = w.TOTPConfirm(t.Context(), caller, codeAt(t, made.Secret, w.now))
 	require.NoError(t, err)
@@ -58,9 +58,9 @@ func TestTwoFactorSignInIsOnOnceACodeHasProvedIt(t *testing.T) {
 	_, err := w.TOTPConfirm(t.Context(), owner, "123456")
 	requireFault(t, err, fault.CodeConflict, "")
 
-	first, err := w.TOTPBegin(t.Context(), owner)
+	first, err := w.TOTPBegin(t.Context(), owner, passphrase)
 	require.NoError(t, err)
-	made, err := w.TOTPBegin(t.Context(), owner)
+	made, err := w.TOTPBegin(t.Context(), owner, passphrase)
 	require.NoError(t, err)
 	require.NotEqual(t, first.Secret, made.Secret)
 	app, err := otp.NewKeyFromURL(string(made.URI))
@@ -85,7 +85,7 @@ func TestTwoFactorSignInIsOnOnceACodeHasProvedIt(t *testing.T) {
 	member, err := w.Member(t.Context(), owner)
 	require.NoError(t, err)
 	require.True(t, member.TOTP)
-	_, err = w.TOTPBegin(t.Context(), owner)
+	_, err = w.TOTPBegin(t.Context(), owner, passphrase)
 	requireFault(t, err, fault.CodeConflict, "")
 	_, err = w.TOTPConfirm(t.Context(), owner, codeAt(t, made.Secret, w.now.Add(30*time.Second)))
 	requireFault(t, err, fault.CodeConflict, "")
@@ -95,6 +95,22 @@ func TestTwoFactorSignInIsOnOnceACodeHasProvedIt(t *testing.T) {
 	require.NotContains(t, string(sealed), string(made.Secret))
 	_, err = w.Keys.Open("member/1/totp", sealed)
 	require.NoError(t, err)
+}
+
+func TestAStolenSessionCannotLockItsMemberOutWithASecondFactor(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	owner := w.signUp(t, "acme")
+	made, err := w.TOTPBegin(t.Context(), owner, passphrase)
+	require.NoError(t, err)
+	for _, wrong := range []string{"", passphrase + "!", strings.Repeat("a", account.MaxPasswordBytes+1)} {
+		_, err := w.TOTPBegin(t.Context(), owner, wrong)
+		requireFault(t, err, fault.CodeUnauthenticated, "password")
+	}
+	_, err = w.TOTPConfirm(t.Context(), owner, codeAt(t, made.Secret, w.now))
+	require.NoError(t, err, "what the member began stays")
+	_, err = w.TOTPBegin(t.Context(), owner, "")
+	requireFault(t, err, fault.CodeConflict, "")
 }
 
 func TestASessionSaysWhetherItWasOpenedWithASecondFactor(t *testing.T) {
