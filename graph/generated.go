@@ -698,8 +698,8 @@ type Mutation {
   webhookEndpointCreate(input: WebhookEndpointCreateInput!): WebhookEndpointCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
 
   """
-  Signs an operator in for 12 hours. Sets no cookie. Whatever does not match is the same UNAUTHENTICATED; five attempts that fail are
-  refused for 15 minutes, whatever they give.
+  Signs an operator in for 12 hours. Sets no cookie. Whatever does not match is the same UNAUTHENTICATED; after five wrong codes
+  with the right password it is so for 15 minutes, whatever is given.
   """
   operatorSignIn(input: OperatorSignInInput!): OperatorSignInPayload! @auth(allow: [ANONYMOUS, MEMBER, OPERATOR])
   "Ends the session that this request carries."

@@ -149,10 +149,11 @@ func (a *Accounts) giveOperatorTOTP(ctx context.Context, tx pgx.Tx, row db.Opera
 }
 
 // OperatorSignIn opens a session for the operator with this e-mail address, password and code. Whatever does not match is the same
-// UNAUTHENTICATED, takes the same time, and does not tell whether there is such an operator.
+// UNAUTHENTICATED, and without the password it takes the same time and the same writes, none, whether or not there is such an operator.
+// Attempts count only with the password: a stranger who knows the address cannot lock the operator out.
 func (a *Accounts) OperatorSignIn(ctx context.Context, email, password, code string) (OperatorSession, error) {
 	refused := fault.New(fault.CodeUnauthenticated, "",
-		"e-mail address, password and code do not match, or there were too many attempts: after five, wait %d minutes", int(guessWindow.Minutes()))
+		"e-mail address, password and code do not match, or there were too many wrong codes: after five, wait %d minutes", int(guessWindow.Minutes()))
 	var check fault.Check
 	email = emailAddress(&check, "email", email)
 	if check.Err() != nil || len(password) > MaxPasswordBytes {
@@ -166,36 +167,33 @@ func (a *Accounts) OperatorSignIn(ctx context.Context, email, password, code str
 	case err != nil && !db.IsNoRows(err):
 		return OperatorSession{}, fmt.Errorf("sign an operator in: %w", err)
 	}
-	g, known, err := a.limitOperator(ctx, row)
-	if err != nil {
-		return OperatorSession{}, fmt.Errorf("sign an operator in: %w", err)
-	}
 	matches, err := a.verifyPassword(ctx, stored, password)
+	if err == nil && matches {
+		matches, err = a.proveOperator(ctx, row.ID, code)
+	}
 	if err != nil {
 		return OperatorSession{}, fmt.Errorf("sign an operator in: %w", err)
 	}
-	step, found := g.step(a.Now(), code)
-	if !known || !matches || !found {
-		return OperatorSession{}, refused
-	}
-	accepted, err := a.accept(ctx, a.DB.Pool(), g, step)
-	if err != nil {
-		return OperatorSession{}, fmt.Errorf("sign an operator in: %w", err)
-	}
-	if !accepted {
+	if !matches {
 		return OperatorSession{}, refused
 	}
 	return a.openOperatorSession(ctx, row, refused)
 }
 
-// limitOperator takes one of the operator's attempts to sign in, of which wrong passwords use up as many as wrong codes. It knows
-// nobody when there is none, or no such operator.
-func (a *Accounts) limitOperator(ctx context.Context, row db.Operator) (g codeGuess, known bool, err error) {
-	g, err = a.takeGuess(ctx, a.DB.Pool(), operatorHolder(row.ID))
+// proveOperator checks the second factor of an operator whose password matches. When no guess is free nothing is right.
+func (a *Accounts) proveOperator(ctx context.Context, id int64, code string) (bool, error) {
+	g, err := a.takeGuess(ctx, a.DB.Pool(), operatorHolder(id))
 	if fault.Is(err, fault.CodeThrottled) {
-		return codeGuess{}, false, nil
+		return false, nil
 	}
-	return g, err == nil && row.DisabledAt == nil, err
+	if err != nil {
+		return false, err
+	}
+	step, found := g.step(a.Now(), code)
+	if !found {
+		return false, nil
+	}
+	return a.accept(ctx, a.DB.Pool(), g, step)
 }
 
 func (a *Accounts) openOperatorSession(ctx context.Context, row db.Operator, refused error) (OperatorSession, error) {

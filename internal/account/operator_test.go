@@ -88,11 +88,24 @@ func TestWhateverDoesNotMatchKeepsAnOperatorOutAlike(t *testing.T) {
 	_, err := w.OperatorSignIn(t.Context(), operatorEmail, passphrase, code)
 	require.NoError(t, err)
 	require.True(t, sentences[refused(operatorEmail, passphrase, code)], "used")
-	// The fifth of the wrong ones.
 	w.now = w.now.Add(time.Minute)
+	require.True(t, sentences[refused(operatorEmail, passphrase, wrongCode(t, key, w.now))], "the fifth of the wrong ones")
 	require.True(t, sentences[refused(operatorEmail, passphrase, codeAt(t, key, w.now))], "too many, though all is right")
 	w.now = w.now.Add(14 * time.Minute)
 	_, err = w.OperatorSignIn(t.Context(), operatorEmail, passphrase, codeAt(t, key, w.now))
+	require.NoError(t, err)
+}
+
+func TestAStrangerCannotLockAnOperatorOut(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	_, key := w.operator(t)
+	for range 6 {
+		_, err := w.OperatorSignIn(t.Context(), operatorEmail, passphrase+"!", codeAt(t, key, w.now))
+		requireFault(t, err, fault.CodeUnauthenticated, "")
+	}
+	require.Zero(t, scan[int](t, w.DB, `select cardinality(wrong_at) from totp`), "a write would take longer than for an unknown address")
+	_, err := w.OperatorSignIn(t.Context(), operatorEmail, passphrase, codeAt(t, key, w.now))
 	require.NoError(t, err)
 }
 
