@@ -19,7 +19,7 @@ func requirePage(t *testing.T, a answer, status int) {
 	require.Equal(t, "text/html; charset=utf-8", a.header.Get("Content-Type"))
 	require.Regexp(t, `^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/]{43}='; form-action 'self'; base-uri 'none'; frame-ancestors 'none'$`,
 		a.header.Get("Content-Security-Policy"))
-	require.Equal(t, "no-referrer", a.header.Get("Referrer-Policy"))
+	require.Equal(t, "strict-origin", a.header.Get("Referrer-Policy"))
 	require.Equal(t, "no-store", a.header.Get("Cache-Control"))
 	require.Equal(t, "nosniff", a.header.Get("X-Content-Type-Options"))
 	require.NotContains(t, a.body, "<script")
