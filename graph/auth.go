@@ -36,6 +36,12 @@ func auth(
 	if err := rule.admit(callerOf(ctx)); err != nil {
 		return nil, err
 	}
+	if changes && slices.Contains(allow, string(account.KindAnonymous)) {
+		// Signing somebody in takes no tenant, and may use a code up before a statement that does would confirm the key of the request.
+		if err := exchangeOf(ctx).handler.resolver.Accounts.Confirm(ctx); err != nil {
+			return nil, err
+		}
+	}
 	return next(ctx)
 }
 

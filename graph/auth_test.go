@@ -376,4 +376,15 @@ func TestARememberedKeyIsWhatItsRowSays(t *testing.T) {
 	change(`name = 'Renamed'`)
 	w.must(s.key, create, nil)
 	require.Len(t, w.must(s.key, `{ companies { nodes { name } } }`, nil).at("companies.nodes"), 1, "created once")
+
+	remember()
+	change(`name = 'Renamed again'`)
+	sessions := func() (n int) {
+		require.NoError(t, w.db.Pool().QueryRow(t.Context(), `select count(*) from session`).Scan(&n))
+		return n
+	}
+	signedIn := sessions()
+	w.must(s.key, `mutation($password: String!) { memberSignIn(input: {email: "acorn@merchant.test", password: $password}) { userErrors { code } } }`,
+		variables{"password": password})
+	require.Equal(t, signedIn+1, sessions(), "signed in once")
 }
