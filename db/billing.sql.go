@@ -220,6 +220,33 @@ func (q *Queries) HoldClockOfCustomer(ctx context.Context, db DBTX, arg HoldCloc
 	return now_at, err
 }
 
+const holdSubscriptions = `-- name: HoldSubscriptions :execrows
+with suspended as (
+    select m.id from merchant m
+    where m.id = any($1::bigint[]) and m.suspended_at is not null
+    order by m.id
+    for share
+)
+update subscription s set held = true
+from (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as id) k
+where s.merchant_id = k.merchant_id and s.id = k.id and k.merchant_id in (select suspended.id from suspended)
+`
+
+type HoldSubscriptionsParams struct {
+	MerchantIds []int64
+	Ids         []int64
+}
+
+// Takes locked rows of suspended merchants off the due-lists. A reinstatement waits for it, so that it finds what is held, or comes first,
+// and then nothing is.
+func (q *Queries) HoldSubscriptions(ctx context.Context, db DBTX, arg HoldSubscriptionsParams) (int64, error) {
+	result, err := db.Exec(ctx, holdSubscriptions, arg.MerchantIds, arg.Ids)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const insertAttempts = `-- name: InsertAttempts :exec
 
 insert into payment_attempt (merchant_id, id, invoice_id, subscription_id, payment_method_id, status, gateway, created_at)
@@ -685,9 +712,10 @@ func (q *Queries) LockCustomer(ctx context.Context, db DBTX, arg LockCustomerPar
 }
 
 const lockDueBills = `-- name: LockDueBills :many
-select merchant_id, id from subscription
+select merchant_id, id, (merchant_id = any(array(select m.id from merchant m where m.suspended_at is not null)))::boolean as suspended
+from subscription
 where lane = $1::smallint and bill_at <= $2::timestamptz and bill_at is not null and test_clock_id is null and quarantine_reason is null
-  and merchant_id <> all(array(select m.id from merchant m where m.suspended_at is not null))
+  and not held
 order by bill_at, id
 limit $3
 for update skip locked
@@ -702,9 +730,10 @@ type LockDueBillsParams struct {
 type LockDueBillsRow struct {
 	MerchantID int64
 	ID         int64
+	Suspended  bool
 }
 
-// The next rows of a lane of the billing due-list that nobody else is working on, but for those of suspended merchants.
+// The next rows of a lane of the billing due-list that nobody else is working on. Those of suspended merchants are to be held.
 func (q *Queries) LockDueBills(ctx context.Context, db DBTX, arg LockDueBillsParams) ([]LockDueBillsRow, error) {
 	rows, err := db.Query(ctx, lockDueBills, arg.Lane, arg.Now, arg.Batch)
 	if err != nil {
@@ -714,7 +743,7 @@ func (q *Queries) LockDueBills(ctx context.Context, db DBTX, arg LockDueBillsPar
 	var items []LockDueBillsRow
 	for rows.Next() {
 		var i LockDueBillsRow
-		if err := rows.Scan(&i.MerchantID, &i.ID); err != nil {
+		if err := rows.Scan(&i.MerchantID, &i.ID, &i.Suspended); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -726,9 +755,9 @@ func (q *Queries) LockDueBills(ctx context.Context, db DBTX, arg LockDueBillsPar
 }
 
 const lockDueEnds = `-- name: LockDueEnds :many
-select merchant_id, id from subscription
-where end_at <= $1::timestamptz and end_at is not null and test_clock_id is null and quarantine_reason is null
-  and merchant_id <> all(array(select m.id from merchant m where m.suspended_at is not null))
+select merchant_id, id, (merchant_id = any(array(select m.id from merchant m where m.suspended_at is not null)))::boolean as suspended
+from subscription
+where end_at <= $1::timestamptz and end_at is not null and test_clock_id is null and quarantine_reason is null and not held
 order by end_at, id
 limit $2
 for update skip locked
@@ -742,9 +771,10 @@ type LockDueEndsParams struct {
 type LockDueEndsRow struct {
 	MerchantID int64
 	ID         int64
+	Suspended  bool
 }
 
-// The next rows of the ending due-list that nobody else is working on, but for those of suspended merchants.
+// The next rows of the ending due-list, as LockDueBills gives those of the other.
 func (q *Queries) LockDueEnds(ctx context.Context, db DBTX, arg LockDueEndsParams) ([]LockDueEndsRow, error) {
 	rows, err := db.Query(ctx, lockDueEnds, arg.Now, arg.Batch)
 	if err != nil {
@@ -754,7 +784,7 @@ func (q *Queries) LockDueEnds(ctx context.Context, db DBTX, arg LockDueEndsParam
 	var items []LockDueEndsRow
 	for rows.Next() {
 		var i LockDueEndsRow
-		if err := rows.Scan(&i.MerchantID, &i.ID); err != nil {
+		if err := rows.Scan(&i.MerchantID, &i.ID, &i.Suspended); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -1452,7 +1482,7 @@ func (q *Queries) StoreGatewayRefs(ctx context.Context, db DBTX, arg StoreGatewa
 }
 
 const subscriptionDetails = `-- name: SubscriptionDetails :many
-select s.merchant_id, s.id, s.product_id, s.company_id, s.customer_id, s.plan_id, s.price_id, s.source, s.status, s.quantity, s.anchor_at, s.period_index, s.current_period_start, s.current_period_end, s.trial_end, s.cancel_at_period_end, s.cancel_reason, s.canceled_at, s.ended_at, s.past_due_since, s.failed_attempts, s.awaits_new_card, s.suspended, s.open_invoice_id, s.charging, s.bill_at, s.end_at, s.access_until, s.test_clock_id, s.event_sequence, s.quarantine_reason, s.created_at, s.updated_at, s.lane,
+select s.merchant_id, s.id, s.product_id, s.company_id, s.customer_id, s.plan_id, s.price_id, s.source, s.status, s.quantity, s.anchor_at, s.period_index, s.current_period_start, s.current_period_end, s.trial_end, s.cancel_at_period_end, s.cancel_reason, s.canceled_at, s.ended_at, s.past_due_since, s.failed_attempts, s.awaits_new_card, s.suspended, s.open_invoice_id, s.charging, s.bill_at, s.end_at, s.access_until, s.test_clock_id, s.event_sequence, s.quarantine_reason, s.created_at, s.updated_at, s.lane, s.held,
     terms.interval, terms.currency, terms.amount_minor, terms.tier, terms.features, terms.product_identifier,
     c.number as customer_number, c.email as customer_email, c.user_meta,
     terms.grace_days, terms.dunning_days, terms.portal_fee_bps,
@@ -1544,6 +1574,7 @@ func (q *Queries) SubscriptionDetails(ctx context.Context, db DBTX, arg Subscrip
 			&i.Subscription.CreatedAt,
 			&i.Subscription.UpdatedAt,
 			&i.Subscription.Lane,
+			&i.Subscription.Held,
 			&i.Interval,
 			&i.Currency,
 			&i.AmountMinor,

@@ -423,6 +423,7 @@ type Subscription struct {
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
 	Lane               int16
+	Held               bool
 }
 
 type TestClock struct {

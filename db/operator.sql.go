@@ -230,6 +230,17 @@ func (q *Queries) ReinstateMerchant(ctx context.Context, db DBTX, arg ReinstateM
 	return err
 }
 
+const releaseSubscriptions = `-- name: ReleaseSubscriptions :exec
+update subscription set held = false
+where held and merchant_id in (select m.id from merchant m where m.id = $1 or m.sandbox_of = $1)
+`
+
+// Puts what the sweeps have held of a merchant and its sandboxes back on the due-lists.
+func (q *Queries) ReleaseSubscriptions(ctx context.Context, db DBTX, merchantID int64) error {
+	_, err := db.Exec(ctx, releaseSubscriptions, merchantID)
+	return err
+}
+
 const renewAPIKeyVersions = `-- name: RenewAPIKeyVersions :exec
 update api_key set hint = hint where merchant_id in (select m.id from merchant m where m.id = $1 or m.sandbox_of = $1)
 `

@@ -16,22 +16,36 @@ for update of s;
 select pg_try_advisory_xact_lock(hashtext('portico sweep'), @lane::int) from set_config('enable_bitmapscan', 'off', true);
 
 -- name: LockDueBills :many
--- The next rows of a lane of the billing due-list that nobody else is working on, but for those of suspended merchants.
-select merchant_id, id from subscription
+-- The next rows of a lane of the billing due-list that nobody else is working on. Those of suspended merchants are to be held.
+select merchant_id, id, (merchant_id = any(array(select m.id from merchant m where m.suspended_at is not null)))::boolean as suspended
+from subscription
 where lane = @lane::smallint and bill_at <= @now::timestamptz and bill_at is not null and test_clock_id is null and quarantine_reason is null
-  and merchant_id <> all(array(select m.id from merchant m where m.suspended_at is not null))
+  and not held
 order by bill_at, id
 limit @batch
 for update skip locked;
 
 -- name: LockDueEnds :many
--- The next rows of the ending due-list that nobody else is working on, but for those of suspended merchants.
-select merchant_id, id from subscription
-where end_at <= @now::timestamptz and end_at is not null and test_clock_id is null and quarantine_reason is null
-  and merchant_id <> all(array(select m.id from merchant m where m.suspended_at is not null))
+-- The next rows of the ending due-list, as LockDueBills gives those of the other.
+select merchant_id, id, (merchant_id = any(array(select m.id from merchant m where m.suspended_at is not null)))::boolean as suspended
+from subscription
+where end_at <= @now::timestamptz and end_at is not null and test_clock_id is null and quarantine_reason is null and not held
 order by end_at, id
 limit @batch
 for update skip locked;
+
+-- name: HoldSubscriptions :execrows
+-- Takes locked rows of suspended merchants off the due-lists. A reinstatement waits for it, so that it finds what is held, or comes first,
+-- and then nothing is.
+with suspended as (
+    select m.id from merchant m
+    where m.id = any(@merchant_ids::bigint[]) and m.suspended_at is not null
+    order by m.id
+    for share
+)
+update subscription s set held = true
+from (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id) k
+where s.merchant_id = k.merchant_id and s.id = k.id and k.merchant_id in (select suspended.id from suspended);
 
 -- name: LockStillDue :many
 -- Those of the named rows that are still due and free: for going through a failed batch in halves.

@@ -63,6 +63,11 @@ where id = @merchant_id or sandbox_of = @merchant_id;
 update merchant set suspended_at = null, suspension_reason = null, reinstated_at = @reinstated_at
 where (id = @merchant_id or sandbox_of = @merchant_id) and suspended_at is not null;
 
+-- name: ReleaseSubscriptions :exec
+-- Puts what the sweeps have held of a merchant and its sandboxes back on the due-lists.
+update subscription set held = false
+where held and merchant_id in (select m.id from merchant m where m.id = @merchant_id or m.sandbox_of = @merchant_id);
+
 -- name: RenewAPIKeyVersions :exec
 -- Changes nothing but the versions of the rows, so that no process goes on with what it remembers of these keys.
 update api_key set hint = hint where merchant_id in (select m.id from merchant m where m.id = @merchant_id or m.sandbox_of = @merchant_id);

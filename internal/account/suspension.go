@@ -82,7 +82,10 @@ func (a *Accounts) MerchantReinstate(ctx context.Context, caller Caller, id int6
 			}
 		}
 		now := a.Now()
-		return a.DB.ReinstateMerchant(ctx, tx, db.ReinstateMerchantParams{MerchantID: merchant.ID, ReinstatedAt: &now})
+		if err := a.DB.ReinstateMerchant(ctx, tx, db.ReinstateMerchantParams{MerchantID: merchant.ID, ReinstatedAt: &now}); err != nil {
+			return err
+		}
+		return a.DB.ReleaseSubscriptions(ctx, tx, merchant.ID)
 	})
 }
 

@@ -4,8 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"portico/db"
 	"portico/internal/account"
 	"portico/internal/billing"
 	"portico/internal/fault"
@@ -44,9 +46,11 @@ func TestSubscriptionsOfASuspendedMerchantWaitAndThenGoOnPeriodByPeriod(t *testi
 		require.Equal(t, sub.CurrentPeriodEnd, again.CurrentPeriodEnd)
 	}
 	require.Len(t, w.invoices(renewing), 1)
+	require.EqualValues(t, 3, w.count(`select count(*) from subscription where held`), "the sweeps need not read past them again")
 
 	_, err = w.accounts.MerchantReinstate(t.Context(), operator, suspended.MerchantID)
 	require.NoError(t, err)
+	require.Zero(t, w.count(`select count(*) from subscription where held`))
 	w.runDue()
 	require.Len(t, w.invoices(renewing), 2)
 	require.Equal(t, billing.Canceled, w.read(leaving).Status)
@@ -58,6 +62,29 @@ func TestSubscriptionsOfASuspendedMerchantWaitAndThenGoOnPeriodByPeriod(t *testi
 	require.True(t, w.read(renewing).CurrentPeriodEnd.Equal(time.Date(2026, time.April, 30, 9, 30, 0, 0, time.UTC)))
 	w.caller = birch
 	require.Len(t, w.invoices(neighbour), 3)
+}
+
+func TestWhatASweepClaimsWhileTheMerchantIsReinstatedIsNotHeldForGood(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sub := w.sold(w.customer("ada@acorn.test", "pm_card_visa", nil), w.plan(1999, 0))
+	_, err := w.accounts.MerchantSuspend(t.Context(), operator, w.caller.MerchantID, "Fraud")
+	require.NoError(t, err)
+	err = w.db.System().Tx(t.Context(), func(tx pgx.Tx) error {
+		lane := int16(w.caller.MerchantID % 8)
+		due, err := w.db.LockDueBills(t.Context(), tx, db.LockDueBillsParams{Lane: lane, Now: *sub.CurrentPeriodEnd, Batch: 10})
+		require.NoError(t, err)
+		require.Equal(t, []db.LockDueBillsRow{{MerchantID: sub.MerchantID, ID: sub.ID, Suspended: true}}, due)
+		_, err = w.accounts.MerchantReinstate(t.Context(), operator, w.caller.MerchantID)
+		require.NoError(t, err)
+		held, err := w.db.HoldSubscriptions(t.Context(), tx, db.HoldSubscriptionsParams{MerchantIds: []int64{sub.MerchantID}, Ids: []int64{sub.ID}})
+		require.Zero(t, held)
+		return err
+	})
+	require.NoError(t, err)
+	w.setTime(*sub.CurrentPeriodEnd)
+	w.runDue()
+	require.Len(t, w.invoices(sub), 2)
 }
 
 func TestAChargeThatWasUnderWayAtASuspensionIsBooked(t *testing.T) {

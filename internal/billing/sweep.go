@@ -27,7 +27,10 @@ const (
 // decide is what a sweep does about one due subscription, in memory.
 type decide func(*change, *Subscription) error
 
-type pick func(context.Context, pgx.Tx) ([]Ref, error)
+// pick locks the next rows of a due-list, at most a batch.
+type pick func(context.Context, pgx.Tx) ([]dueRow, error)
+
+type dueRow = db.LockDueBillsRow
 
 // BillDue bills every subscription whose time has come, batch by batch, and returns how many it worked on. Lanes in which another
 // sweep works are left to it. A missed run is harmless: the next finds the same rows.
@@ -36,7 +39,7 @@ func (b *Billing) BillDue(ctx context.Context) (int, error) {
 	first := rand.IntN(lanes) //nolint:gosec // so that no lane is always the last, nothing more
 	for i := range lanes {
 		lane := int16((first + i) % lanes)
-		n, err := b.sweep(ctx, started, (*change).bill, func(ctx context.Context, tx pgx.Tx) ([]Ref, error) {
+		n, err := b.sweep(ctx, started, (*change).bill, func(ctx context.Context, tx pgx.Tx) ([]dueRow, error) {
 			return b.claimBills(ctx, tx, lane)
 		})
 		total += n
@@ -47,27 +50,22 @@ func (b *Billing) BillDue(ctx context.Context) (int, error) {
 	return total, nil
 }
 
-func (b *Billing) claimBills(ctx context.Context, tx pgx.Tx, lane int16) ([]Ref, error) {
+func (b *Billing) claimBills(ctx context.Context, tx pgx.Tx, lane int16) ([]dueRow, error) {
 	if free, err := b.DB.TakeLane(ctx, tx, int32(lane)); err != nil || !free {
 		return nil, err
 	}
-	rows, err := b.DB.LockDueBills(ctx, tx, db.LockDueBillsParams{Lane: lane, Now: b.Now(), Batch: sweepBatch})
-	refs := make([]Ref, len(rows))
-	for i, row := range rows {
-		refs[i] = Ref(row)
-	}
-	return refs, err
+	return b.DB.LockDueBills(ctx, tx, db.LockDueBillsParams{Lane: lane, Now: b.Now(), Batch: sweepBatch})
 }
 
 // EndDue ends every subscription whose time has come, as BillDue bills them. Endings take no invoice numbers and need no lanes.
 func (b *Billing) EndDue(ctx context.Context) (int, error) {
-	return b.sweep(ctx, b.Now(), (*change).endDue, func(ctx context.Context, tx pgx.Tx) ([]Ref, error) {
+	return b.sweep(ctx, b.Now(), (*change).endDue, func(ctx context.Context, tx pgx.Tx) ([]dueRow, error) {
 		rows, err := b.DB.LockDueEnds(ctx, tx, db.LockDueEndsParams{Now: b.Now(), Batch: sweepBatch})
-		refs := make([]Ref, len(rows))
+		due := make([]dueRow, len(rows))
 		for i, row := range rows {
-			refs[i] = Ref(row)
+			due[i] = dueRow(row)
 		}
-		return refs, err
+		return due, err
 	})
 }
 
@@ -75,8 +73,14 @@ func (b *Billing) sweep(ctx context.Context, started time.Time, act decide, next
 	total := 0
 	for b.Now().Sub(started) < sweepFor {
 		var refs []Ref
-		err := b.DB.System().Tx(ctx, func(tx pgx.Tx) (err error) {
-			if refs, err = next(ctx, tx); err != nil {
+		claimed := 0
+		err := b.DB.System().Tx(ctx, func(tx pgx.Tx) error {
+			rows, err := next(ctx, tx)
+			if err == nil {
+				claimed = len(rows)
+				refs, err = b.hold(ctx, tx, rows)
+			}
+			if err != nil {
 				return fmt.Errorf("claim due subscriptions: %w", err)
 			}
 			return b.apply(ctx, tx, refs, act, 0)
@@ -85,11 +89,29 @@ func (b *Billing) sweep(ctx context.Context, started time.Time, act decide, next
 			err = b.isolate(ctx, refs, act)
 		}
 		total += len(refs)
-		if err != nil || len(refs) < sweepBatch {
+		if err != nil || claimed < sweepBatch {
 			return total, err
 		}
 	}
 	return total, nil
+}
+
+// hold takes what belongs to suspended merchants off the due-lists, until they are reinstated, and gives the others.
+func (b *Billing) hold(ctx context.Context, tx pgx.Tx, due []dueRow) ([]Ref, error) {
+	var refs, held []Ref
+	for _, row := range due {
+		if row.Suspended {
+			held = append(held, Ref{row.MerchantID, row.ID})
+		} else {
+			refs = append(refs, Ref{row.MerchantID, row.ID})
+		}
+	}
+	if len(held) == 0 {
+		return refs, nil
+	}
+	merchantIDs, ids := columns(held)
+	_, err := b.DB.HoldSubscriptions(ctx, tx, db.HoldSubscriptionsParams{MerchantIds: merchantIDs, Ids: ids})
+	return refs, err
 }
 
 // apply decides each of the locked subscriptions and writes all decisions set-based.
