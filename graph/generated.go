@@ -699,7 +699,7 @@ type Mutation {
 
   """
   Signs an operator in for 12 hours. Sets no cookie. Whatever does not match is the same UNAUTHENTICATED; after five wrong codes
-  with the right password it is so for 15 minutes, whatever is given.
+  with the right password it is so for 15 minutes, whatever is given. Too many attempts from one network are THROTTLED.
   """
   operatorSignIn(input: OperatorSignInInput!): OperatorSignInPayload! @auth(allow: [ANONYMOUS, MEMBER, OPERATOR])
   "Ends the session that this request carries."

@@ -14,7 +14,7 @@ func (o *Operator) ID() string { return gid("Operator", o.Operator.ID) }
 
 // OperatorSignIn opens an operator's session, without a cookie.
 func (r mutation) OperatorSignIn(ctx context.Context, in OperatorSignInInput) (*OperatorSignInPayload, error) {
-	session, err := r.Accounts.OperatorSignIn(ctx, in.Email, in.Password, in.TotpCode)
+	session, err := r.Accounts.OperatorSignIn(ctx, originOf(ctx), in.Email, in.Password, in.TotpCode)
 	if err != nil {
 		refused, err := userErrors(err)
 		return &OperatorSignInPayload{UserErrors: refused}, err

@@ -45,6 +45,15 @@ func (a *Accounts) guesses(ctx context.Context, from Origin, email string) ([]bu
 	}), nil
 }
 
+// operatorGuesses bound who may try operators' passwords: from one network. An account has no bucket of its own, so that a stranger who
+// knows an operator's address cannot keep the operator out; behind the password there is always the second factor.
+func operatorGuesses(from Origin) []bucket {
+	return from.buckets([]bucket{
+		{"guess/operator/network/", 10, time.Minute},
+		{"guess/operator/network/day/", 60, 20 * time.Minute},
+	}, nil)
+}
+
 // signUps bound how many merchants one network opens.
 func signUps(from Origin) []bucket {
 	return from.buckets([]bucket{{"signup/network/", 60, time.Minute}}, nil)

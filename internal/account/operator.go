@@ -149,15 +149,20 @@ func (a *Accounts) giveOperatorTOTP(ctx context.Context, tx pgx.Tx, row db.Opera
 }
 
 // OperatorSignIn opens a session for the operator with this e-mail address, password and code. Whatever does not match is the same
-// UNAUTHENTICATED, and without the password it takes the same time and the same writes, none, whether or not there is such an operator.
-// Attempts count only with the password: a stranger who knows the address cannot lock the operator out.
-func (a *Accounts) OperatorSignIn(ctx context.Context, email, password, code string) (OperatorSession, error) {
+// UNAUTHENTICATED, and without the password it takes the same time and the same writes whether or not there is such an operator.
+// Wrong codes count only with the password: a stranger who knows the address cannot lock the operator out. Too many attempts from one
+// network are THROTTLED, whatever is given.
+func (a *Accounts) OperatorSignIn(ctx context.Context, from Origin, email, password, code string) (OperatorSession, error) {
 	refused := fault.New(fault.CodeUnauthenticated, "",
 		"e-mail address, password and code do not match, or there were too many wrong codes: after five, wait %d minutes", int(guessWindow.Minutes()))
 	var check fault.Check
 	email = emailAddress(&check, "email", email)
 	if check.Err() != nil || len(password) > MaxPasswordBytes {
 		return OperatorSession{}, refused
+	}
+	attempts := operatorGuesses(from)
+	if err := a.take(ctx, attempts); err != nil {
+		return OperatorSession{}, err
 	}
 	stored := dummyHash()
 	row, err := a.DB.OperatorByEmail(ctx, a.DB.Pool(), email)
@@ -176,6 +181,9 @@ func (a *Accounts) OperatorSignIn(ctx context.Context, email, password, code str
 	}
 	if !matches {
 		return OperatorSession{}, refused
+	}
+	if err := a.giveBack(ctx, attempts); err != nil {
+		return OperatorSession{}, err
 	}
 	return a.openOperatorSession(ctx, row, refused)
 }

@@ -1,6 +1,8 @@
 package account_test
 
 import (
+	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -24,7 +26,7 @@ func TestAnOperatorIsMadeWithASecondFactor(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	operator, key := w.operator(t)
-	session, err := w.OperatorSignIn(t.Context(), " root@PORTICO.test", passphrase, codeAt(t, key, w.now))
+	session, err := w.OperatorSignIn(t.Context(), account.Origin{}, " root@PORTICO.test", passphrase, codeAt(t, key, w.now))
 	require.NoError(t, err)
 	require.Equal(t, operator, session.Operator)
 	require.True(t, leapDay.Add(12*time.Hour).Equal(session.ExpiresAt))
@@ -47,7 +49,7 @@ func TestAnOperatorIsMadeWithASecondFactor(t *testing.T) {
 	w.now = session.ExpiresAt
 	_, err = w.Authenticate(t.Context(), session.Token, "")
 	require.ErrorIs(t, err, account.ErrUnauthenticated)
-	_, err = w.OperatorSignIn(t.Context(), operatorEmail, passphrase, codeAt(t, key, w.now))
+	_, err = w.OperatorSignIn(t.Context(), account.Origin{}, operatorEmail, passphrase, codeAt(t, key, w.now))
 	require.NoError(t, err)
 	require.Equal(t, 1, w.rows(t, "operator_session"), "signing in takes expired sessions away")
 }
@@ -71,7 +73,7 @@ func TestWhateverDoesNotMatchKeepsAnOperatorOutAlike(t *testing.T) {
 	w := open(t)
 	_, key := w.operator(t)
 	refused := func(email, password, code string) string {
-		_, err := w.OperatorSignIn(t.Context(), email, password, code)
+		_, err := w.OperatorSignIn(t.Context(), account.Origin{}, email, password, code)
 		requireFault(t, err, fault.CodeUnauthenticated, "")
 		return err.Error()
 	}
@@ -85,14 +87,14 @@ func TestWhateverDoesNotMatchKeepsAnOperatorOutAlike(t *testing.T) {
 		refused(operatorEmail, passphrase, codeAt(t, key, w.now.Add(time.Hour))): true,
 	}
 	require.Len(t, sentences, 1)
-	_, err := w.OperatorSignIn(t.Context(), operatorEmail, passphrase, code)
+	_, err := w.OperatorSignIn(t.Context(), account.Origin{}, operatorEmail, passphrase, code)
 	require.NoError(t, err)
 	require.True(t, sentences[refused(operatorEmail, passphrase, code)], "used")
 	w.now = w.now.Add(time.Minute)
 	require.True(t, sentences[refused(operatorEmail, passphrase, wrongCode(t, key, w.now))], "the fifth of the wrong ones")
 	require.True(t, sentences[refused(operatorEmail, passphrase, codeAt(t, key, w.now))], "too many, though all is right")
 	w.now = w.now.Add(14 * time.Minute)
-	_, err = w.OperatorSignIn(t.Context(), operatorEmail, passphrase, codeAt(t, key, w.now))
+	_, err = w.OperatorSignIn(t.Context(), account.Origin{}, operatorEmail, passphrase, codeAt(t, key, w.now))
 	require.NoError(t, err)
 }
 
@@ -101,11 +103,11 @@ func TestAStrangerCannotLockAnOperatorOut(t *testing.T) {
 	w := open(t)
 	_, key := w.operator(t)
 	for range 6 {
-		_, err := w.OperatorSignIn(t.Context(), operatorEmail, passphrase+"!", codeAt(t, key, w.now))
+		_, err := w.OperatorSignIn(t.Context(), account.Origin{}, operatorEmail, passphrase+"!", codeAt(t, key, w.now))
 		requireFault(t, err, fault.CodeUnauthenticated, "")
 	}
 	require.Zero(t, scan[int](t, w.DB, `select cardinality(wrong_at) from totp`), "a write would take longer than for an unknown address")
-	_, err := w.OperatorSignIn(t.Context(), operatorEmail, passphrase, codeAt(t, key, w.now))
+	_, err := w.OperatorSignIn(t.Context(), account.Origin{}, operatorEmail, passphrase, codeAt(t, key, w.now))
 	require.NoError(t, err)
 }
 
@@ -138,7 +140,7 @@ func TestWhatTheShellDoesToAnOperatorEndsTheSessions(t *testing.T) {
 			w := open(t)
 			_, key := w.operator(t)
 			old := key
-			session, err := w.OperatorSignIn(t.Context(), operatorEmail, passphrase, codeAt(t, key, w.now))
+			session, err := w.OperatorSignIn(t.Context(), account.Origin{}, operatorEmail, passphrase, codeAt(t, key, w.now))
 			require.NoError(t, err)
 			require.NoError(t, c.do(w, &key))
 			_, err = w.Authenticate(t.Context(), session.Token, "")
@@ -146,10 +148,10 @@ func TestWhatTheShellDoesToAnOperatorEndsTheSessions(t *testing.T) {
 
 			w.now = w.now.Add(time.Minute)
 			if old != key {
-				_, err = w.OperatorSignIn(t.Context(), operatorEmail, passphrase, codeAt(t, old, w.now))
+				_, err = w.OperatorSignIn(t.Context(), account.Origin{}, operatorEmail, passphrase, codeAt(t, old, w.now))
 				require.Error(t, err)
 			}
-			_, err = w.OperatorSignIn(t.Context(), operatorEmail, c.password, codeAt(t, key, w.now))
+			_, err = w.OperatorSignIn(t.Context(), account.Origin{}, operatorEmail, c.password, codeAt(t, key, w.now))
 			require.Equal(t, c.signsIn, err == nil, "%v", err)
 		})
 	}
@@ -173,13 +175,31 @@ func TestSigningAnOperatorOutEndsThatSessionOnly(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	_, key := w.operator(t)
-	first, err := w.OperatorSignIn(t.Context(), operatorEmail, passphrase, codeAt(t, key, w.now))
+	first, err := w.OperatorSignIn(t.Context(), account.Origin{}, operatorEmail, passphrase, codeAt(t, key, w.now))
 	require.NoError(t, err)
 	w.now = w.now.Add(time.Minute)
-	second, err := w.OperatorSignIn(t.Context(), operatorEmail, passphrase, codeAt(t, key, w.now))
+	second, err := w.OperatorSignIn(t.Context(), account.Origin{}, operatorEmail, passphrase, codeAt(t, key, w.now))
 	require.NoError(t, err)
 	require.NoError(t, w.OperatorSignOut(t.Context(), w.caller(t, first.Token, "")))
 	_, err = w.Authenticate(t.Context(), first.Token, "")
 	require.ErrorIs(t, err, account.ErrUnauthenticated)
 	w.caller(t, second.Token, "")
+}
+
+func TestOneNetworkTriesOperatorsPasswordsOnlySoOften(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	_, key := w.operator(t)
+	from := func(address string) account.Origin { return account.Origin{Address: netip.MustParseAddr(address)} }
+	for i := range 10 {
+		_, err := w.OperatorSignIn(t.Context(), from("203.0.113.7"), fmt.Sprintf("nobody%d@portico.test", i), passphrase, "000000")
+		requireFault(t, err, fault.CodeUnauthenticated, "")
+	}
+	_, err := w.OperatorSignIn(t.Context(), from("203.0.113.7"), operatorEmail, passphrase, codeAt(t, key, w.now))
+	requireFault(t, err, fault.CodeThrottled, "")
+	for range 12 {
+		w.now = w.now.Add(30 * time.Second)
+		_, err = w.OperatorSignIn(t.Context(), from("198.51.100.1"), operatorEmail, passphrase, codeAt(t, key, w.now))
+		require.NoError(t, err, "an attempt that was right counts for nothing")
+	}
 }
