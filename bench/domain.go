@@ -10,6 +10,7 @@ import (
 	"portico/db"
 	"portico/internal/access"
 	"portico/internal/account"
+	"portico/internal/audit"
 	"portico/internal/billing"
 	"portico/internal/catalog"
 	"portico/internal/gateway"
@@ -23,6 +24,7 @@ type domain struct {
 	db       *db.DB
 	accounts *account.Accounts
 	access   *access.Access
+	audit    *audit.Log
 	billing  *billing.Billing
 	webhooks *webhook.Webhooks
 }
@@ -54,6 +56,7 @@ func (d *database) domain(ctx context.Context, now func() time.Time) (*domain, e
 	return &domain{
 		db: pool, accounts: accounts, webhooks: hooks,
 		access: &access.Access{DB: pool, Keys: keys, Now: now, Issuer: "http://127.0.0.1:8080"},
+		audit:  &audit.Log{DB: pool, Now: now, Log: log},
 		billing: &billing.Billing{
 			DB: pool, Accounts: accounts, Webhooks: hooks, Jobs: inserter, Now: now, Log: log, LiveGateway: gateway.TestName,
 			Catalog:  &catalog.Catalog{DB: pool, Keys: keys, Now: now, PublicURL: "http://127.0.0.1:8080"},

@@ -14,7 +14,7 @@ import (
 const accessOf = `-- name: AccessOf :one
 select p.id as product_id, p.identifier, p.launch_url, p.upgrade_url, p.launch_ttl_seconds, m.shop,
        (case when p.next_launch_secret_at <= $1::timestamptz then p.next_launch_secret_cipher else p.launch_secret_cipher end)::bytea as launch_secret_cipher,
-       c.number as customer_number, c.email, c.name, c.role, holder.id as company_id, holder.name as company_name,
+       c.id as customer_id, c.number as customer_number, c.email, c.name, c.role, holder.id as company_id, holder.name as company_name,
        s.id as subscription_id, s.status, s.quantity, s.access_until, s.cancel_at_period_end, best.grants, plan.tier, plan.features
 from product p
 join merchant m on m.id = p.merchant_id
@@ -57,6 +57,7 @@ type AccessOfRow struct {
 	LaunchTtlSeconds   int32
 	Shop               string
 	LaunchSecretCipher []byte
+	CustomerID         *int64
 	CustomerNumber     *int64
 	Email              *string
 	Name               *string
@@ -97,6 +98,7 @@ func (q *Queries) AccessOf(ctx context.Context, db DBTX, arg AccessOfParams) (Ac
 		&i.LaunchTtlSeconds,
 		&i.Shop,
 		&i.LaunchSecretCipher,
+		&i.CustomerID,
 		&i.CustomerNumber,
 		&i.Email,
 		&i.Name,

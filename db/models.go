@@ -6,6 +6,7 @@ package db
 
 import (
 	"encoding/json"
+	"net/netip"
 	"time"
 )
 
@@ -26,6 +27,22 @@ type ApiKey struct {
 type AttemptLimit struct {
 	KeyHash []byte
 	FullAt  time.Time
+}
+
+type AuditEntry struct {
+	MerchantID *int64
+	ID         int64
+	BegunAt    time.Time
+	ActorKind  string
+	ActorID    *int64
+	Action     string
+	Fields     []string
+	Object     *string
+	Outcome    *string
+	Code       *string
+	RequestID  string
+	Address    *netip.Addr
+	UserAgent  string
 }
 
 type Client struct {
@@ -447,6 +464,23 @@ type TestGatewayCharge struct {
 	CreatedAt      time.Time
 }
 
+type TokenCount struct {
+	MerchantID int64
+	CustomerID int64
+	Kind       string
+	Hour       time.Time
+	Count      int64
+}
+
+type TokenFlag struct {
+	MerchantID int64
+	CustomerID int64
+	Day        time.Time
+	Kind       string
+	Hour       time.Time
+	Count      int64
+}
+
 type TokenKey struct {
 	MerchantID int64
 	ID         int64
@@ -454,6 +488,22 @@ type TokenKey struct {
 	KeyCipher  []byte
 	CreatedAt  time.Time
 	ExpiresAt  *time.Time
+}
+
+type TokenMint struct {
+	MerchantID int64
+	ID         *int64
+	MintedAt   time.Time
+	Kind       string
+	CustomerID int64
+	ActorKind  string
+	ActorID    *int64
+	Action     string
+	Fields     []string
+	Object     string
+	RequestID  string
+	Address    *netip.Addr
+	UserAgent  string
 }
 
 type Totp struct {

@@ -46,6 +46,7 @@ func (r mutation) LaunchTokenCreate(ctx context.Context, in LaunchTokenCreateInp
 		refused, err := userErrors(err)
 		return &LaunchTokenCreatePayload{UserErrors: refused}, err
 	}
+	mintedFor(ctx, launch.CustomerID)
 	return &LaunchTokenCreatePayload{Token: reveal(launch.Token), URL: reveal(launch.URL), ExpiresAt: &launch.ExpiresAt}, nil
 }
 

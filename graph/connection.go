@@ -27,6 +27,8 @@ type (
 	apiKeyEdge                = Edge[APIKey]
 	clientConnection          = Connection[Client]
 	clientEdge                = Edge[Client]
+	auditEntryConnection      = Connection[AuditEntry]
+	auditEntryEdge            = Edge[AuditEntry]
 	companyConnection         = Connection[Company]
 	companyEdge               = Edge[Company]
 	customerConnection        = Connection[Customer]

@@ -85,6 +85,11 @@ func (r customerFields) PaymentMethods(ctx context.Context, customer *Customer) 
 	return children(ctx, customer, customer.siblings, "PaymentMethod", (*Customer).rowID, r.Billing.PaymentMethods, showPaymentMethod)
 }
 
+// TokenUsage is how many tokens were minted for the customer.
+func (r customerFields) TokenUsage(ctx context.Context, customer *Customer) ([]*TokenUsage, error) {
+	return children(ctx, customer, customer.siblings, "TokenUsage", (*Customer).rowID, r.Audit.TokenUsage, showTokenUsage)
+}
+
 func (r *Resolver) customers(ctx context.Context, ids []int64) (map[int64]*Customer, error) {
 	return readByID(ctx, "Customer", ids, r.Accounts.CustomersByID, showCustomer)
 }

@@ -5,6 +5,7 @@ package graph
 import (
 	"portico/internal/access"
 	"portico/internal/account"
+	"portico/internal/audit"
 	"portico/internal/billing"
 	"portico/internal/catalog"
 	"portico/internal/portal"
@@ -19,6 +20,7 @@ type Resolver struct {
 	Billing  *billing.Billing
 	Portal   *portal.Portal
 	Webhooks *webhook.Webhooks
+	Audit    *audit.Log
 }
 
 type (

@@ -82,6 +82,7 @@ func TestAFieldCostsOneStatementPerLevel(t *testing.T) {
 		"back and forth":   {`{ products { nodes { plans { product { plans { tier } } } } } }`, "products.nodes", 6},
 		"through edges":    {`{ products { edges { node { plans { tier } } } } }`, "products.edges", 3},
 		"twice":            {`{ products { nodes { a: plans { tier } b: plans { name } } } }`, "products.nodes", 3},
+		"token usage":      {`{ customers { nodes { tokenUsage { count } } } }`, "customers.nodes", 3}, // the first finds the session,
 		"customers":        {`{ customers { nodes { company { name } testClock { id } paymentMethods { id } } } }`, "customers.nodes", 3},
 		"subscriptions":    {`{ subscriptions { nodes { id } } }`, "subscriptions.nodes", 2}, // ids first, then their details
 		"what they are of": {`{ subscriptions { nodes { product { name } plan { name } customer { name } company { name } } } }`, "subscriptions.nodes", 2 + 5},
@@ -91,7 +92,11 @@ func TestAFieldCostsOneStatementPerLevel(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var a answer
-			statements := w.statements(func() { a = w.must(s.key, c.document, nil) })
+			who := s.key
+			if name == "token usage" {
+				who = s.owner
+			}
+			statements := w.statements(func() { a = w.must(who, c.document, nil) })
 			if name != "deliveries" { // of one product's subscriptions only
 				require.Len(t, a.at(c.list), all)
 			}

@@ -65,6 +65,7 @@ func (r mutation) PortalTokenCreate(ctx context.Context, in PortalTokenCreateInp
 		refused, err := userErrors(err)
 		return &PortalTokenCreatePayload{UserErrors: refused}, err
 	}
+	mintedFor(ctx, minted.Customer.ID)
 	seconds := int32(portal.Lifetime.Seconds())
 	return &PortalTokenCreatePayload{
 		CustomerID: &minted.Customer.Number, Token: reveal(minted.JWT), URL: reveal(minted.URL),

@@ -250,6 +250,7 @@ func (w writer) reference(s *shop, path string) string {
 func (w writer) typename(name string) (found string) {
 	for other, typename := range map[string]string{
 		"subscription": "CustomerSubscription", "endpoint": "WebhookEndpoint", "node": "Product", "productReject": "ProductReview",
+		"actor": "Member", "object": "PaymentMethod",
 	} {
 		if strings.HasPrefix(name, other) {
 			found = typename

@@ -34,6 +34,8 @@ func strangers() map[string]struct{ typename, document, want string } {
 		"access.product.id":          {"Product", `query($id: ID!) { access(customer: {email: "ada@acorn.test"}, ` + product + `) { allowed } }`, notFound},
 		"access.customer.id":         {"Customer", `query($id: ID!) { access(customer: {id: $id}, product: {identifier: "acorn"}) { reason } }`, "CUSTOMER_NOT_FOUND"},
 		"portalTokens.customer.id":   {"Customer", `query($id: ID!) { portalTokens(customer: {id: $id}) { nodes { id } } }`, notFound},
+		"auditLog.actor":             {"Member", `query($id: ID!) { auditLog(actor: $id) { nodes { actor { id } } } }`, empty},
+		"auditLog.object":            {"PaymentMethod", `query($id: ID!) { auditLog(object: $id) { nodes { object } } }`, empty},
 		"webhookDeliveries.endpoint": {"WebhookEndpoint", `query($id: ID!) { webhookDeliveries(endpoint: $id) { nodes { id } } }`, empty},
 
 		"clients.product.id": {"Product", `query($id: ID!) { clients(` + product + `) { nodes { id } } }`, notFound},
@@ -92,7 +94,8 @@ func TestTheIdsOfAnotherMerchantLeadNowhere(t *testing.T) {
 			}
 			for _, typename := range typenames {
 				who, stranger := s.key, other.key
-				if slices.Contains([]string{"ApiKey", "Client", "Invitation", "Member", "Session"}, typename) || strings.HasPrefix(place, "client") {
+				if slices.Contains([]string{"ApiKey", "Client", "Invitation", "Member", "Session"}, typename) || strings.HasPrefix(place, "client") ||
+					strings.HasPrefix(place, "auditLog.") {
 					who, stranger = s.live, other.owner // members are changed in the merchant, and read in its sandbox too
 				}
 				document := strings.ReplaceAll(c.document, `"OWN"`, `"`+s.ids["Plan"]+`"`)

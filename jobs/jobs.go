@@ -15,9 +15,11 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"portico/internal/account"
+	"portico/internal/audit"
 	"portico/internal/billing"
 	"portico/internal/mail"
 	"portico/internal/portal"
+	"portico/internal/redact"
 	"portico/internal/vault"
 	"portico/internal/webhook"
 )
@@ -42,6 +44,7 @@ type Domain struct {
 	Mail     *mail.Outbox
 	Portal   *portal.Portal
 	Vault    *vault.Vault
+	Audit    *audit.Log
 }
 
 // queues are all queues with the number of jobs one process works at once.
@@ -69,6 +72,8 @@ func schedule() []*river.PeriodicJob {
 		every(time.Hour, AccountTidy{}),
 		every(time.Hour, MailRetire{}),
 		every(5*time.Minute, PortalRetire{}),
+		every(5*time.Second, TokenCount{}),
+		every(time.Hour, AuditRetire{}),
 	}
 }
 
@@ -132,6 +137,12 @@ func workers(d Domain) *river.Workers {
 	work(all, func(ctx context.Context, _ *river.Job[MailRetire]) error {
 		return d.Mail.Retire(ctx)
 	})
+	work(all, func(ctx context.Context, _ *river.Job[TokenCount]) error {
+		return d.Audit.Count(ctx)
+	})
+	work(all, func(ctx context.Context, _ *river.Job[AuditRetire]) error {
+		return d.Audit.Retire(ctx)
+	})
 	work(all, func(ctx context.Context, job *river.Job[vault.RotateArgs]) error {
 		err := d.Vault.Rotate(ctx, job.Args)
 		if errors.Is(err, vault.ErrOtherKey) {
@@ -142,8 +153,12 @@ func workers(d Domain) *river.Workers {
 	return all
 }
 
+// work registers what does the jobs of a kind. River keeps what went wrong with a job in its table, where no value of anybody's belongs.
 func work[T river.JobArgs](all *river.Workers, do func(context.Context, *river.Job[T]) error) {
-	river.AddWorker(all, river.WorkFunc(do))
+	river.AddWorker(all, river.WorkFunc(func(ctx context.Context, job *river.Job[T]) error {
+		defer func() { redact.Panic(recover()) }()
+		return redact.Error(do(ctx, job))
+	}))
 }
 
 // NewInserter makes the client that API processes and the domain insert jobs with. It works none.

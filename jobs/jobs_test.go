@@ -1,7 +1,11 @@
 package jobs_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -10,10 +14,12 @@ import (
 
 	"portico/db/dbtest"
 	"portico/internal/account"
+	"portico/internal/audit"
 	"portico/internal/billing"
 	"portico/internal/mail"
 	"portico/internal/mail/mailtest"
 	"portico/internal/portal"
+	"portico/internal/redact"
 	"portico/internal/secret"
 	"portico/internal/webhook"
 	"portico/jobs"
@@ -50,6 +56,7 @@ func TestTheScheduleRunsEverySweep(t *testing.T) {
 		Accounts: &account.Accounts{DB: d, Keys: keys, Now: now},
 		Mail:     &mail.Outbox{DB: d, Keys: keys, Jobs: inserter, Now: now, Log: log},
 		Portal:   &portal.Portal{DB: d, Keys: keys, Jobs: inserter, Now: now, Log: log},
+		Audit:    &audit.Log{DB: d, Now: now, Retention: 24 * time.Hour, Log: log},
 		Webhooks: hooks, Billing: &billing.Billing{DB: d, Webhooks: hooks, Jobs: inserter, Now: now, Log: log},
 	}, nil, log)
 	require.NoError(t, err)
@@ -59,8 +66,8 @@ func TestTheScheduleRunsEverySweep(t *testing.T) {
 		var done int
 		err := d.Pool().QueryRow(t.Context(), `select count(distinct kind) from river_job where state = 'completed' and kind in
 			('renewal.sweep', 'expiry.sweep', 'charge.resume', 'test_clock.resume', 'webhook.wake', 'mail.retire', 'portal.retire',
-			'merchant.close', 'account.tidy')`).Scan(&done)
-		return err == nil && done == 9
+			 'merchant.close', 'account.tidy', 'token.count', 'audit.retire')`).Scan(&done)
+		return err == nil && done == 11
 	}, 30*time.Second, 50*time.Millisecond)
 }
 
@@ -98,4 +105,69 @@ func TestAMailIsSentByAWorkerOfItsQueue(t *testing.T) {
 		return err == nil && done == 1
 	}, 30*time.Second, 20*time.Millisecond)
 	require.Len(t, server.Mails(), 1)
+}
+
+// talkative is a mail server that repeats to whom a mail goes: as its error, or if it panics in its panic.
+type talkative struct{ panics bool }
+
+func (t talkative) Deliver(_ context.Context, e mail.Envelope) error {
+	if t.panics {
+		panic("cannot reach " + e.Recipient)
+	}
+	return errors.New("550 no such user: " + e.Recipient)
+}
+
+// output is a buffer that several goroutines write to.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+func TestWhatGoesWrongWithAJobIsKeptWithoutValues(t *testing.T) {
+	t.Parallel()
+	for _, panics := range []bool{false, true} {
+		d := dbtest.New(t)
+		logged := &output{}
+		log := slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: redact.Attr}))
+		inserter, err := jobs.NewInserter(d.Pool(), log)
+		require.NoError(t, err)
+		keys, err := secret.NewKeyring("1:"+secret.NewKey(), secret.NewKey())
+		require.NoError(t, err)
+		outbox := &mail.Outbox{
+			DB: d, Keys: keys, Jobs: inserter, Transport: talkative{panics}, Now: func() time.Time { return time.Now().UTC() }, Log: log,
+		}
+		worker, err := jobs.NewWorker(d.Pool(), jobs.Domain{Mail: outbox}, []string{"mail"}, log)
+		require.NoError(t, err)
+		require.NoError(t, worker.Start(t.Context()))
+		require.NoError(t, d.System().Tx(t.Context(), func(tx pgx.Tx) error {
+			return outbox.Enqueue(t.Context(), tx, mail.Message{
+				Recipient: "ada@example.test", Cause: "member/1", Content: mail.MemberExists{Link: "https://portal.example.com/reset"},
+			})
+		}))
+		var kept string
+		require.Eventually(t, func() bool {
+			err := d.Pool().QueryRow(t.Context(), `select errors::text from river_job where kind = 'mail.send' and errors is not null`).Scan(&kept)
+			return err == nil
+		}, 30*time.Second, 20*time.Millisecond)
+		require.NoError(t, worker.Stop(t.Context()))
+		require.Contains(t, kept, "[redacted]")
+		for _, text := range []string{kept, logged.String()} {
+			require.NotContains(t, text, "ada@example.test")
+		}
+		if panics {
+			require.Contains(t, kept, "talkative", "the trace leads to what panicked")
+		}
+	}
 }

@@ -104,3 +104,25 @@ func (AccountTidy) Kind() string { return "account.tidy" }
 func (AccountTidy) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: billing.QueueMaintenance}
 }
+
+// TokenCount counts tokens and makes audit entries of them.
+type TokenCount struct{}
+
+// Kind implements river.JobArgs.
+func (TokenCount) Kind() string { return "token.count" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (TokenCount) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: billing.QueueMaintenance}
+}
+
+// AuditRetire deletes audit entries and counts of tokens that are no longer kept.
+type AuditRetire struct{}
+
+// Kind implements river.JobArgs.
+func (AuditRetire) Kind() string { return "audit.retire" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (AuditRetire) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: billing.QueueMaintenance}
+}

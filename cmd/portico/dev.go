@@ -36,7 +36,7 @@ func (d *devCommand) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer remove()
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: max(c.LogLevel, slog.LevelWarn)}))
+	log := slog.New(slog.NewTextHandler(os.Stderr, logging(max(c.LogLevel, slog.LevelWarn))))
 	if c, err = d.configure(c, folder); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (d *devCommand) serve(ctx context.Context, c config.Config, folder string, 
 	}()
 	handler := routes(a, c)
 	routeDevMail(handler, a.mail, log)
-	if err := newAPIServer(handler, listener).run(running); err != nil {
+	if err := newAPIServer(handler, listener, log).run(running); err != nil {
 		return err
 	}
 	if cause := context.Cause(running); !errors.Is(cause, context.Canceled) {

@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"portico/internal/config"
+	"portico/internal/redact"
 )
 
 type cli struct {
@@ -41,7 +42,7 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	chosen.BindTo(ctx, (*context.Context)(nil))
 	if err := chosen.Run(); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintln(os.Stderr, "portico:", err)
+		fmt.Fprintln(os.Stderr, "portico:", redact.Text(err.Error()))
 		os.Exit(1)
 	}
 }
@@ -55,5 +56,10 @@ func settings() (config.Config, *slog.Logger, error) {
 	if err := c.RequireDatabase(); err != nil {
 		return config.Config{}, nil, err
 	}
-	return c, slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel})), nil
+	return c, slog.New(slog.NewJSONHandler(os.Stderr, logging(c.LogLevel))), nil
+}
+
+// logging is how every process logs: whatever is logged anywhere passes redact.
+func logging(level slog.Level) *slog.HandlerOptions {
+	return &slog.HandlerOptions{Level: level, ReplaceAttr: redact.Attr}
 }

@@ -153,6 +153,7 @@ type api struct {
 	t      *testing.T
 	url    string
 	header map[string]string
+	vault  *vault // takes down what is secret, if there is one
 }
 
 func (a api) with(name, value string) api {
@@ -217,6 +218,9 @@ func (a api) do(query string, variables object) object {
 
 func (a api) post(query string, variables object) object {
 	a.t.Helper()
+	if a.vault != nil {
+		a.vault.request(query, variables, a.header)
+	}
 	body, err := json.Marshal(object{"query": query, "variables": variables})
 	require.NoError(a.t, err)
 	request, err := http.NewRequestWithContext(a.t.Context(), http.MethodPost, a.url, bytes.NewReader(body))
@@ -225,7 +229,11 @@ func (a api) post(query string, variables object) object {
 	for name, value := range a.header {
 		request.Header.Set(name, value)
 	}
-	return fetch(a.t, request)
+	answer := fetch(a.t, request)
+	if a.vault != nil {
+		a.vault.walk("answer", "", answer)
+	}
+	return answer
 }
 
 func get(t *testing.T, url string) object {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net"
 	"net/http"
@@ -46,7 +47,7 @@ func (s *serveCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	log.Info("serving", "addr", listener.Addr().String())
-	return newAPIServer(routes(a, c), listener).run(ctx)
+	return newAPIServer(routes(a, c), listener, log).run(ctx)
 }
 
 // collectLess trades memory for time: requests live briefly and leave little behind, so that Go's own 100 percent of a small heap means a
@@ -68,9 +69,10 @@ type apiServer struct {
 	listener net.Listener
 }
 
-func newAPIServer(handler http.Handler, listener net.Listener) *apiServer {
+func newAPIServer(handler http.Handler, listener net.Listener, log *slog.Logger) *apiServer {
 	return &apiServer{listener: listener, http: &http.Server{
 		Handler:           handler,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      45 * time.Second, // a mutation may wait for a payment provider
@@ -100,9 +102,10 @@ func routes(a *app, c config.Config) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", graph.NewHandler(&graph.Resolver{
 		Accounts: a.accounts, Catalog: a.catalog, Access: a.access, Billing: a.billing, Webhooks: a.webhooks, Portal: a.portal,
+		Audit: a.audit,
 	}, graph.Options{Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log}))
 	existing := rest.NewHandler(rest.Options{
-		Portal: a.portal, Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log,
+		Portal: a.portal, Audit: a.audit, Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log,
 	})
 	for _, path := range []string{"/api/", "/portal", "/portal/"} {
 		mux.Handle(path, existing)

@@ -11,6 +11,7 @@ import (
 	"portico/db"
 	"portico/internal/access"
 	"portico/internal/account"
+	"portico/internal/audit"
 	"portico/internal/billing"
 	"portico/internal/catalog"
 	"portico/internal/config"
@@ -34,6 +35,7 @@ type app struct {
 	webhooks *webhook.Webhooks
 	mail     *mail.Outbox
 	vault    *vault.Vault
+	audit    *audit.Log
 	log      *slog.Logger
 }
 
@@ -67,6 +69,7 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 		d.Close()
 		return nil, err
 	}
+	a.audit = &audit.Log{DB: d, Now: now, Retention: time.Duration(c.AuditRetentionDays) * 24 * time.Hour, Log: log}
 	guard := webhook.NewGuard(webhook.GuardOptions{
 		AllowLoopback: c.WebhookAllowLoopback, AllowHTTP: c.WebhookAllowHTTP, AllowCIDRs: c.WebhookAllowCIDRs,
 	})

@@ -5,7 +5,7 @@
 -- own_customer_id any other customer is none.
 select p.id as product_id, p.identifier, p.launch_url, p.upgrade_url, p.launch_ttl_seconds, m.shop,
        (case when p.next_launch_secret_at <= @now::timestamptz then p.next_launch_secret_cipher else p.launch_secret_cipher end)::bytea as launch_secret_cipher,
-       c.number as customer_number, c.email, c.name, c.role, holder.id as company_id, holder.name as company_name,
+       c.id as customer_id, c.number as customer_number, c.email, c.name, c.role, holder.id as company_id, holder.name as company_name,
        s.id as subscription_id, s.status, s.quantity, s.access_until, s.cancel_at_period_end, best.grants, plan.tier, plan.features
 from product p
 join merchant m on m.id = p.merchant_id

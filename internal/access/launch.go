@@ -22,9 +22,10 @@ const minSecretLength = 32
 
 // LaunchToken sends a user to a product.
 type LaunchToken struct {
-	Token     secret.Text // an HS256 JWT
-	URL       secret.Text // the product's launch URL with the token
-	ExpiresAt time.Time
+	CustomerID int64
+	Token      secret.Text // an HS256 JWT
+	URL        secret.Text // the product's launch URL with the token
+	ExpiresAt  time.Time
 }
 
 // LaunchTokenCreate mints a token that tells the product who the customer is and what the subscription allows. Products verify it
@@ -67,7 +68,7 @@ func (a *Access) LaunchTokenCreate(
 	if err != nil {
 		return LaunchToken{}, fmt.Errorf("mint launch token: %w", err)
 	}
-	return LaunchToken{Token: token, URL: launchURL, ExpiresAt: expiresAt}, nil
+	return LaunchToken{CustomerID: *decision.row.CustomerID, Token: token, URL: launchURL, ExpiresAt: expiresAt}, nil
 }
 
 func (a *Access) sign(d Decision, issuedAt, expiresAt time.Time) (secret.Text, error) {

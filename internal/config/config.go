@@ -45,6 +45,8 @@ type Config struct {
 	WebhookAllowHTTP     bool           `env:"PORTICO_WEBHOOK_ALLOW_HTTP" envDefault:"false" doc:"Whether webhooks may be sent without TLS."`
 	WebhookAllowLoopback bool           `env:"PORTICO_WEBHOOK_ALLOW_LOOPBACK" envDefault:"false" doc:"Whether webhooks may be sent to this machine."`
 
+	AuditRetentionDays int32 `env:"PORTICO_AUDIT_RETENTION_DAYS" envDefault:"400" doc:"Days for which the entries of the audit log are kept, 1 to 36500."`
+
 	LogLevel slog.Level `env:"PORTICO_LOG_LEVEL" envDefault:"info" doc:"Least level that is logged: debug, info, warn or error."`
 }
 
@@ -77,6 +79,7 @@ func (c Config) Validate() error {
 		c.validateLoss(),
 		c.validateSMTP(),
 		c.validateMailFrom(),
+		within("PORTICO_AUDIT_RETENTION_DAYS", c.AuditRetentionDays, 1, 36_500),
 		within("PORTICO_DB_MAX_CONNS", c.DBMaxConns, 1, 1000),
 	)
 }

@@ -30,7 +30,7 @@ func TestDefaultsAreSafeForAFirstStart(t *testing.T) {
 		c, err := from(variables...)
 		require.NoError(t, err)
 		require.Equal(t, Config{
-			Addr: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", PortalFeeBPS: 250, DBMaxConns: 10, LogLevel: slog.LevelInfo,
+			Addr: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", PortalFeeBPS: 250, DBMaxConns: 10, AuditRetentionDays: 400, LogLevel: slog.LevelInfo,
 		}, c)
 	}
 }
@@ -41,15 +41,17 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"DATABASE_URL=postgres://portico:pass@db/portico", "PORTICO_ADDR=:9000", "PORTICO_PUBLIC_URL=https://portal.example.com/",
 		"PORTICO_KEYS=1:"+key, "PORTICO_PEPPER="+key, "PORTICO_PORTAL_FEE_BPS=0", "PORTICO_LIVE_GATEWAY=test",
 		"PORTICO_WEBHOOK_ALLOW_CIDRS=10.1.2.3/16, fd00::/8", "PORTICO_WEBHOOK_ALLOW_HTTP=true", "PORTICO_WEBHOOK_ALLOW_LOOPBACK=1",
-		"PORTICO_LOG_LEVEL=debug", "PORTICO_DB_MAX_CONNS=25", "PORTICO_TEST_GATEWAY_LOSS=0.2",
+		"PORTICO_TRUSTED_PROXIES=10.1.2.3/16", "PORTICO_AUDIT_RETENTION_DAYS=30", "PORTICO_LOG_LEVEL=debug", "PORTICO_DB_MAX_CONNS=25", "PORTICO_TEST_GATEWAY_LOSS=0.2",
 		"PORTICO_SMTP_URL=smtps://portico:pass@mail.example.com", "PORTICO_MAIL_FROM=Portico <portico@example.com>",
 	)
 	require.NoError(t, err)
 	require.Equal(t, Config{
 		DatabaseURL: "postgres://portico:pass@db/portico", DBMaxConns: 25, Addr: ":9000", PublicURL: "https://portal.example.com",
 		Keys: "1:" + c.Keys[2:], Pepper: c.Pepper, PortalFeeBPS: 0, LiveGateway: "test",
-		WebhookAllowCIDRs: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/8")},
-		WebhookAllowHTTP:  true, WebhookAllowLoopback: true, LogLevel: slog.LevelDebug, TestGatewayLoss: 0.2,
+		WebhookAllowCIDRs:  []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/8")},
+		TrustedProxies:     []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")},
+		AuditRetentionDays: 30,
+		WebhookAllowHTTP:   true, WebhookAllowLoopback: true, LogLevel: slog.LevelDebug, TestGatewayLoss: 0.2,
 		SMTPURL: "smtps://portico:pass@mail.example.com", MailFrom: "Portico <portico@example.com>",
 	}, c)
 	require.Equal(t, "1:"+key, string(c.Keys))
@@ -98,6 +100,8 @@ func TestAWrongValueIsRefusedInASentenceThatNamesTheVariable(t *testing.T) {
 		{"PORTICO_WEBHOOK_ALLOW_HTTP=maybe", "PORTICO_WEBHOOK_ALLOW_HTTP cannot be read"},
 		{"PORTICO_WEBHOOK_ALLOW_LOOPBACK=2", "PORTICO_WEBHOOK_ALLOW_LOOPBACK cannot be read"},
 		{"PORTICO_LOG_LEVEL=loud", "PORTICO_LOG_LEVEL cannot be read"},
+		{"PORTICO_TRUSTED_PROXIES=10.0.0.1", `PORTICO_TRUSTED_PROXIES cannot be read: "10.0.0.1" is not a network`},
+		{"PORTICO_AUDIT_RETENTION_DAYS=0", "PORTICO_AUDIT_RETENTION_DAYS must be between 1 and 36500, and is 0"},
 		{"PORTICO_DB_MAX_CONNS=0", "PORTICO_DB_MAX_CONNS must be between 1 and 1000, and is 0"},
 		{"PORTICO_DB_MAX_CONNS=many", "PORTICO_DB_MAX_CONNS cannot be read"},
 	} {
@@ -163,7 +167,7 @@ func TestLoadReadsTheEnvironment(t *testing.T) {
 func TestEveryVariableIsDescribed(t *testing.T) {
 	t.Parallel()
 	variables := Variables()
-	require.Len(t, variables, 16)
+	require.Len(t, variables, 17)
 	for i, v := range variables {
 		require.NotEmpty(t, v.Name)
 		require.True(t, strings.HasSuffix(v.Description, "."), "%s is described in sentences", v.Name)

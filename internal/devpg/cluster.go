@@ -74,6 +74,9 @@ func settings(fsync bool) []string {
 		"logging_collector=off", // it would take the log, and with it our lock, away from postgres' children
 		"log_checkpoints=off",
 		"log_min_messages=log", // errors reach the client that caused them; here they would hold its data
+		// Whoever looks at statements sees no values either.
+		"log_parameter_max_length=0",
+		"log_parameter_max_length_on_error=0",
 	}
 	if !fsync {
 		set = append(set, "fsync=off", "synchronous_commit=off", "full_page_writes=off")

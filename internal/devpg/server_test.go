@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 )
 
@@ -295,4 +296,28 @@ func TestEitherAFolderOrAnEphemeralServerIsAskedFor(t *testing.T) {
 		_, err := Start(t.Context(), o)
 		require.ErrorContains(t, err, "either Dir or Ephemeral")
 	}
+}
+
+func TestTheLogHoldsNoValues(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	s := start(t, Options{Dir: dir})
+	conn, err := pgx.Connect(t.Context(), s.AdminURL())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(t.Context())) }()
+	for _, statement := range []string{`create table person (email text unique)`, `set log_min_duration_statement = 0`, `set log_statement = 'all'`} {
+		_, err := conn.Exec(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	const insert = `insert into person values ($1)`
+	_, err = conn.Exec(t.Context(), insert, "marker-of-a-value")
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), insert, "marker-of-a-value")
+	require.ErrorContains(t, err, "unique constraint")
+	_, err = conn.Exec(t.Context(), `select $1::text::bigint`, "marker-of-a-value")
+	require.ErrorContains(t, err, "marker-of-a-value")
+	text, err := os.ReadFile(filepath.Join(dir, logName))
+	require.NoError(t, err)
+	require.Contains(t, string(text), insert, "statements are logged where somebody asks for them")
+	require.NotContains(t, string(text), "marker-of-a-value")
 }

@@ -155,7 +155,8 @@ func (d *door) askForLink(w http.ResponseWriter, r *http.Request) error {
 	if shop := r.PathValue("shop"); shop != "" {
 		in.Shop = &shop
 	}
-	if err := d.portal.LinkSend(r.Context(), in); err != nil {
+	err := d.record(w, r, nobody(), "portalMagicLinkSend", func() error { return d.portal.LinkSend(r.Context(), in) })
+	if err != nil {
 		return err
 	}
 	return show(w, http.StatusOK, "asked", view{Title: "Look into your mailbox"})
@@ -167,7 +168,11 @@ func (d *door) login(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d *door) signIn(w http.ResponseWriter, r *http.Request) error {
-	session, err := d.portal.PersonSignIn(r.Context(), secret.Text(r.PostForm.Get("token")))
+	var session portal.PersonSession
+	err := d.record(w, r, nobody(), "personSignIn", func() (err error) {
+		session, err = d.portal.PersonSignIn(r.Context(), secret.Text(r.PostForm.Get("token")))
+		return err
+	})
 	if fault.Is(err, fault.CodeUnauthenticated) {
 		return show(w, http.StatusUnauthorized, "problem", view{
 			Title: "This link is no longer valid", Problem: "It works once and for 15 minutes. Ask for a new one.",
@@ -191,7 +196,8 @@ func (d *door) signOut(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if known {
-		if err := d.portal.PersonSignOut(r.Context(), caller); err != nil {
+		err := d.record(w, r, caller, "personSignOut", func() error { return d.portal.PersonSignOut(r.Context(), caller) })
+		if err != nil {
 			return err
 		}
 	}
@@ -199,6 +205,8 @@ func (d *door) signOut(w http.ResponseWriter, r *http.Request) error {
 	http.Redirect(w, r, "/portal", http.StatusSeeOther)
 	return nil
 }
+
+func nobody() account.Caller { return account.Caller{Kind: account.KindAnonymous} }
 
 func (d *door) cookie(value string, expires time.Time) *http.Cookie {
 	return &http.Cookie{ //nolint:gosec // Secure is left out over plain http only, where browsers would drop the cookie

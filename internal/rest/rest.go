@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portico/internal/account"
+	"portico/internal/audit"
 	"portico/internal/credential"
 	"portico/internal/fault"
 	"portico/internal/peer"
@@ -28,6 +29,7 @@ const (
 // Options are how the door is set up.
 type Options struct {
 	Portal  *portal.Portal
+	Audit   *audit.Log
 	Secure  bool // people reach this installation over https
 	Proxies peer.Proxies
 	Log     *slog.Logger
@@ -36,6 +38,7 @@ type Options struct {
 // door answers everything below /api/ and /portal.
 type door struct {
 	portal  *portal.Portal
+	audit   *audit.Log
 	secure  bool
 	proxies peer.Proxies
 	log     *slog.Logger
@@ -45,7 +48,9 @@ type door struct {
 // NewHandler makes the handler of the paths below /api/ and of /portal. Addresses of requests may hold keys and tokens: nothing here
 // logs them.
 func NewHandler(o Options) http.Handler {
-	d := &door{portal: o.Portal, secure: o.Secure, proxies: o.Proxies, log: o.Log, origins: http.NewCrossOriginProtection()}
+	d := &door{
+		portal: o.Portal, audit: o.Audit, secure: o.Secure, proxies: o.Proxies, log: o.Log, origins: http.NewCrossOriginProtection(),
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/api/", d.answering(func(http.ResponseWriter, *http.Request) error {
 		return fault.New(fault.CodeNotFound, "", "there is no such address")
@@ -129,8 +134,8 @@ func respond(w http.ResponseWriter, status int, body any) {
 	_ = encoder.Encode(body) // who asked has gone
 }
 
-// server is the merchant's server that calls: with an API key that has the scope.
-func (d *door) server(r *http.Request, scope string) (account.Caller, error) {
+// server is the merchant's server that calls: with an API key that has the scope. A key that has not is recorded as refused.
+func (d *door) server(w http.ResponseWriter, r *http.Request, scope, action string) (account.Caller, error) {
 	key, given := credential.Read(r, credential.Options{QueryParameter: true})
 	if !given {
 		return account.Caller{}, fault.New(fault.CodeUnauthenticated, "", "send an API key in the header X-API-Key")
@@ -142,7 +147,11 @@ func (d *door) server(r *http.Request, scope string) (account.Caller, error) {
 	case caller.Kind != account.KindAPIKey:
 		return account.Caller{}, account.ErrUnauthenticated
 	case !caller.HasScope(scope):
-		return account.Caller{}, fault.New(fault.CodeForbidden, "", "this needs an API key with the scope %s", scope)
+		refused := fault.New(fault.CodeForbidden, "", "this needs an API key with the scope %s", scope)
+		if err := d.audit.Refuse(r.Context(), caller, d.act(w, r, action), refused); err != nil {
+			return account.Caller{}, err
+		}
+		return account.Caller{}, refused
 	}
 	return caller, nil
 }

@@ -22,15 +22,7 @@ func (d *door) tokenRoutes(mux *http.ServeMux) {
 }
 
 func (d *door) customerPortalToken(w http.ResponseWriter, r *http.Request) error {
-	caller, err := d.server(r, account.ScopeTokensWrite)
-	if err != nil {
-		return err
-	}
-	ref, err := customerOf(r, "email")
-	if err != nil {
-		return err
-	}
-	minted, err := d.portal.TokenCreate(r.Context(), caller, ref)
+	minted, err := d.mint(w, r, "customer-portal-token", "email")
 	if err != nil {
 		return err
 	}
@@ -42,15 +34,7 @@ func (d *door) customerPortalToken(w http.ResponseWriter, r *http.Request) error
 }
 
 func (d *door) manageSubscriptionLink(w http.ResponseWriter, r *http.Request) error {
-	caller, err := d.server(r, account.ScopeTokensWrite)
-	if err != nil {
-		return err
-	}
-	ref, err := customerOf(r, "email", "emailId")
-	if err != nil {
-		return err
-	}
-	minted, err := d.portal.TokenCreate(r.Context(), caller, ref)
+	minted, err := d.mint(w, r, "manage-subscription-link", "email", "emailId")
 	if err != nil {
 		return err
 	}
@@ -62,19 +46,23 @@ func (d *door) manageSubscriptionLink(w http.ResponseWriter, r *http.Request) er
 }
 
 func (d *door) emailMagicLink(w http.ResponseWriter, r *http.Request) error {
-	caller, err := d.server(r, account.ScopeTokensWrite)
+	const action = "subscription-contracts-email-magic-link"
+	caller, err := d.server(w, r, account.ScopeTokensWrite, action)
 	if err != nil {
 		return err
 	}
-	query, err := parameters(r, "email")
+	err = d.record(w, r, caller, action, func() error {
+		query, err := parameters(r, "email")
+		if err != nil {
+			return err
+		}
+		email, err := account.EmailAddress("email", query["email"])
+		if err != nil {
+			return err
+		}
+		return d.portal.TokenMail(r.Context(), caller, account.CustomerRef{Email: &email})
+	})
 	if err != nil {
-		return err
-	}
-	email, err := account.EmailAddress("email", query["email"])
-	if err != nil {
-		return err
-	}
-	if err := d.portal.TokenMail(r.Context(), caller, account.CustomerRef{Email: &email}); err != nil {
 		return err
 	}
 	respond(w, http.StatusOK, "The link is on its way.")

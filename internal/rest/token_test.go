@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -213,4 +214,39 @@ func TestWhatBreaksIsLoggedAndSaysNothing(t *testing.T) {
 	require.Contains(t, w.log.String(), a.header.Get("X-Request-Id"))
 	require.NotContains(t, w.log.String(), w.key)
 	requireRefused(t, w.send(http.MethodGet, "/api/nothing", nil, nil), 404, "NOT_FOUND")
+}
+
+func TestEveryRouteThatDoesSomethingLeavesAnEntry(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	customer, err := w.portal.Accounts.CustomerCreate(t.Context(), w.box, account.CustomerCreate{Email: "ada@example.test", Name: "Ada"})
+	require.NoError(t, err)
+	narrow := w.newKey(w.box, account.ScopeAccessRead)
+	for _, c := range []struct{ method, path, form, key, want string }{
+		{"GET", "/api/external/v2/customer-portal-token?customerId=" + strconv.FormatInt(customer.Number, 10), "", w.key, "API_KEY customer-portal-token DONE"},
+		{"GET", "/api/external/v2/customer-portal-token?customerId=x", "", w.key, "API_KEY customer-portal-token REFUSED INVALID"},
+		{"GET", "/api/external/v2/customer-portal-token?customerId=1", "", narrow, "API_KEY customer-portal-token REFUSED FORBIDDEN"},
+		{"GET", "/api/external/v2/manage-subscription-link?customerId=" + strconv.FormatInt(customer.Number, 10), "", w.key, "API_KEY manage-subscription-link DONE"},
+		{"POST", "/api/external/v2/subscription-contracts-email-magic-link?email=eve@example.test", "", w.key, "API_KEY subscription-contracts-email-magic-link REFUSED NOT_FOUND"},
+		{"POST", "/portal", "email=ada@example.test", "", "ANONYMOUS portalMagicLinkSend DONE"},
+		{"POST", "/portal/" + w.shop, "email=ada@example.test", "", "ANONYMOUS portalMagicLinkSend DONE"},
+		{"POST", "/portal/login", "token=nonsense", "", "ANONYMOUS personSignIn REFUSED UNAUTHENTICATED"},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), c.method, w.server.URL+c.path, strings.NewReader(c.form))
+		require.NoError(t, err)
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if c.key != "" {
+			request.Header.Set("X-API-Key", c.key)
+		}
+		response, err := w.server.Client().Do(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		var entry string
+		require.NoError(t, w.db.System().QueryRow(t.Context(), `
+			select concat_ws(' ', actor_kind, action, outcome, code) from (
+				select request_id, actor_kind, action, outcome, code, address from audit_entry
+				union all select request_id, actor_kind, action, 'DONE', null, address from token_mint) entry
+			where request_id = $1 and address = '127.0.0.1'`, response.Header.Get("X-Request-Id")).Scan(&entry), c.path)
+		require.Equal(t, c.want, entry)
+	}
 }

@@ -20,6 +20,7 @@ import (
 	"portico/db/dbtest"
 	"portico/internal/access"
 	"portico/internal/account"
+	"portico/internal/audit"
 	"portico/internal/billing"
 	"portico/internal/catalog"
 	"portico/internal/gateway"
@@ -100,7 +101,9 @@ func newWorld(t *testing.T) *world {
 	w.box.MerchantID = box.ID
 	w.key = w.newKey(w.box, account.ScopeTokensWrite)
 	w.product, w.plan = w.stock(w.box, "payroll")
-	w.server = httptest.NewServer(rest.NewHandler(rest.Options{Portal: w.portal, Log: log}))
+	w.server = httptest.NewServer(rest.NewHandler(rest.Options{
+		Portal: w.portal, Audit: &audit.Log{DB: w.db, Now: now, Log: log}, Log: log,
+	}))
 	t.Cleanup(w.server.Close)
 	return w
 }

@@ -1,0 +1,106 @@
+package graph
+
+import (
+	"context"
+	"time"
+
+	"portico/internal/account"
+	"portico/internal/audit"
+	"portico/internal/fault"
+	"portico/internal/page"
+)
+
+// AuditEntry is audit.Entry as the schema shows it.
+type AuditEntry struct{ audit.Entry }
+
+// AuditActor is the actor of an entry.
+type AuditActor struct {
+	Kind  account.Kind
+	ID    *string
+	Label *string
+}
+
+// TokenUsage is audit.Usage as the schema shows it.
+type TokenUsage struct{ audit.Usage }
+
+func showAuditEntry(row audit.Entry, _ *siblings[AuditEntry]) *AuditEntry { return &AuditEntry{row} }
+
+func showTokenUsage(row audit.Usage, _ *siblings[TokenUsage]) *TokenUsage { return &TokenUsage{row} }
+
+// ID is the global id.
+func (e *AuditEntry) ID() string { return gid("AuditEntry", e.Entry.ID) }
+
+// Actor is who acted.
+func (e *AuditEntry) Actor() *AuditActor {
+	actor := &AuditActor{Kind: e.ActorKind, Label: e.ActorLabel}
+	for typename, kind := range actorTypes() {
+		if kind == e.ActorKind && e.ActorID != 0 {
+			id := gid(typename, e.ActorID)
+			actor.ID = &id
+		}
+	}
+	return actor
+}
+
+// Address is the client's.
+func (e *AuditEntry) Address() *string {
+	if e.Entry.Address == nil {
+		return nil
+	}
+	text := e.Entry.Address.String()
+	return &text
+}
+
+// actorTypes are the types by whose global ids actors are named.
+func actorTypes() map[string]account.Kind {
+	return map[string]account.Kind{
+		"ApiKey": account.KindAPIKey, "Client": account.KindClient, "Customer": account.KindCustomer, "Member": account.KindMember,
+		"Operator": account.KindOperator, "Person": account.KindPerson,
+	}
+}
+
+// AuditLog is what was done for the merchant.
+func (r query) AuditLog(
+	ctx context.Context, actor, action, object *string, since, until *time.Time, first *int32, after *string,
+) (*Connection[AuditEntry], error) {
+	request, err := pageOf(first, nil)
+	if err != nil {
+		return nil, err
+	}
+	behind := audit.Newest()
+	if after != nil && *after != "" {
+		at, id, err := page.Position(after)
+		if err != nil {
+			return nil, err
+		}
+		behind = audit.Place{At: time.UnixMicro(at), ID: id}
+	}
+	asked := audit.Query{Action: action, Object: object, Since: since, Until: until}
+	if asked.Actor, err = actorRef(actor); err != nil {
+		return nil, err
+	}
+	if object != nil {
+		if _, _, ok := parseGID(*object); !ok {
+			return nil, fault.Invalid("object", "must be a global id such as %s", gid("Customer", exampleID))
+		}
+	}
+	rows, err := r.Audit.Entries(ctx, callerOf(ctx), asked, behind, request.Limit())
+	if err != nil {
+		return nil, err
+	}
+	rows, more := page.Trim(rows, request.Size)
+	cursor := func(e *AuditEntry) string { return page.Cursor(e.At.UnixMicro(), e.Entry.ID) }
+	return &Connection[AuditEntry]{Nodes: family(rows, showAuditEntry), more: more, cursor: cursor}, nil
+}
+
+func actorRef(id *string) (*audit.Actor, error) {
+	if id == nil {
+		return nil, nil //nolint:nilnil // anybody
+	}
+	typename, row, ok := parseGID(*id)
+	kind, acts := actorTypes()[typename]
+	if !ok || !acts {
+		return nil, fault.Invalid("actor", "must be the global id of somebody who acts, such as %s", gid("Member", exampleID))
+	}
+	return &audit.Actor{Kind: kind, ID: row}, nil
+}

@@ -1,0 +1,114 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/db"
+	"portico/internal/account"
+	"portico/internal/fault"
+)
+
+// Entry is an act that was recorded.
+type Entry struct {
+	ID         int64
+	At         time.Time // when it began
+	ActorKind  account.Kind
+	ActorID    int64   // 0 for nobody in particular
+	ActorLabel *string // what the actor is called today: a member's address, the name of a key or a client
+	Action     string
+	Fields     []string
+	Object     *string
+	Outcome    Outcome
+	Code       *string // with Refused
+	RequestID  string
+	Address    *netip.Addr
+	UserAgent  string // see Summary
+}
+
+// System is the kind of actor that Portico itself is.
+const System account.Kind = "SYSTEM"
+
+// Query narrows the record by what is given.
+type Query struct {
+	Actor  *Actor
+	Action *string
+	Object *string    // a global id
+	Since  *time.Time // included
+	Until  *time.Time // not included
+}
+
+// Actor is somebody who acted.
+type Actor struct {
+	Kind account.Kind
+	ID   int64
+}
+
+// Entries are at most limit of the caller's merchant, newest first, from behind the place on.
+func (l *Log) Entries(ctx context.Context, caller account.Caller, q Query, behind Place, limit int32) ([]Entry, error) {
+	if q.Since != nil && q.Until != nil && q.Until.Before(*q.Since) {
+		return nil, fault.Invalid("until", "must not be before since")
+	}
+	for _, text := range []*string{q.Action, q.Object} {
+		if text != nil && (!utf8.ValidString(*text) || strings.ContainsRune(*text, 0)) {
+			return nil, nil // Postgres has no such text
+		}
+	}
+	params := db.AuditEntriesParams{
+		MerchantID: caller.MerchantID, Action: q.Action, Object: q.Object, Since: q.Since, Until: q.Until,
+		BeforeAt: behind.At, BeforeID: behind.ID, RowLimit: limit,
+	}
+	if q.Actor != nil {
+		kind := string(q.Actor.Kind)
+		params.ActorKind, params.ActorID = &kind, &q.Actor.ID
+	}
+	var entries []Entry
+	err := l.DB.Tenant(caller.MerchantID).Tx(ctx, func(tx pgx.Tx) error {
+		if err := l.DB.PlanForValues(ctx, tx); err != nil {
+			return err
+		}
+		rows, err := l.DB.AuditEntries(ctx, tx, params)
+		for _, row := range rows {
+			entries = append(entries, stored(row))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the audit log: %w", err)
+	}
+	return entries, nil
+}
+
+// Place is where an entry stands in the record.
+type Place struct {
+	At time.Time
+	ID int64
+}
+
+// Newest is the place in front of all entries.
+func Newest() Place { return Place{At: time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)} }
+
+func stored(row db.AuditEntriesRow) Entry {
+	entry := Entry{
+		ID: row.ID, At: row.BegunAt, ActorKind: account.Kind(row.ActorKind), ActorLabel: row.KeyName, Action: row.Action, Fields: row.Fields,
+		Object: row.Object, Outcome: Unknown, Code: row.Code, RequestID: row.RequestID, Address: row.Address, UserAgent: row.UserAgent,
+	}
+	if row.ActorID != nil {
+		entry.ActorID = *row.ActorID
+	}
+	for _, name := range []*string{row.ClientName, row.MemberEmail} {
+		if name != nil {
+			entry.ActorLabel = name
+		}
+	}
+	if row.Outcome != nil {
+		entry.Outcome = Outcome(*row.Outcome)
+	}
+	return entry
+}
