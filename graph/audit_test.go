@@ -203,6 +203,21 @@ func TestSignUpsAndSignInsBelongToTheMerchantThatTheyLeadTo(t *testing.T) {
 	require.Equal(t, 1, nobodys, "a failed sign-in is kept, and is no merchant's")
 }
 
+func TestWhatAPersonDoesIsInTheLogOfTheMerchantWhoseItIs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	session, handle := w.signUp("Acorn")
+	s := &shop{w: w, name: "Acorn", handle: handle, owner: session, key: session, ids: map[string]string{}}
+	s.stock("acorn")
+	subscription := s.buy(s.customer("ada@example.com", "pm_card_visa"), s.ids["Plan"]).text("subscriptionCreate.subscription.id")
+	w.must(w.person("ada@example.com"), `mutation($id: ID!) { subscriptionCancel(input: {subscription: $id}) { subscription { id } userErrors { code } } }`,
+		variables{"id": subscription})
+	a := w.must(s.owner, `{ auditLog(first: 1) { nodes { action actor { kind label } object outcome } } }`, nil)
+	require.Equal(t, map[string]any{
+		"action": "subscriptionCancel", "actor": map[string]any{"kind": "PERSON", "label": nil}, "object": subscription, "outcome": "DONE",
+	}, a.at("auditLog.nodes.0"))
+}
+
 func TestTheAuditLogHoldsNamesOfFieldsAndNoValues(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"portico/db"
 	"portico/db/dbtest"
+	"portico/internal/mail/mailtest"
 	"portico/internal/secret"
 )
 
@@ -245,6 +247,14 @@ func abuse(v *vault, base, database, key, session string) {
 	v.send(http.MethodGet, graphql+"?token="+marker+"&query="+marker, "", nil)
 	v.send(http.MethodPost, graphql+"?token="+marker, `{"query": "{ viewer { kind } }"}`, json)
 	v.send(http.MethodGet, base+"/"+marker, "", nil)
+	existing := base + "/api/external/v2/"
+	v.send(http.MethodGet, existing+"customer-portal-token?api_key="+key+"&email=bob@example.test", "", nil)
+	v.send(http.MethodGet, existing+"manage-subscription-link?api_key="+key+"&email=bob@example.test&customerId="+marker, "", nil)
+	v.send(http.MethodGet, existing+marker+"?api_key="+marker, "", map[string]string{"Authorization": "Basic " + marker})
+	v.send(http.MethodGet, base+"/portal/acorn?token="+marker, "", nil)
+	for _, form := range []string{"token=" + marker, "token=%zz" + marker, marker} {
+		v.send(http.MethodPost, base+"/portal/login", form, map[string]string{"Content-Type": "application/x-www-form-urlencoded"})
+	}
 
 	// The database refuses a company with its whole row in the error's detail, then with its name in the error's message. Counting the
 	// token of a launch breaks in the same way, for long enough that River keeps the error.
@@ -279,6 +289,50 @@ func abuse(v *vault, base, database, key, session string) {
 		_, err := tx.Exec(v.t.Context(), `delete from token_mint where action = $1`, marker)
 		return err
 	}))
+}
+
+// TestAMailedLinkLeadsInAndIsNowhereInTheLogs drives what is mailed with real processes and a mail server.
+func TestAMailedLinkLeadsInAndIsNowhereInTheLogs(t *testing.T) {
+	t.Parallel()
+	server := mailtest.NewServer(t)
+	v := newVault(t,
+		"DATABASE_URL="+dbtest.Empty(t),
+		"PORTICO_KEYS=1:"+string(secret.NewKey()), "PORTICO_PEPPER="+string(secret.NewKey()),
+		"PORTICO_SMTP_URL="+string(server.URL()), "PORTICO_MAIL_FROM=Portico <portico@example.com>", "PORTICO_LOG_LEVEL=debug", "PORTICO_LIVE_GATEWAY=test",
+		fmt.Sprintf("PORTICO_ADDR=127.0.0.1:%d", freePort(t)),
+	)
+	v.portico("migrate").wait()
+	serve, work := v.portico("serve"), v.portico("work")
+	var started object
+	require.NoError(t, json.Unmarshal([]byte(serve.line(`"msg":"serving"`)), &started))
+	work.line(`"msg":"working"`)
+	base := "http://" + started.text("addr")
+	public := api{t: t, url: base + "/graphql", vault: v}
+	signedUp := public.do(`mutation { merchantSignUp(input: {name: "Acorn", email: "owner@acorn.test", password: "correct horse battery"}) {
+		sessionToken userErrors { message } } }`, nil)
+	member := public.with("Authorization", "Bearer "+signedUp.text("merchantSignUp.sessionToken"))
+	member.do(`mutation { customerCreate(input: {email: "ada@example.test", name: "Ada"}) { customer { id } userErrors { message } } }`, nil)
+	member.do(`mutation { productCreate(input: {identifier: "rosterly", name: "Rosterly", launchUrl: "https://rosterly.test"}) { userErrors { message } } }`, nil)
+	plan := member.do(`mutation { planCreate(input: {product: {identifier: "rosterly"}, name: "Free", tier: "free",
+		prices: [{interval: MONTH, money: {amountMinor: 0, currency: "USD"}}]}) { plan { id } userErrors { message } } }`, nil)
+	member.do(`mutation($plan: ID!) { subscriptionCreate(input: {customer: {email: "ada@example.test"}, plan: $plan, interval: MONTH}) {
+		subscription { id } userErrors { message } } }`, object{"plan": plan.text("planCreate.plan.id")})
+
+	server.Refuse(450) // which names the recipient
+	public.do(`mutation { portalMagicLinkSend(input: {email: "ada@example.test"}) { userErrors { message } } }`, nil)
+	link, err := url.Parse(server.Wait("ada@example.test", 1)[0].Link())
+	require.NoError(t, err)
+	token := link.Query().Get("token")
+	v.keep("mailed token", token)
+	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
+	v.send(http.MethodGet, base+"/portal/login?token="+token, "", nil)
+	require.Contains(t, v.send(http.MethodPost, base+"/portal/login", "token="+token, form), "ada@example.test", "it leads in")
+	require.Contains(t, v.send(http.MethodPost, base+"/portal/login", "token="+token, form), "no longer valid")
+	for _, p := range []*process{serve, work} {
+		p.stop()
+	}
+	require.Contains(t, work.text(), `"level":"DEBUG"`)
+	v.requireSilence(strings.TrimPrefix(v.env[0], "DATABASE_URL="))
 }
 
 // TestDevIsOneCommand starts what a newcomer starts, and does with it what the screen says.

@@ -126,12 +126,10 @@ func (v *vault) send(method, url, body string, header map[string]string) string 
 	for name, value := range header {
 		request.Header.Set(name, value)
 	}
-	response, err := http.DefaultClient.Do(request)
+	jar := &cookies{vault: v}
+	response, err := (&http.Client{Jar: jar}).Do(request)
 	require.NoError(v.t, err)
 	defer func() { _ = response.Body.Close() }()
-	for _, cookie := range response.Cookies() {
-		v.keep("cookie", cookie.Value)
-	}
 	text, err := io.ReadAll(response.Body)
 	require.NoError(v.t, err)
 	var answer any
@@ -140,6 +138,21 @@ func (v *vault) send(method, url, body string, header map[string]string) string 
 	}
 	return string(text)
 }
+
+// cookies are those that one request and its redirects set.
+type cookies struct {
+	vault *vault
+	kept  []*http.Cookie
+}
+
+func (c *cookies) SetCookies(_ *url.URL, set []*http.Cookie) {
+	for _, cookie := range set {
+		c.vault.keep("cookie", cookie.Value)
+	}
+	c.kept = append(c.kept, set...)
+}
+
+func (c *cookies) Cookies(*url.URL) []*http.Cookie { return c.kept }
 
 // forms are the ways in which a text may stand within another.
 func forms(text string) []string {
@@ -161,11 +174,18 @@ func forms(text string) []string {
 // requireSilence looks for everything that is known in everything that the processes have written, and in what River keeps of jobs.
 func (v *vault) requireSilence(address string) {
 	v.t.Helper()
-	written := map[string]string{"river_job": riverJobs(v.t, address)}
-	for _, p := range v.processes {
-		written[strings.Join(p.cmd.Args[1:], " ")] = p.text()
-	}
+	written := v.written()
+	written["river_job"] = riverJobs(v.t, address)
 	v.requireNone(written)
+}
+
+// written is what the processes have written.
+func (v *vault) written() map[string]string {
+	written := map[string]string{}
+	for _, p := range v.processes {
+		written[strings.Join(p.cmd.Args[1:], " ")] += p.text()
+	}
+	return written
 }
 
 func (v *vault) requireNone(written map[string]string) {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ func TestATextLosesItsSecretsAndNothingElse(t *testing.T) {
 	key := string(secret.NewCredential(secret.KindAPIKey, true))
 	_, number := strconv.ParseInt(marker, 10, 64)
 	_, instant := time.Parse(time.RFC3339, marker)
-	_, address := url.Parse("http://" + marker + "\x7f")
+	_, address := url.Parse(strings.Join([]string{"http://", marker, "\x7f"}, ""))
 	_, prefix := netip.ParsePrefix(marker)
 	for _, c := range []struct{ text, want string }{
 		{"key " + key + ".", "key [redacted]."},

@@ -29,13 +29,14 @@ func (d *door) mint(w http.ResponseWriter, r *http.Request, action string, email
 	if err != nil {
 		return portal.Minted{}, err
 	}
+	ctx := r.Context()
 	var minted portal.Minted
-	err = d.audit.Mint(r.Context(), caller, d.act(w, r, action), audit.PortalToken, func() (audit.Result, error) {
+	err = d.audit.Mint(ctx, caller, d.act(w, r, action), audit.PortalToken, func() (audit.Result, error) {
 		ref, err := customerOf(r, emails...)
 		if err != nil {
 			return audit.Result{}, err
 		}
-		minted, err = d.portal.TokenCreate(r.Context(), caller, ref)
+		minted, err = d.portal.TokenCreate(ctx, caller, ref)
 		return audit.Result{CustomerID: minted.Customer.ID, Object: fmt.Sprintf("gid://portico/Customer/%d", minted.Customer.ID)}, err
 	})
 	if err != nil {
