@@ -57,7 +57,7 @@ func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{})
 // originOf is where the request comes from.
 func originOf(ctx context.Context) account.Origin { return exchangeOf(ctx).origin }
 
-// NewHandler makes the handler of POST /graphql. A mutation may take as long as Limits.MutationTime.
+// NewHandler makes the handler of /graphql. A mutation may take as long as Limits.MutationTime.
 func NewHandler(r *Resolver, o Options) http.Handler {
 	if o.Limits == (Limits{}) {
 		o.Limits = DefaultLimits()
@@ -81,12 +81,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			x.fail(ctx, w, r, panicked(ctx, recovered))
 		}
 	}()
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		x.refuse(w, r, http.StatusMethodNotAllowed, badRequest("Send operations with POST."))
-		return
-	}
-	asked, problem := readRequest(w, r, h.limits.BodyBytes)
+	asked, problem := readRequest(w, r, h.limits)
 	if problem != nil {
 		x.refuse(w, r, problem.status, badRequest("%s", problem.sentence))
 		return
@@ -123,6 +118,9 @@ func (h *handler) serve(
 		}
 	}
 	if given.data == nil {
+		if given.status == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", http.MethodPost)
+		}
 		x.refuse(w, r, given.status, given.errs...)
 		return true
 	}
@@ -151,6 +149,9 @@ func (h *handler) perform(ctx context.Context, r *http.Request, asked *graphql.R
 	operation, errs := h.documents.operation(ctx, doc, asked)
 	if errs != nil {
 		return outcome{status: refused, errs: errs}
+	}
+	if r.Method == http.MethodGet && operation.Operation.Operation != ast.Query {
+		return outcome{status: http.StatusMethodNotAllowed, errs: gqlerror.List{badRequest("Send mutations with POST.")}}
 	}
 	limit := h.limits.QueryTime
 	if operation.Operation.Operation == ast.Mutation {
