@@ -371,6 +371,12 @@ type ProductReview struct {
 	ClosedAt              *time.Time
 }
 
+type RateBucket struct {
+	Key     string
+	FullAt  time.Time
+	Granted int32
+}
+
 type RecoveryCode struct {
 	Holder   int64
 	CodeHash []byte

@@ -88,29 +88,29 @@ func coded(errs gqlerror.List) gqlerror.List {
 	return errs
 }
 
-// operation prepares one of a document's operations for its execution.
+// operation prepares one of a document's operations for its execution, and tells what it costs.
 func (d *documents) operation(
 	ctx context.Context, doc *ast.QueryDocument, asked *graphql.RawParams,
-) (*graphql.OperationContext, gqlerror.List) {
-	operation := doc.Operations.ForName(asked.OperationName)
-	if operation == nil {
-		return nil, gqlerror.List{badRequest("The document has no operation of that name, or several and none is named.")}
+) (operation *graphql.OperationContext, cost int, refused gqlerror.List) {
+	chosen := doc.Operations.ForName(asked.OperationName)
+	if chosen == nil {
+		return nil, 0, gqlerror.List{badRequest("The document has no operation of that name, or several and none is named.")}
 	}
-	variables, err := validator.VariableValues(d.schema, operation, asked.Variables)
+	variables, err := validator.VariableValues(d.schema, chosen, asked.Variables)
 	if err != nil {
-		return nil, coded(gqlerror.List{gqlerror.WrapIfUnwrapped(err)})
+		return nil, 0, coded(gqlerror.List{gqlerror.WrapIfUnwrapped(err)})
 	}
 	limit := d.limits.Cost
 	if callerOf(ctx).Kind == account.KindAnonymous {
 		limit = d.limits.AnonymousCost
 	}
-	if cost := costOf(operation, variables); cost > limit {
-		return nil, gqlerror.List{tooComplex("The operation costs %d; %d are allowed. Ask for fewer objects at once.", cost, limit)}
+	if cost = costOf(chosen, variables); cost > limit {
+		return nil, 0, gqlerror.List{tooComplex("The operation costs %d; %d are allowed. Ask for fewer objects at once.", cost, limit)}
 	}
 	return &graphql.OperationContext{
-		RawQuery: asked.Query, OperationName: asked.OperationName, Variables: variables, Doc: doc, Operation: operation,
+		RawQuery: asked.Query, OperationName: asked.OperationName, Variables: variables, Doc: doc, Operation: chosen,
 		RecoverFunc:            panicked,
 		ResolverMiddleware:     func(ctx context.Context, next graphql.Resolver) (any, error) { return next(ctx) },
 		RootResolverMiddleware: func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) },
-	}, nil
+	}, cost, nil
 }

@@ -19,6 +19,7 @@ import (
 const (
 	codeBadRequest      = "BAD_REQUEST"
 	codeTooComplex      = "QUERY_TOO_COMPLEX"
+	codeThrottled       = "THROTTLED"
 	codeInternal        = "INTERNAL_SERVER_ERROR"
 	internalErrorPublic = "Something went wrong on our side. Its request id helps us to find out what."
 	tooSlowPublic       = "This took too long and was given up. Ask for less at once, or try again later."

@@ -8,6 +8,7 @@ import (
 	"portico/internal/billing"
 	"portico/internal/catalog"
 	"portico/internal/portal"
+	"portico/internal/rate"
 	"portico/internal/webhook"
 )
 
@@ -19,6 +20,7 @@ type Resolver struct {
 	Billing  *billing.Billing
 	Portal   *portal.Portal
 	Webhooks *webhook.Webhooks
+	Rates    *rate.Limiter
 }
 
 type (

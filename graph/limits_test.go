@@ -20,7 +20,7 @@ func prepare(limits Limits, caller account.Caller, text string, variables map[st
 	ctx := withCaller(context.Background(), caller)
 	doc, errs := documents.read(ctx, text)
 	if errs == nil {
-		_, errs = documents.operation(ctx, doc, &graphql.RawParams{Query: text, Variables: variables})
+		_, _, errs = documents.operation(ctx, doc, &graphql.RawParams{Query: text, Variables: variables})
 	}
 	return errs
 }
@@ -203,16 +203,21 @@ func TestTheCostIsThatOfTheObjectsShown(t *testing.T) {
 		{"{ subscriptions(first: 10) { nodes { invoices(first: 3) { nodes { id } } } } }", 1 + 10*(1+1+3)},
 		{"query($ids: [ID!]!) { nodes(ids: $ids) { id } }", 3},
 		{"mutation { memberSignOut { userErrors { code } } }", 10 + 1 + 5},
+		{"mutation { ...m } fragment m on Mutation { a: memberSignOut { userErrors { code } } b: memberSignOut { __typename } }", 10 + 1 + 5 + 10 + 1},
+		{`mutation { memberSignIn(input: {email: "a", password: "b"}) { member { id } } }`, 50 + 1 + 1},
 		{"{ __schema { types { fields { name } } } __typename }", 100},
+		{"{ rateLimit { currentlyAvailable } }", 0},
+		{"{ rateLimit { currentlyAvailable } viewer { kind } }", 1},
 	} {
 		documents := newDocuments(NewExecutableSchema(Config{}).Schema(), DefaultLimits())
 		doc, errs := documents.read(t.Context(), c.text)
 		require.Empty(t, errs, c.text)
-		operation, errs := documents.operation(withCaller(t.Context(), member()), doc, &graphql.RawParams{Query: c.text, Variables: map[string]any{
+		operation, cost, errs := documents.operation(withCaller(t.Context(), member()), doc, &graphql.RawParams{Query: c.text, Variables: map[string]any{
 			"n": int64(30), "ids": []any{"1", "2", "3"},
 		}})
 		require.Empty(t, errs, c.text)
-		require.Equal(t, c.want, costOf(operation.Operation, operation.Variables), c.text)
+		require.NotNil(t, operation)
+		require.Equal(t, c.want, cost, c.text)
 	}
 	anybody := account.Caller{Kind: account.KindAnonymous}
 	const page = "{ products(first: 100) { nodes { upgradeUrl plans { tier } } } }"

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"sync"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -23,6 +25,7 @@ import (
 type Options struct {
 	Secure  bool   // people reach this installation over https: the session cookie is for https only
 	Limits  Limits // DefaultLimits for the zero value
+	Rates   Rates
 	Proxies peer.Proxies
 	Log     *slog.Logger
 }
@@ -33,6 +36,7 @@ type handler struct {
 	schema    *executableSchema
 	documents *documents
 	limits    Limits
+	rates     Rates
 	origins   *http.CrossOriginProtection
 	secure    bool
 	proxies   peer.Proxies
@@ -45,9 +49,11 @@ type exchange struct {
 	id      string
 	origin  account.Origin
 	cookie  *http.Cookie // for the answer to set
+	cost    *cost        // nil while there is no operation
 
-	mu     sync.Mutex
-	logged map[string]bool
+	mu         sync.Mutex
+	logged     map[string]bool
+	retryAfter time.Duration // for a caller who is throttled
 }
 
 type exchangeKey struct{}
@@ -64,7 +70,7 @@ func NewHandler(r *Resolver, o Options) http.Handler {
 	}
 	schema := NewExecutableSchema(Config{Resolvers: r, Directives: DirectiveRoot{Auth: auth}})
 	return &handler{
-		resolver: r, schema: schema.(*executableSchema), documents: newDocuments(schema.Schema(), o.Limits), limits: o.Limits,
+		resolver: r, schema: schema.(*executableSchema), documents: newDocuments(schema.Schema(), o.Limits), limits: o.Limits, rates: o.Rates,
 		origins: http.NewCrossOriginProtection(), secure: o.Secure, proxies: o.Proxies, log: o.Log,
 	}
 }
@@ -146,23 +152,34 @@ func (h *handler) perform(ctx context.Context, r *http.Request, asked *graphql.R
 	if errs != nil {
 		return outcome{status: refused, errs: errs}
 	}
-	operation, errs := h.documents.operation(ctx, doc, asked)
+	operation, points, errs := h.documents.operation(ctx, doc, asked)
 	if errs != nil {
 		return outcome{status: refused, errs: errs}
 	}
 	if r.Method == http.MethodGet && operation.Operation.Operation != ast.Query {
 		return outcome{status: http.StatusMethodNotAllowed, errs: gqlerror.List{badRequest("Send mutations with POST.")}}
 	}
+	x := exchangeOf(ctx)
+	paying, cancel := context.WithTimeout(ctx, h.limits.QueryTime)
+	paid, err := x.pay(paying, callerOf(ctx), points)
+	cancel()
+	switch {
+	case err != nil:
+		return outcome{status: http.StatusInternalServerError, errs: gqlerror.List{x.present(ctx, err)}}
+	case !paid:
+		return x.throttled(r)
+	}
 	limit := h.limits.QueryTime
 	if operation.Operation.Operation == ast.Mutation {
 		// What has begun is finished, whether or not the client waits for the answer.
 		ctx, limit = context.WithoutCancel(ctx), h.limits.MutationTime
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel = context.WithTimeout(ctx, limit)
 	defer cancel()
 	ctx = graphql.WithOperationContext(ctx, operation)
-	ctx = graphql.WithResponseContext(ctx, exchangeOf(ctx).present, panicked)
+	ctx = graphql.WithResponseContext(ctx, x.present, panicked)
 	data := h.execute(ctx, operation.Operation)
+	x.settle(actualCost(points, operation.Operation, data))
 	return outcome{status: http.StatusOK, errs: graphql.GetErrors(ctx), data: data}
 }
 
@@ -218,12 +235,20 @@ func (x *exchange) answer(w http.ResponseWriter, r *http.Request, status int, er
 		body.WriteString(`"data":`)
 		body.Write(data)
 	}
+	if x.cost != nil {
+		body.WriteString(`,"extensions":{"cost":`)
+		x.cost.write(&body)
+		body.WriteByte('}')
+	}
 	body.WriteByte('}')
 	media := mediaJSON
 	if prefersResponseType(r) {
 		media = mediaResponse
 	}
 	w.Header().Set("Content-Type", media+"; charset=utf-8")
+	if x.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(seconds(x.retryAfter)))
+	}
 	if x.cookie != nil {
 		http.SetCookie(w, x.cookie)
 	}

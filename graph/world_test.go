@@ -33,6 +33,7 @@ import (
 	"portico/internal/gateway"
 	"portico/internal/mail"
 	"portico/internal/portal"
+	"portico/internal/rate"
 	"portico/internal/secret"
 	"portico/internal/webhook"
 )
@@ -94,6 +95,7 @@ func newWorldWith(t *testing.T, options graph.Options) *world {
 		LiveGateway: gateway.TestName,
 	}
 	w.resolver = &graph.Resolver{
+		Rates:    &rate.Limiter{DB: w.db, Now: now},
 		Accounts: accounts, Catalog: products, Webhooks: webhooks, Access: decisions, Billing: sales,
 		Portal: &portal.Portal{
 			DB: w.db, Keys: keys, Accounts: accounts, Catalog: products, Access: decisions, Billing: sales, Jobs: jobs, Now: now,
@@ -210,6 +212,14 @@ func (a answer) at(path string) any {
 		}
 	}
 	return value
+}
+
+// shown is the answer without its errors and extensions.
+func (a answer) shown() string {
+	a.t.Helper()
+	text, err := json.Marshal(map[string]any{"data": a.data})
+	require.NoError(a.t, err)
+	return string(text)
 }
 
 func (a answer) text(path string) string {

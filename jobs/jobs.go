@@ -18,6 +18,7 @@ import (
 	"portico/internal/billing"
 	"portico/internal/mail"
 	"portico/internal/portal"
+	"portico/internal/rate"
 	"portico/internal/vault"
 	"portico/internal/webhook"
 )
@@ -42,6 +43,7 @@ type Domain struct {
 	Mail     *mail.Outbox
 	Portal   *portal.Portal
 	Vault    *vault.Vault
+	Rates    *rate.Limiter
 }
 
 // queues are all queues with the number of jobs one process works at once.
@@ -69,6 +71,7 @@ func schedule() []*river.PeriodicJob {
 		every(time.Hour, AccountTidy{}),
 		every(time.Hour, MailRetire{}),
 		every(5*time.Minute, PortalRetire{}),
+		every(10*time.Minute, RateRetire{}),
 	}
 }
 
@@ -138,6 +141,9 @@ func workers(d Domain) *river.Workers {
 			return river.JobSnooze(otherKeyPause)
 		}
 		return err
+	})
+	work(all, func(ctx context.Context, _ *river.Job[RateRetire]) error {
+		return d.Rates.Retire(ctx)
 	})
 	return all
 }

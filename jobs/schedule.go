@@ -104,3 +104,14 @@ func (AccountTidy) Kind() string { return "account.tidy" }
 func (AccountTidy) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: billing.QueueMaintenance}
 }
+
+// RateRetire forgets who has all of their points.
+type RateRetire struct{}
+
+// Kind implements river.JobArgs.
+func (RateRetire) Kind() string { return "rate.retire" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (RateRetire) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: billing.QueueMaintenance}
+}

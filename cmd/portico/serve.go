@@ -14,6 +14,7 @@ import (
 	"portico/graph"
 	"portico/internal/config"
 	"portico/internal/landing"
+	"portico/internal/rate"
 	"portico/internal/rest"
 )
 
@@ -100,7 +101,11 @@ func routes(a *app, c config.Config) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", graph.NewHandler(&graph.Resolver{
 		Accounts: a.accounts, Catalog: a.catalog, Access: a.access, Billing: a.billing, Webhooks: a.webhooks, Portal: a.portal,
-	}, graph.Options{Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log}))
+		Rates: a.rates,
+	}, graph.Options{
+		Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log,
+		Rates: graph.Rates{Servers: rate.Limit(c.RateLimit), People: rate.Limit(c.RateLimitPeople), Anonymous: rate.Limit(c.RateLimitAnonymous)},
+	}))
 	existing := rest.NewHandler(rest.Options{
 		Portal: a.portal, Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log,
 	})

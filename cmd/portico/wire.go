@@ -17,6 +17,7 @@ import (
 	"portico/internal/gateway"
 	"portico/internal/mail"
 	"portico/internal/portal"
+	"portico/internal/rate"
 	"portico/internal/secret"
 	"portico/internal/vault"
 	"portico/internal/webhook"
@@ -34,6 +35,7 @@ type app struct {
 	webhooks *webhook.Webhooks
 	mail     *mail.Outbox
 	vault    *vault.Vault
+	rates    *rate.Limiter
 	log      *slog.Logger
 }
 
@@ -67,6 +69,7 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 		d.Close()
 		return nil, err
 	}
+	a.rates = &rate.Limiter{DB: d, Now: now}
 	guard := webhook.NewGuard(webhook.GuardOptions{
 		AllowLoopback: c.WebhookAllowLoopback, AllowHTTP: c.WebhookAllowHTTP, AllowCIDRs: c.WebhookAllowCIDRs,
 	})

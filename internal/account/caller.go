@@ -124,3 +124,23 @@ func (c Caller) requireVerifiedFor(merchant Merchant) error {
 
 // HasScope tells whether an API key carries the scope.
 func (c Caller) HasScope(scope string) bool { return slices.Contains(c.Scopes, scope) }
+
+// ID is the id of whom the credential stands for, among those of the same Kind; 0 for nobody.
+func (c Caller) ID() int64 {
+	switch c.Kind {
+	case KindMember:
+		return c.MemberID
+	case KindAPIKey:
+		return c.APIKeyID
+	case KindClient:
+		return c.ClientID
+	case KindCustomer:
+		return c.CustomerID
+	case KindPerson:
+		return c.PersonID
+	case KindOperator:
+		return c.OperatorID
+	default:
+		return 0
+	}
+}
