@@ -100,6 +100,18 @@ type Event struct {
 	CreatedAt      time.Time
 }
 
+type IdempotencyKey struct {
+	MerchantID    int64
+	Scope         string
+	Key           string
+	RequestHash   []byte
+	Status        string
+	Owner         string
+	ReservedUntil time.Time
+	Answer        []byte
+	CreatedAt     time.Time
+}
+
 type Installation struct {
 	OnlyRow    bool
 	PepperHash []byte

@@ -62,6 +62,9 @@ func (d *documents) read(ctx context.Context, text string) (*ast.QueryDocument, 
 	if errs := validator.ValidateWithRules(d.schema, doc, rules.NewDefaultRules()); len(errs) > 0 {
 		return nil, coded(errs[:min(len(errs), maxRefusals)])
 	}
+	if err := refusesKey(doc); err != nil {
+		return nil, gqlerror.List{err}
+	}
 	d.kept.Add(ctx, text, doc)
 	return doc, nil
 }

@@ -402,6 +402,20 @@ API keys need ` + "`" + `scope` + "`" + `.
 """
 directive @auth(allow: [CallerKind!]!, role: MemberRole! = VIEWER, scope: ApiScope, merchant: Boolean! = true) on FIELD_DEFINITION
 
+"""
+In a document, on a mutation that makes something or moves money: performs it once for each key. A repetition with the same key within 24
+hours gets the same answer, and is listed in ` + "`" + `extensions.idempotency.repeated` + "`" + `; anything else with it is the error IDEMPOTENCY_CONFLICT,
+and a repetition while the first is being performed CONFLICT: send it again in a moment. An answer with a secret is not kept, so that its
+repetition is refused with IDEMPOTENCY_CONFLICT, and an answer with errors is not either: then the key is free again.
+"""
+directive @idempotent("1 to 255 characters, the merchant's own." key: String!) on FIELD
+
+"A mutation that takes ` + "`" + `@idempotent` + "`" + `."
+directive @idempotency on FIELD_DEFINITION
+
+"A secret. An answer that shows it is not kept for ` + "`" + `@idempotent` + "`" + `."
+directive @secret on FIELD_DEFINITION
+
 "An input of which exactly one field is given."
 directive @oneOf on INPUT_OBJECT
 
@@ -601,9 +615,9 @@ type Mutation {
   memberRemove(input: MemberRemoveInput!): MemberRemovePayload! @auth(allow: [MEMBER], role: OWNER)
 
   "Opens a sandbox: a merchant of its own with the test gateway and test clocks, reached by the same members."
-  sandboxCreate(input: SandboxCreateInput!): SandboxCreatePayload! @auth(allow: [MEMBER], role: ADMIN)
+  sandboxCreate(input: SandboxCreateInput!): SandboxCreatePayload! @auth(allow: [MEMBER], role: ADMIN) @idempotency
   "Makes an API key. The key is shown in this answer only. One of a merchant that is no sandbox needs a confirmed address."
-  apiKeyCreate(input: ApiKeyCreateInput!): ApiKeyCreatePayload! @auth(allow: [MEMBER], role: ADMIN)
+  apiKeyCreate(input: ApiKeyCreateInput!): ApiKeyCreatePayload! @auth(allow: [MEMBER], role: ADMIN) @idempotency
   "Changes what an API key is for. One that is revoked or has expired stays that way: CONFLICT."
   apiKeyUpdate(input: ApiKeyUpdateInput!): ApiKeyUpdatePayload! @auth(allow: [MEMBER], role: ADMIN)
   """
@@ -618,7 +632,7 @@ type Mutation {
   Makes a client id and a client secret for a product's servers. The secret is shown in this answer only. One of a merchant that is no
   sandbox needs a confirmed address.
   """
-  clientCreate(input: ClientCreateInput!): ClientCreatePayload! @auth(allow: [MEMBER], role: ADMIN)
+  clientCreate(input: ClientCreateInput!): ClientCreatePayload! @auth(allow: [MEMBER], role: ADMIN) @idempotency
   "Gives a client a new secret, which is shown in this answer only. The old one is accepted until the overlap ends."
   clientRoll(input: ClientRollInput!): ClientRollPayload! @auth(allow: [MEMBER], role: ADMIN)
   "Revokes a client at once, with all its secrets. Revoking it again changes nothing."
@@ -627,7 +641,7 @@ type Mutation {
   tokenKeyRoll(input: TokenKeyRollInput!): TokenKeyRollPayload! @auth(allow: [MEMBER], role: ADMIN)
 
   "Plugs a product in. Its launch secret is shown in this answer only."
-  productCreate(input: ProductCreateInput!): ProductCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CATALOG_WRITE)
+  productCreate(input: ProductCreateInput!): ProductCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CATALOG_WRITE) @idempotency
   """
   Changes a product; what is left out stays. An APPROVED product whose name, launchUrl or integrationPageUrl changes is a DRAFT again and
   waits for another review; during a review these cannot change.
@@ -645,31 +659,31 @@ type Mutation {
   "Ends the sale of a product for good: nothing new is sold, running subscriptions go on. Archiving again changes nothing."
   productArchive(input: ProductArchiveInput!): ProductArchivePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CATALOG_WRITE)
   "Adds a plan with its prices and features to a product."
-  planCreate(input: PlanCreateInput!): PlanCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CATALOG_WRITE)
+  planCreate(input: PlanCreateInput!): PlanCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CATALOG_WRITE) @idempotency
 
   "Creates a customer. Without a company the customer gets a personal one."
-  customerCreate(input: CustomerCreateInput!): CustomerCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CUSTOMERS_WRITE)
+  customerCreate(input: CustomerCreateInput!): CustomerCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CUSTOMERS_WRITE) @idempotency
   "Creates a company, which can hold subscriptions for several customers."
-  companyCreate(input: CompanyCreateInput!): CompanyCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CUSTOMERS_WRITE)
+  companyCreate(input: CompanyCreateInput!): CompanyCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CUSTOMERS_WRITE) @idempotency
 
   """
   Attaches a payment method to a customer and makes it the default. A past-due subscription that waits for a new card is charged
   at once. Customers attach their own.
   """
-  paymentMethodAttach(input: PaymentMethodAttachInput!): PaymentMethodAttachPayload! @auth(allow: [MEMBER, API_KEY, CUSTOMER, PERSON], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
+  paymentMethodAttach(input: PaymentMethodAttachInput!): PaymentMethodAttachPayload! @auth(allow: [MEMBER, API_KEY, CUSTOMER, PERSON], role: ADMIN, scope: SUBSCRIPTIONS_WRITE) @idempotency
   """
   Sells a plan to a customer. With a trial or a free plan the subscription starts at once. Otherwise the default payment method is
   charged before the answer: on success the subscription is ACTIVE; on PAYMENT_FAILED it stays INCOMPLETE for 24 hours, is in the
   payload, and the next call for the same customer and product tries again with it.
   """
-  subscriptionCreate(input: SubscriptionCreateInput!): SubscriptionCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
+  subscriptionCreate(input: SubscriptionCreateInput!): SubscriptionCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE) @idempotency
   "Cancels at the end of the period that has been paid for, or at once. Customers cancel what they pay for: what a colleague pays is FORBIDDEN."
   subscriptionCancel(input: SubscriptionCancelInput!): SubscriptionCancelPayload! @auth(allow: [MEMBER, API_KEY, CUSTOMER, PERSON], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
   "Takes back a cancellation that has not taken effect yet."
   subscriptionUncancel(input: SubscriptionUncancelInput!): SubscriptionUncancelPayload! @auth(allow: [MEMBER, API_KEY, CUSTOMER, PERSON], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
 
   "Makes a test clock in a sandbox. Customers created with it live in its time."
-  testClockCreate(input: TestClockCreateInput!): TestClockCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
+  testClockCreate(input: TestClockCreateInput!): TestClockCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE) @idempotency
   """
   Advances a test clock. The workers perform everything that falls due for its customers, one step at a time and in time order;
   poll the clock's status until it is READY.
@@ -703,7 +717,7 @@ type Mutation {
   personSignOut: PersonSignOutPayload! @auth(allow: [PERSON], merchant: false)
 
   "Registers an endpoint for webhooks. Its signing secret is shown in this answer only."
-  webhookEndpointCreate(input: WebhookEndpointCreateInput!): WebhookEndpointCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
+  webhookEndpointCreate(input: WebhookEndpointCreateInput!): WebhookEndpointCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE) @idempotency
 
   """
   Signs an operator in for 12 hours. Sets no cookie. Whatever does not match is the same UNAUTHENTICATED; five attempts that fail are
@@ -1051,7 +1065,7 @@ type MerchantSignUpPayload {
   merchant: Merchant
   member: Member
   "Use it as a Bearer token. Browsers get it as a cookie as well."
-  sessionToken: String
+  sessionToken: String @secret
   userErrors: [UserError!]!
 }
 
@@ -1118,16 +1132,16 @@ type MemberSignInPayload {
   "The merchants the member belongs to, sandboxes included."
   merchants: [Merchant!]!
   "Use it as a Bearer token. Browsers get it as a cookie as well."
-  sessionToken: String
+  sessionToken: String @secret
   expiresAt: DateTime
   userErrors: [UserError!]!
 }
 "The answer to memberTotpBegin."
 type MemberTotpBeginPayload {
   "For the authenticator app, as a QR code: ` + "`" + `otpauth://totp/...` + "`" + `."
-  uri: String
+  uri: String @secret
   "The same secret in base32, for typing it in."
-  secret: String
+  secret: String @secret
   userErrors: [UserError!]!
 }
 "A code of the authenticator app that was given the secret."
@@ -1135,7 +1149,7 @@ input MemberTotpConfirmInput { code: String! }
 "The answer to memberTotpConfirm."
 type MemberTotpConfirmPayload {
   "Ten codes, each good for one sign-in without the app. They cannot be shown again."
-  recoveryCodes: [String!]
+  recoveryCodes: [String!] @secret
   member: Member
   userErrors: [UserError!]!
 }
@@ -1148,7 +1162,7 @@ input MemberRecoveryCodesRenewInput { code: String! }
 "The answer to memberRecoveryCodesRenew."
 type MemberRecoveryCodesRenewPayload {
   "Ten codes, each good for one sign-in without the app. They cannot be shown again."
-  recoveryCodes: [String!]
+  recoveryCodes: [String!] @secret
   userErrors: [UserError!]!
 }
 "The answer to memberSignOut."
@@ -1218,7 +1232,7 @@ type InvitationAcceptPayload {
   member: Member
   role: MemberRole
   "For callers who were not signed in. Browsers get it as a cookie as well."
-  sessionToken: String
+  sessionToken: String @secret
   userErrors: [UserError!]!
 }
 "Which member to give which role."
@@ -1249,7 +1263,7 @@ input ApiKeyCreateInput {
 type ApiKeyCreatePayload {
   apiKey: ApiKey
   "The key itself. It cannot be shown again."
-  secret: String
+  secret: String @secret
   userErrors: [UserError!]!
 }
 "Which API key to revoke."
@@ -1281,7 +1295,7 @@ type ApiKeyRollPayload {
   "The new key; ` + "`" + `rolledFrom` + "`" + ` is the old one."
   apiKey: ApiKey
   "The key itself. It cannot be shown again."
-  secret: String
+  secret: String @secret
   userErrors: [UserError!]!
 }
 
@@ -1314,7 +1328,7 @@ input ClientCreateInput { product: ProductRef! name: String! }
 type ClientCreatePayload {
   client: Client
   "The client secret. It cannot be shown again."
-  secret: String
+  secret: String @secret
   userErrors: [UserError!]!
 }
 "Which client gets a new secret."
@@ -1327,7 +1341,7 @@ input ClientRollInput {
 type ClientRollPayload {
   client: Client
   "The new client secret. It cannot be shown again."
-  secret: String
+  secret: String @secret
   userErrors: [UserError!]!
 }
 "Which client to revoke."
@@ -1340,7 +1354,7 @@ The credential that Portico and a merchant share. The merchant's servers send it
 payment notifications.
 """
 type TokenKey {
-  key: String!
+  key: String! @secret
   createdAt: DateTime!
   "Until when one that was rolled is accepted as well; null when none is."
   rolledUntil: DateTime
@@ -1366,7 +1380,7 @@ input OperatorSignInInput {
 type OperatorSignInPayload {
   operator: Operator
   "Use it as a Bearer token."
-  sessionToken: String
+  sessionToken: String @secret
   expiresAt: DateTime
   userErrors: [UserError!]!
 }
@@ -1620,7 +1634,7 @@ input ProductCreateInput {
 type ProductCreatePayload {
   product: Product
   "The secret (PORTAL_JWT_SECRET) with which the product verifies launch tokens, used as a UTF-8 string. It cannot be shown again."
-  launchSecret: String
+  launchSecret: String @secret
   userErrors: [UserError!]!
 }
 
@@ -1647,7 +1661,7 @@ input ProductSecretRollInput {
 type ProductSecretRollPayload {
   product: Product
   "The new secret. It cannot be shown again."
-  launchSecret: String
+  launchSecret: String @secret
   userErrors: [UserError!]!
 }
 "Whose new launch secret begins to sign."
@@ -2049,9 +2063,9 @@ input LaunchTokenCreateInput { customer: CustomerRef! product: ProductRef! }
 "The answer to launchTokenCreate."
 type LaunchTokenCreatePayload {
   "An HS256 JWT."
-  token: String
+  token: String @secret
   "The product's launch URL with the token."
-  url: String
+  url: String @secret
   expiresAt: DateTime
   "UserErrors with code NO_ACTIVE_SUBSCRIPTION carry the upgrade URL in ` + "`" + `url` + "`" + `."
   userErrors: [UserError!]!
@@ -2083,12 +2097,12 @@ type PortalTokenCreatePayload {
   "The customer's number, as the token has it."
   customerId: Long
   "An HS256 JWT with the claims customerId, shop, timestamp and jti. It cannot be shown again."
-  token: String
+  token: String @secret
   "In seconds: 7200."
   expiresIn: Int
   expiresAt: DateTime
   "The portal's page with the token."
-  url: String
+  url: String @secret
   portalToken: PortalToken
   userErrors: [UserError!]!
 }
@@ -2120,7 +2134,7 @@ input PersonSignInInput { token: String! }
 type PersonSignInPayload {
   person: Person
   "Use it as a Bearer token. Browsers get it as a cookie as well."
-  sessionToken: String
+  sessionToken: String @secret
   expiresAt: DateTime
   userErrors: [UserError!]!
 }
@@ -2222,7 +2236,7 @@ input WebhookEndpointCreateInput {
 type WebhookEndpointCreatePayload {
   webhookEndpoint: WebhookEndpoint
   "The signing secret. It cannot be shown again."
-  secret: String
+  secret: String @secret
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},

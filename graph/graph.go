@@ -7,6 +7,7 @@ import (
 	"portico/internal/account"
 	"portico/internal/billing"
 	"portico/internal/catalog"
+	"portico/internal/idempotency"
 	"portico/internal/portal"
 	"portico/internal/rate"
 	"portico/internal/webhook"
@@ -21,6 +22,8 @@ type Resolver struct {
 	Portal   *portal.Portal
 	Webhooks *webhook.Webhooks
 	Rates    *rate.Limiter
+
+	Idempotency *idempotency.Keys
 }
 
 type (

@@ -6,9 +6,11 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,6 +52,8 @@ type exchange struct {
 	origin  account.Origin
 	cookie  *http.Cookie // for the answer to set
 	cost    *cost        // nil while there is no operation
+	// repeated are the fields whose answers are those of earlier requests.
+	repeated []string
 
 	mu         sync.Mutex
 	logged     map[string]bool
@@ -173,6 +177,7 @@ func (h *handler) perform(ctx context.Context, r *http.Request, asked *graphql.R
 	if operation.Operation.Operation == ast.Mutation {
 		// What has begun is finished, whether or not the client waits for the answer.
 		ctx, limit = context.WithoutCancel(ctx), h.limits.MutationTime
+		operation.RootResolverMiddleware = h.once
 	}
 	ctx, cancel = context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -238,6 +243,9 @@ func (x *exchange) answer(w http.ResponseWriter, r *http.Request, status int, er
 	if x.cost != nil {
 		body.WriteString(`,"extensions":{"cost":`)
 		x.cost.write(&body)
+		if len(x.repeated) > 0 {
+			_, _ = fmt.Fprintf(&body, `,"idempotency":{"repeated":["%s"]}`, strings.Join(x.repeated, `","`))
+		}
 		body.WriteByte('}')
 	}
 	body.WriteByte('}')

@@ -31,6 +31,7 @@ import (
 	"portico/internal/billing"
 	"portico/internal/catalog"
 	"portico/internal/gateway"
+	"portico/internal/idempotency"
 	"portico/internal/mail"
 	"portico/internal/portal"
 	"portico/internal/rate"
@@ -95,7 +96,7 @@ func newWorldWith(t *testing.T, options graph.Options) *world {
 		LiveGateway: gateway.TestName,
 	}
 	w.resolver = &graph.Resolver{
-		Rates:    &rate.Limiter{DB: w.db, Now: now},
+		Rates: &rate.Limiter{DB: w.db, Now: now}, Idempotency: &idempotency.Keys{DB: w.db, Now: now, Log: options.Log},
 		Accounts: accounts, Catalog: products, Webhooks: webhooks, Access: decisions, Billing: sales,
 		Portal: &portal.Portal{
 			DB: w.db, Keys: keys, Accounts: accounts, Catalog: products, Access: decisions, Billing: sales, Jobs: jobs, Now: now,

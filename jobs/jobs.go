@@ -16,6 +16,7 @@ import (
 
 	"portico/internal/account"
 	"portico/internal/billing"
+	"portico/internal/idempotency"
 	"portico/internal/mail"
 	"portico/internal/portal"
 	"portico/internal/rate"
@@ -44,6 +45,8 @@ type Domain struct {
 	Portal   *portal.Portal
 	Vault    *vault.Vault
 	Rates    *rate.Limiter
+
+	Idempotency *idempotency.Keys
 }
 
 // queues are all queues with the number of jobs one process works at once.
@@ -72,6 +75,7 @@ func schedule() []*river.PeriodicJob {
 		every(time.Hour, MailRetire{}),
 		every(5*time.Minute, PortalRetire{}),
 		every(10*time.Minute, RateRetire{}),
+		every(10*time.Minute, IdempotencyRetire{}),
 	}
 }
 
@@ -144,6 +148,9 @@ func workers(d Domain) *river.Workers {
 	})
 	work(all, func(ctx context.Context, _ *river.Job[RateRetire]) error {
 		return d.Rates.Retire(ctx)
+	})
+	work(all, func(ctx context.Context, _ *river.Job[IdempotencyRetire]) error {
+		return d.Idempotency.Retire(ctx)
 	})
 	return all
 }

@@ -11,6 +11,7 @@ import (
 	"portico/db/dbtest"
 	"portico/internal/account"
 	"portico/internal/billing"
+	"portico/internal/idempotency"
 	"portico/internal/mail"
 	"portico/internal/mail/mailtest"
 	"portico/internal/portal"
@@ -49,7 +50,7 @@ func TestTheScheduleRunsEverySweep(t *testing.T) {
 	hooks := &webhook.Webhooks{DB: d, Keys: keys, Jobs: inserter, Guard: webhook.NewGuard(webhook.GuardOptions{}), Now: now, Log: log}
 	worker, err := jobs.NewWorker(d.Pool(), jobs.Domain{
 		Accounts: &account.Accounts{DB: d, Keys: keys, Now: now},
-		Rates:    &rate.Limiter{DB: d, Now: now},
+		Rates:    &rate.Limiter{DB: d, Now: now}, Idempotency: &idempotency.Keys{DB: d, Now: now, Log: log},
 		Mail:     &mail.Outbox{DB: d, Keys: keys, Jobs: inserter, Now: now, Log: log},
 		Portal:   &portal.Portal{DB: d, Keys: keys, Jobs: inserter, Now: now, Log: log},
 		Webhooks: hooks, Billing: &billing.Billing{DB: d, Webhooks: hooks, Jobs: inserter, Now: now, Log: log},
@@ -61,8 +62,8 @@ func TestTheScheduleRunsEverySweep(t *testing.T) {
 		var done int
 		err := d.Pool().QueryRow(t.Context(), `select count(distinct kind) from river_job where state = 'completed' and kind in
 			('renewal.sweep', 'expiry.sweep', 'charge.resume', 'test_clock.resume', 'webhook.wake', 'mail.retire', 'portal.retire',
-			'merchant.close', 'account.tidy', 'rate.retire')`).Scan(&done)
-		return err == nil && done == 10
+			'merchant.close', 'account.tidy', 'rate.retire', 'idempotency.retire')`).Scan(&done)
+		return err == nil && done == 11
 	}, 30*time.Second, 50*time.Millisecond)
 }
 

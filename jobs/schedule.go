@@ -115,3 +115,14 @@ func (RateRetire) Kind() string { return "rate.retire" }
 func (RateRetire) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: billing.QueueMaintenance}
 }
+
+// IdempotencyRetire forgets keys that are no longer kept.
+type IdempotencyRetire struct{}
+
+// Kind implements river.JobArgs.
+func (IdempotencyRetire) Kind() string { return "idempotency.retire" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (IdempotencyRetire) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: billing.QueueMaintenance}
+}

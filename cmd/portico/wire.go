@@ -15,6 +15,7 @@ import (
 	"portico/internal/catalog"
 	"portico/internal/config"
 	"portico/internal/gateway"
+	"portico/internal/idempotency"
 	"portico/internal/mail"
 	"portico/internal/portal"
 	"portico/internal/rate"
@@ -36,6 +37,7 @@ type app struct {
 	mail     *mail.Outbox
 	vault    *vault.Vault
 	rates    *rate.Limiter
+	repeats  *idempotency.Keys
 	log      *slog.Logger
 }
 
@@ -70,6 +72,7 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 		return nil, err
 	}
 	a.rates = &rate.Limiter{DB: d, Now: now}
+	a.repeats = &idempotency.Keys{DB: d, Now: now, Log: log}
 	guard := webhook.NewGuard(webhook.GuardOptions{
 		AllowLoopback: c.WebhookAllowLoopback, AllowHTTP: c.WebhookAllowHTTP, AllowCIDRs: c.WebhookAllowCIDRs,
 	})

@@ -18,3 +18,20 @@ create function points_to_take(full_at timestamptz, now timestamptz, point inter
     from (select floor(burst - extract(epoch from greatest(full_at, now) - now) / extract(epoch from point))::integer) has (points)
 $$;
 -- +goose StatementEnd
+
+-- The keys with which callers repeat a request without repeating what it does, with what was answered. A running one is free again when
+-- its reservation has ended. There is no foreign key to the merchant: it is the authenticated caller's, and a check would lock its row.
+create table idempotency_key (
+    merchant_id    bigint      not null,
+    scope          text        not null,
+    key            text        not null check (length(key) between 1 and 255),
+    request_hash   bytea       not null,
+    status         text        not null check (status in ('RUNNING', 'ANSWERED', 'WITHHELD')),
+    owner          text        not null,
+    reserved_until timestamptz not null,
+    answer         bytea check ((answer is not null) = (status = 'ANSWERED')),
+    created_at     timestamptz not null,
+    primary key (merchant_id, scope, key)
+);
+create index on idempotency_key (created_at);
+call guard_tenant('idempotency_key');
