@@ -11,9 +11,9 @@ import (
 	"github.com/vektah/gqlparser/v2/lexer"
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
-	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"portico/internal/account"
+	"portico/internal/fault"
 )
 
 const (
@@ -25,13 +25,18 @@ const (
 
 // documents reads and validates documents, and keeps those that it has.
 type documents struct {
-	schema *ast.Schema
-	limits Limits
-	kept   *lru.LRU[*ast.QueryDocument]
+	schema        *ast.Schema
+	limits        Limits
+	introspection Introspection
+	kept          *lru.LRU[*ast.QueryDocument]
+	persisted     *lru.LRU[string] // texts of valid documents by their hashes
 }
 
-func newDocuments(schema *ast.Schema, limits Limits) *documents {
-	return &documents{schema: schema, limits: limits, kept: lru.New[*ast.QueryDocument](keptDocuments)}
+func newDocuments(schema *ast.Schema, limits Limits, introspection Introspection) *documents {
+	return &documents{
+		schema: schema, limits: limits, introspection: introspection,
+		kept: lru.New[*ast.QueryDocument](keptDocuments), persisted: lru.New[string](persistedTexts),
+	}
 }
 
 // surrogates are written as two escapes, which the parser takes for two broken characters.
@@ -59,7 +64,7 @@ func (d *documents) read(ctx context.Context, text string) (*ast.QueryDocument, 
 	if err := d.limits.check(doc); err != nil {
 		return nil, gqlerror.List{err}
 	}
-	if errs := validator.ValidateWithRules(d.schema, doc, rules.NewDefaultRules()); len(errs) > 0 {
+	if errs := validator.ValidateWithRules(d.schema, doc, d.rules(callerOf(ctx))); len(errs) > 0 {
 		return nil, coded(errs[:min(len(errs), maxRefusals)])
 	}
 	if err := refusesKey(doc); err != nil {
@@ -98,6 +103,9 @@ func (d *documents) operation(
 	chosen := doc.Operations.ForName(asked.OperationName)
 	if chosen == nil {
 		return nil, 0, gqlerror.List{badRequest("The document has no operation of that name, or several and none is named.")}
+	}
+	if !d.introspection.admits(callerOf(ctx)) && anyField(chosen.SelectionSet, asksForSchema) {
+		return nil, 0, gqlerror.List{refusal(string(fault.CodeForbidden), "The schema is not shown to this caller: schema.graphqls documents it.")}
 	}
 	variables, err := validator.VariableValues(d.schema, chosen, asked.Variables)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 
 // prepare is what becomes of a document before it is executed.
 func prepare(limits Limits, caller account.Caller, text string, variables map[string]any) gqlerror.List {
-	documents := newDocuments(NewExecutableSchema(Config{}).Schema(), limits)
+	documents := newDocuments(NewExecutableSchema(Config{}).Schema(), limits, IntrospectionAll)
 	ctx := withCaller(context.Background(), caller)
 	doc, errs := documents.read(ctx, text)
 	if errs == nil {
@@ -209,7 +209,7 @@ func TestTheCostIsThatOfTheObjectsShown(t *testing.T) {
 		{"{ rateLimit { currentlyAvailable } }", 0},
 		{"{ rateLimit { currentlyAvailable } viewer { kind } }", 1},
 	} {
-		documents := newDocuments(NewExecutableSchema(Config{}).Schema(), DefaultLimits())
+		documents := newDocuments(NewExecutableSchema(Config{}).Schema(), DefaultLimits(), IntrospectionAll)
 		doc, errs := documents.read(t.Context(), c.text)
 		require.Empty(t, errs, c.text)
 		operation, cost, errs := documents.operation(withCaller(t.Context(), member()), doc, &graphql.RawParams{Query: c.text, Variables: map[string]any{

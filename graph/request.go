@@ -75,7 +75,10 @@ func readBody(body []byte) (*graphql.RawParams, *problem) {
 		return nil, &problem{http.StatusBadRequest,
 			"The body must be an object with the string query, and operationName and variables if need be. Batches are not supported."}
 	}
-	if asked.Query == nil {
+	switch {
+	case asked.Query == nil && names(asked.Extensions):
+		asked.Query = new(string)
+	case asked.Query == nil:
 		return nil, &problem{http.StatusBadRequest, "The body has no query."}
 	}
 	return &graphql.RawParams{
@@ -102,7 +105,7 @@ func readGet(r *http.Request, limit int) (*graphql.RawParams, *problem) {
 		return nil, &problem{http.StatusBadRequest, "A parameter of the address is given twice."}
 	case !utf8.ValidString(asked.Query) || !utf8.ValidString(asked.OperationName):
 		return nil, &problem{http.StatusBadRequest, "The parameters of the address are not UTF-8."}
-	case !given.Has("query"):
+	case !given.Has("query") && !names(asked.Extensions):
 		return nil, &problem{http.StatusBadRequest, "The address has no parameter query."}
 	}
 	return asked, nil

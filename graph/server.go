@@ -29,7 +29,9 @@ type Options struct {
 	Limits  Limits // DefaultLimits for the zero value
 	Rates   Rates
 	Proxies peer.Proxies
-	Log     *slog.Logger
+	// Introspection tells who is shown the schema.
+	Introspection Introspection
+	Log           *slog.Logger
 }
 
 // handler answers GraphQL over HTTP.
@@ -74,7 +76,7 @@ func NewHandler(r *Resolver, o Options) http.Handler {
 	}
 	schema := NewExecutableSchema(Config{Resolvers: r, Directives: DirectiveRoot{Auth: auth}})
 	return &handler{
-		resolver: r, schema: schema.(*executableSchema), documents: newDocuments(schema.Schema(), o.Limits), limits: o.Limits, rates: o.Rates,
+		resolver: r, schema: schema.(*executableSchema), documents: newDocuments(schema.Schema(), o.Limits, o.Introspection), limits: o.Limits, rates: o.Rates,
 		origins: http.NewCrossOriginProtection(), secure: o.Secure, proxies: o.Proxies, log: o.Log,
 	}
 }
@@ -152,10 +154,18 @@ func (h *handler) perform(ctx context.Context, r *http.Request, asked *graphql.R
 	if prefersResponseType(r) {
 		refused = http.StatusBadRequest
 	}
-	doc, errs := h.documents.read(ctx, asked.Query)
+	text, hash, problem := h.documents.find(ctx, asked)
+	switch {
+	case problem != nil && problem.Message == persistedNotFound:
+		return outcome{status: http.StatusOK, errs: gqlerror.List{problem}} // where clients look for it
+	case problem != nil:
+		return outcome{status: refused, errs: gqlerror.List{problem}}
+	}
+	doc, errs := h.documents.read(ctx, text)
 	if errs != nil {
 		return outcome{status: refused, errs: errs}
 	}
+	h.documents.persist(ctx, hash, text)
 	operation, points, errs := h.documents.operation(ctx, doc, asked)
 	if errs != nil {
 		return outcome{status: refused, errs: errs}

@@ -104,7 +104,8 @@ func routes(a *app, c config.Config) *http.ServeMux {
 		Rates: a.rates, Idempotency: a.repeats,
 	}, graph.Options{
 		Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log,
-		Rates: graph.Rates{Servers: rate.Limit(c.RateLimit), People: rate.Limit(c.RateLimitPeople), Anonymous: rate.Limit(c.RateLimitAnonymous)},
+		Introspection: graph.Introspection(c.Introspection),
+		Rates:         graph.Rates{Servers: rate.Limit(c.RateLimit), People: rate.Limit(c.RateLimitPeople), Anonymous: rate.Limit(c.RateLimitAnonymous)},
 	}))
 	existing := rest.NewHandler(rest.Options{
 		Portal: a.portal, Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log,
