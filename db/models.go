@@ -57,6 +57,11 @@ type Company struct {
 	CreatedAt  time.Time
 }
 
+type CorsOrigin struct {
+	MerchantID int64
+	Origin     string
+}
+
 type Customer struct {
 	MerchantID        int64
 	ID                int64

@@ -117,6 +117,7 @@ type MutationResolver interface {
 	APIKeyUpdate(ctx context.Context, input APIKeyUpdateInput) (*APIKeyUpdatePayload, error)
 	APIKeyRoll(ctx context.Context, input APIKeyRollInput) (*APIKeyRollPayload, error)
 	APIKeyRevoke(ctx context.Context, input APIKeyRevokeInput) (*APIKeyRevokePayload, error)
+	CorsOriginsUpdate(ctx context.Context, input CorsOriginsUpdateInput) (*CorsOriginsUpdatePayload, error)
 	ClientCreate(ctx context.Context, input ClientCreateInput) (*ClientCreatePayload, error)
 	ClientRoll(ctx context.Context, input ClientRollInput) (*ClientRollPayload, error)
 	ClientRevoke(ctx context.Context, input ClientRevokeInput) (*ClientRevokePayload, error)
@@ -180,6 +181,7 @@ type QueryResolver interface {
 	APIKeys(ctx context.Context, first *int32, after *string) (*Connection[APIKey], error)
 	Clients(ctx context.Context, product *ProductRef, first *int32, after *string) (*Connection[Client], error)
 	TokenKey(ctx context.Context) (*TokenKey, error)
+	CorsOrigins(ctx context.Context) ([]string, error)
 	Products(ctx context.Context, first *int32, after *string) (*Connection[Product], error)
 	Product(ctx context.Context, ref ProductRef) (*Product, error)
 	Plans(ctx context.Context, product *ProductRef, first *int32, after *string) (*Connection[Plan], error)
@@ -249,6 +251,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputClientRevokeInput,
 		ec.unmarshalInputClientRollInput,
 		ec.unmarshalInputCompanyCreateInput,
+		ec.unmarshalInputCorsOriginsUpdateInput,
 		ec.unmarshalInputCustomerCreateInput,
 		ec.unmarshalInputCustomerRef,
 		ec.unmarshalInputFeatureInput,
@@ -477,6 +480,8 @@ type Query {
   clients(product: ProductRef, first: Int, after: String): ClientConnection! @auth(allow: [MEMBER], role: ADMIN)
   "The credential that Portico sends along with payment notifications, and that authenticates the merchant's calls."
   tokenKey: TokenKey! @auth(allow: [MEMBER], role: ADMIN)
+  "The origins whose pages may call this API in a browser with a credential of the merchant."
+  corsOrigins: [String!]! @auth(allow: [MEMBER])
 
   "The products of the merchant, newest first."
   products(first: Int, after: String): ProductConnection! @auth(allow: [MEMBER, API_KEY], scope: CATALOG_READ)
@@ -627,6 +632,11 @@ type Mutation {
   apiKeyRoll(input: ApiKeyRollInput!): ApiKeyRollPayload! @auth(allow: [MEMBER], role: ADMIN)
   "Revokes an API key at once. Revoking it again changes nothing."
   apiKeyRevoke(input: ApiKeyRevokeInput!): ApiKeyRevokePayload! @auth(allow: [MEMBER], role: ADMIN)
+  """
+  Replaces the origins whose pages may call this API in a browser with a credential of the merchant. Cookies are never taken from them.
+  Noticed everywhere within half a minute.
+  """
+  corsOriginsUpdate(input: CorsOriginsUpdateInput!): CorsOriginsUpdatePayload! @auth(allow: [MEMBER], role: ADMIN)
 
   """
   Makes a client id and a client secret for a product's servers. The secret is shown in this answer only. One of a merchant that is no
@@ -1456,6 +1466,17 @@ input ProductRejectInput {
 }
 "The answer to productReject."
 type ProductRejectPayload { product: PublicProduct review: ProductReview userErrors: [UserError!]! }
+
+"The origins to allow."
+input CorsOriginsUpdateInput {
+  "At most 20, as browsers write them, such as ` + "`" + `https://app.example.com` + "`" + `: https, or http on localhost, without a path or wildcards."
+  origins: [String!]!
+}
+"The answer to corsOriginsUpdate."
+type CorsOriginsUpdatePayload {
+  origins: [String!]
+  userErrors: [UserError!]!
+}
 
 # Catalogue -----------------------------------------------------------------------------------------------------------
 
@@ -2489,6 +2510,16 @@ func (ec *executionContext) childFields_CompanyEdge(ctx context.Context, field g
 		return ec.fieldContext_CompanyEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CompanyEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_CorsOriginsUpdatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "origins":
+		return ec.fieldContext_CorsOriginsUpdatePayload_origins(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CorsOriginsUpdatePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CorsOriginsUpdatePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Customer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4375,6 +4406,20 @@ func (ec *executionContext) field_Mutation_companyCreate_args(ctx context.Contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (CompanyCreateInput, error) {
 			return ec.unmarshalNCompanyCreateInput2porticoᚋgraphᚐCompanyCreateInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_corsOriginsUpdate_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (CorsOriginsUpdateInput, error) {
+			return ec.unmarshalNCorsOriginsUpdateInput2porticoᚋgraphᚐCorsOriginsUpdateInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -7677,6 +7722,61 @@ func (ec *executionContext) fieldContext_CompanyEdge_node(_ context.Context, fie
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Company(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CorsOriginsUpdatePayload_origins(ctx context.Context, field graphql.CollectedField, obj *CorsOriginsUpdatePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CorsOriginsUpdatePayload_origins(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Origins, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalOString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CorsOriginsUpdatePayload_origins(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CorsOriginsUpdatePayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _CorsOriginsUpdatePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *CorsOriginsUpdatePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CorsOriginsUpdatePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖporticoᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CorsOriginsUpdatePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CorsOriginsUpdatePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -14824,6 +14924,78 @@ func (ec *executionContext) fieldContext_Mutation_apiKeyRevoke(ctx context.Conte
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_corsOriginsUpdate(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_corsOriginsUpdate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CorsOriginsUpdate(ctx, fc.Args["input"].(CorsOriginsUpdateInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER"})
+				if err != nil {
+					var zeroVal *CorsOriginsUpdatePayload
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *CorsOriginsUpdatePayload
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *CorsOriginsUpdatePayload
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *CorsOriginsUpdatePayload
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, nil, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *CorsOriginsUpdatePayload) graphql.Marshaler {
+			return ec.marshalNCorsOriginsUpdatePayload2ᚖporticoᚋgraphᚐCorsOriginsUpdatePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_corsOriginsUpdate(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CorsOriginsUpdatePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_corsOriginsUpdate_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_clientCreate(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -21753,6 +21925,57 @@ func (ec *executionContext) fieldContext_Query_tokenKey(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_corsOrigins(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_corsOrigins(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().CorsOrigins(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER"})
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "VIEWER")
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal []string
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, nil, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_corsOrigins(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Query", field, true, true, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _Query_products(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -27386,6 +27609,36 @@ func (ec *executionContext) unmarshalInputCompanyCreateInput(ctx context.Context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCorsOriginsUpdateInput(ctx context.Context, obj any) (CorsOriginsUpdateInput, error) {
+	var it CorsOriginsUpdateInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"origins"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "origins":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("origins"))
+			data, err := ec.unmarshalNString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Origins = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCustomerCreateInput(ctx context.Context, obj any) (CustomerCreateInput, error) {
 	var it CustomerCreateInput
 	if obj == nil {
@@ -30667,6 +30920,49 @@ func (ec *executionContext) _CompanyEdge(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var corsOriginsUpdatePayloadImplementors = []string{"CorsOriginsUpdatePayload"}
+
+func (ec *executionContext) _CorsOriginsUpdatePayload(ctx context.Context, sel ast.SelectionSet, obj *CorsOriginsUpdatePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, corsOriginsUpdatePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CorsOriginsUpdatePayload")
+		case "origins":
+			out.Values[i] = ec._CorsOriginsUpdatePayload_origins(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CorsOriginsUpdatePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var customerImplementors = []string{"Customer", "Node"}
 
 func (ec *executionContext) _Customer(ctx context.Context, sel ast.SelectionSet, obj *Customer) graphql.Marshaler {
@@ -33912,6 +34208,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "corsOriginsUpdate":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_corsOriginsUpdate(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "clientCreate":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_clientCreate(ctx, field)
@@ -36630,6 +36933,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_tokenKey(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "corsOrigins":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_corsOrigins(ctx, field)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -39704,6 +40029,21 @@ func (ec *executionContext) marshalNCompanyEdge2ᚖporticoᚋgraphᚐEdge(ctx co
 		return graphql.Null
 	}
 	return ec._CompanyEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNCorsOriginsUpdateInput2porticoᚋgraphᚐCorsOriginsUpdateInput(ctx context.Context, v any) (CorsOriginsUpdateInput, error) {
+	res, err := ec.unmarshalInputCorsOriginsUpdateInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCorsOriginsUpdatePayload2ᚖporticoᚋgraphᚐCorsOriginsUpdatePayload(ctx context.Context, sel ast.SelectionSet, v *CorsOriginsUpdatePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CorsOriginsUpdatePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNCustomer2ᚕᚖporticoᚋgraphᚐCustomerᚄ(ctx context.Context, sel ast.SelectionSet, v []*Customer) graphql.Marshaler {

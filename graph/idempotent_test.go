@@ -186,7 +186,7 @@ func TestOnlyMutationsOfAMerchantTakeKeys(t *testing.T) {
 	require.GreaterOrEqual(t, taken, 10)
 	for _, definition := range schema.Types {
 		for _, field := range definition.Fields {
-			if definition.Kind == ast.Object && strings.HasSuffix(definition.Name, "Payload") && field.Type.Name() == "String" {
+			if definition.Kind == ast.Object && strings.HasSuffix(definition.Name, "Payload") && field.Type.NamedType == "String" {
 				require.NotNil(t, field.Directives.ForName("secret"), "%s.%s: a text of a payload is a secret, or belongs to an object", definition.Name, field.Name)
 			}
 		}

@@ -25,6 +25,7 @@ import (
 
 // Options are how the door is set up.
 type Options struct {
+	Origin  string // under which people reach this installation, such as https://portal.example.com
 	Secure  bool   // people reach this installation over https: the session cookie is for https only
 	Limits  Limits // DefaultLimits for the zero value
 	Rates   Rates
@@ -42,6 +43,7 @@ type handler struct {
 	limits    Limits
 	rates     Rates
 	origins   *http.CrossOriginProtection
+	origin    string
 	secure    bool
 	proxies   peer.Proxies
 	log       *slog.Logger
@@ -52,6 +54,7 @@ type exchange struct {
 	handler *handler
 	id      string
 	origin  account.Origin
+	page    string       // the origin of the page that calls, when it is not ours
 	cookie  *http.Cookie // for the answer to set
 	cost    *cost        // nil while there is no operation
 	// repeated are the fields whose answers are those of earlier requests.
@@ -77,7 +80,7 @@ func NewHandler(r *Resolver, o Options) http.Handler {
 	schema := NewExecutableSchema(Config{Resolvers: r, Directives: DirectiveRoot{Auth: auth}})
 	return &handler{
 		resolver: r, schema: schema.(*executableSchema), documents: newDocuments(schema.Schema(), o.Limits, o.Introspection), limits: o.Limits, rates: o.Rates,
-		origins: http.NewCrossOriginProtection(), secure: o.Secure, proxies: o.Proxies, log: o.Log,
+		origins: http.NewCrossOriginProtection(), origin: o.Origin, secure: o.Secure, proxies: o.Proxies, log: o.Log,
 	}
 }
 
@@ -93,6 +96,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			x.fail(ctx, w, r, panicked(ctx, recovered))
 		}
 	}()
+	if !x.admitPage(ctx, w, r) {
+		return
+	}
 	asked, problem := readRequest(w, r, h.limits)
 	if problem != nil {
 		x.refuse(w, r, problem.status, badRequest("%s", problem.sentence))
@@ -111,6 +117,9 @@ func (h *handler) serve(
 ) (answered bool) {
 	authenticating, cancel := context.WithTimeout(ctx, h.limits.QueryTime)
 	caller, admission, err := h.authenticate(authenticating, x, r, remembered)
+	if err == nil {
+		err = x.mayCall(authenticating, caller)
+	}
 	cancel()
 	if err != nil {
 		x.fail(ctx, w, r, err)

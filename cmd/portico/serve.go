@@ -103,7 +103,7 @@ func routes(a *app, c config.Config) *http.ServeMux {
 		Accounts: a.accounts, Catalog: a.catalog, Access: a.access, Billing: a.billing, Webhooks: a.webhooks, Portal: a.portal,
 		Rates: a.rates, Idempotency: a.repeats,
 	}, graph.Options{
-		Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log,
+		Origin: c.PublicURL, Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log,
 		Introspection: graph.Introspection(c.Introspection),
 		Rates:         graph.Rates{Servers: rate.Limit(c.RateLimit), People: rate.Limit(c.RateLimitPeople), Anonymous: rate.Limit(c.RateLimitAnonymous)},
 	}))

@@ -35,3 +35,12 @@ create table idempotency_key (
 );
 create index on idempotency_key (created_at);
 call guard_tenant('idempotency_key');
+
+-- The origins whose pages a merchant lets call the API in a browser.
+create table cors_origin (
+    merchant_id bigint not null references merchant,
+    origin      text   not null check (origin <> ''),
+    primary key (merchant_id, origin)
+);
+create index on cors_origin (origin);
+call guard_tenant('cors_origin');
