@@ -35,7 +35,7 @@ func (x *exchange) admitPage(ctx context.Context, w http.ResponseWriter, r *http
 	case err != nil:
 		x.fail(ctx, w, r, err)
 		return false
-	case !known && !(preflight && origin == x.handler.origin):
+	case !known && (!preflight || origin != x.handler.origin):
 		x.fail(ctx, w, r, errOrigin)
 		return false
 	}

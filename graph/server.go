@@ -89,7 +89,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{handler: h, id: rand.Text(), origin: account.Origin{Address: h.proxies.Address(r), UserAgent: r.UserAgent()}}
 	w.Header().Set("X-Request-Id", x.id)
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
 	defer func() {
 		if recovered := recover(); recovered != nil {

@@ -101,7 +101,7 @@ func (d *devCommand) serve(ctx context.Context, c config.Config, folder string, 
 	}()
 	handler := routes(a, c)
 	routeDevMail(handler, a.mail, log)
-	if err := newAPIServer(handler, listener).run(running); err != nil {
+	if err := newAPIServer(handler, c.PublicURL, listener).run(running); err != nil {
 		return err
 	}
 	if cause := context.Cause(running); !errors.Is(cause, context.Canceled) {

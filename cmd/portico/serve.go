@@ -47,7 +47,7 @@ func (s *serveCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	log.Info("serving", "addr", listener.Addr().String())
-	return newAPIServer(routes(a, c), listener).run(ctx)
+	return newAPIServer(routes(a, c), c.PublicURL, listener).run(ctx)
 }
 
 // collectLess trades memory for time: requests live briefly and leave little behind, so that Go's own 100 percent of a small heap means a
@@ -69,14 +69,14 @@ type apiServer struct {
 	listener net.Listener
 }
 
-func newAPIServer(handler http.Handler, listener net.Listener) *apiServer {
+func newAPIServer(handler http.Handler, publicURL string, listener net.Listener) *apiServer {
 	return &apiServer{listener: listener, http: &http.Server{
-		Handler:           handler,
+		Handler:           guarded(handler, publicURL),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      45 * time.Second, // a mutation may wait for a payment provider
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
+		MaxHeaderBytes:    32 << 10, // an address of 8 KiB, a token and cookies
 	}}
 }
 

@@ -124,10 +124,9 @@ func (k *Keys) finish(ctx context.Context, r Request, owner string, given *Answe
 	defer cancel()
 	tenant := k.DB.Tenant(r.MerchantID)
 	var err error
-	switch {
-	case given == nil:
+	if given == nil {
 		err = k.DB.FreeIdempotencyKey(ctx, tenant, db.FreeIdempotencyKeyParams{MerchantID: r.MerchantID, Scope: r.Scope, Key: r.Key, Owner: owner})
-	default:
+	} else {
 		status, body := "ANSWERED", given.Body
 		if given.Secret {
 			status, body = "WITHHELD", nil

@@ -182,3 +182,17 @@ func TestFullBucketsAreForgotten(t *testing.T) {
 	require.Zero(t, buckets())
 	require.EqualValues(t, 100, w.take(l, 0).Status().CurrentlyAvailable)
 }
+
+// BenchmarkTake measures what a request of a busy key pays for its limit, its share of the statements included: docs/security.md.
+func BenchmarkTake(b *testing.B) {
+	l := &rate.Limiter{DB: dbtest.New(b), Now: time.Now}
+	server := rate.Limit{Burst: 1_000_000_000, Restore: 2_000}
+	for b.Loop() {
+		charge, err := l.Take(b.Context(), "API_KEY/1", server, 1)
+		if err != nil || charge.Wait != 0 {
+			b.Fatal(err, charge.Wait)
+		}
+		charge.Return(0)
+		charge.Status()
+	}
+}
