@@ -10,7 +10,9 @@ PACKAGES ?= ./...
 # The packages to test under the race detector, of those in PACKAGES: make test RACE='./internal/webhook ./jobs'.
 RACE ?=
 
-RECEIVER := cmd/portico/testdata/receiver
+# What the tests run with Node.js.
+PACKAGED := cmd/portico/testdata/receiver graph/testdata/audits
+INSTALLED := $(PACKAGED:%=%/node_modules/.installed)
 GENERATED := ^// Code generated .* DO NOT EDIT\.$$
 
 help: ## Show this list
@@ -57,11 +59,11 @@ TESTS := sh -ec 'raced=$$(go list $(RACE)); all=$$(go list $(PACKAGES)); status=
 	exit $$status'
 endif
 
-test: $(RECEIVER)/node_modules/.installed ## Run the tests against one private Postgres
+test: $(INSTALLED) ## Run the tests against one private Postgres
 	go run ./db/dbtest/cluster -- $(TESTS)
 
-$(RECEIVER)/node_modules/.installed: $(RECEIVER)/package.json $(RECEIVER)/package-lock.json
-	npm ci --prefix $(RECEIVER) --no-audit --no-fund
+$(INSTALLED): %/node_modules/.installed: %/package.json %/package-lock.json
+	npm ci --prefix $* --no-audit --no-fund
 	@mkdir -p $(@D) && touch $@
 
 # One case or several: make bench CASE=sweep, make bench CASE=access,launch ARGS=-quick
@@ -74,4 +76,4 @@ crash: ## Kill workers, then Postgres, at random moments and prove that nothing 
 	go run ./bench/crash $(ARGS)
 
 clean: ## Remove what make has built or installed; the data of make dev stays
-	rm -rf bin $(RECEIVER)/node_modules
+	rm -rf bin $(PACKAGED:%=%/node_modules)

@@ -74,6 +74,11 @@ type Company struct {
 	CreatedAt  time.Time
 }
 
+type CorsOrigin struct {
+	MerchantID int64
+	Origin     string
+}
+
 type Customer struct {
 	MerchantID        int64
 	ID                int64
@@ -115,6 +120,18 @@ type Event struct {
 	Body           []byte
 	OccurredAt     time.Time
 	CreatedAt      time.Time
+}
+
+type IdempotencyKey struct {
+	MerchantID    int64
+	Scope         string
+	Key           string
+	RequestHash   []byte
+	Status        string
+	Owner         string
+	ReservedUntil time.Time
+	Answer        []byte
+	CreatedAt     time.Time
 }
 
 type Installation struct {
@@ -386,6 +403,12 @@ type ProductReview struct {
 	OperatorID            *int64
 	SubmittedAt           time.Time
 	ClosedAt              *time.Time
+}
+
+type RateBucket struct {
+	Key     string
+	FullAt  time.Time
+	Granted int32
 }
 
 type RecoveryCode struct {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"portico/internal/account"
 	"portico/internal/fault"
@@ -50,6 +51,17 @@ type rule struct {
 	scope    string       // for API keys, if any
 	merchant bool         // it is about the merchant that the caller acts for
 	changes  bool         // it may change something of that merchant
+}
+
+// ruleOf is the rule of a root field, as its @auth says.
+func ruleOf(field *ast.FieldDefinition) rule {
+	given := field.Directives.ForName("auth").ArgumentMap(nil)
+	r := rule{role: account.Role(given["role"].(string)), merchant: given["merchant"].(bool)}
+	r.scope, _ = given["scope"].(string)
+	for _, kind := range given["allow"].([]any) {
+		r.allow = append(r.allow, kind.(string))
+	}
+	return r
 }
 
 func (r rule) admit(caller account.Caller) error {

@@ -27,7 +27,11 @@ func operation(schema *ast.Schema, root *ast.Definition, field *ast.FieldDefinit
 	if len(arguments) > 0 {
 		list = "(" + strings.Join(arguments, ", ") + ")"
 	}
-	return strings.ToLower(root.Name) + " { " + field.Name + list + " { __typename } }"
+	selection := " { __typename }"
+	if schema.Types[field.Type.Name()].IsLeafType() {
+		selection = ""
+	}
+	return strings.ToLower(root.Name) + " { " + field.Name + list + selection + " }"
 }
 
 func literal(schema *ast.Schema, of *ast.Type) string {

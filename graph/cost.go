@@ -3,20 +3,25 @@ package graph
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"portico/internal/account"
 	"portico/internal/page"
 )
 
 // The cost of an operation is the number of objects that its answer may hold; what they say of themselves is free. A mutation
-// costs more, and so does asking for the schema.
+// costs more, most of all one that anybody can call: those hash passwords and send mails. So does asking for the schema.
 const (
 	costOfObject        = 1
 	costOfMutation      = 10
+	costOfOpenMutation  = 50
 	costOfIntrospection = 100
+	// freeField tells what is left to spend.
+	freeField = "rateLimit"
 	// Lists that are not paged, such as the plans of a product, are short in practice.
 	assumedLength = 5
 )
@@ -32,14 +37,66 @@ func (e *expense) add(other expense) {
 // bill adds up the cost of a validated operation. The limit on its fields is the limit on the time that takes.
 type bill struct{ variables map[string]any }
 
-// costOf is the cost of a validated operation with its variables.
+// costOf is the cost of a validated operation with its variables, before it is executed.
 func costOf(operation *ast.OperationDefinition, variables map[string]any) int {
-	b := bill{variables}
-	total := b.set(operation.SelectionSet).once
-	if operation.Operation == ast.Mutation {
-		total += costOfMutation * len(operation.SelectionSet)
+	return bill{variables}.set(operation.SelectionSet).once
+}
+
+// actualCost is the cost of an operation by its answer, in JSON: as it was asked for, but with the objects that there are. Those in
+// values of the scalar JSON count as well, up to the cost that was asked for.
+func actualCost(asked int, operation *ast.OperationDefinition, answer []byte) int {
+	return max(min(asked, surcharges(operation.SelectionSet)+objects(answer)-1), 0) // the answer itself is none
+}
+
+// objects counts those in a valid JSON text.
+func objects(text []byte) int {
+	n := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '{':
+			n++
+		case '"':
+			for i++; text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		}
+	}
+	return n
+}
+
+// surcharges are what root fields cost whatever they answer.
+func surcharges(set ast.SelectionSet) int {
+	total := 0
+	for _, selection := range set {
+		switch selected := selection.(type) {
+		case *ast.Field:
+			total += max(surcharge(selected), 0)
+		case *ast.InlineFragment:
+			total += surcharges(selected.SelectionSet)
+		case *ast.FragmentSpread:
+			total += surcharges(selected.Definition.SelectionSet)
+		}
 	}
 	return total
+}
+
+// surcharge is what a field costs beside its objects.
+func surcharge(field *ast.Field) int {
+	switch {
+	case len(field.SelectionSet) == 0:
+		return 0
+	case isIntrospection(field):
+		return costOfIntrospection - costOfObject
+	case field.Name == freeField:
+		return -costOfObject
+	case field.ObjectDefinition.Name != "Mutation":
+		return 0
+	case slices.Contains(ruleOf(field.Definition).allow, string(account.KindAnonymous)):
+		return costOfOpenMutation
+	}
+	return costOfMutation
 }
 
 func (b bill) set(set ast.SelectionSet) expense {
@@ -61,11 +118,11 @@ func (b bill) field(field *ast.Field) expense {
 	switch {
 	case len(field.SelectionSet) == 0:
 		return expense{}
-	case isIntrospection(field):
-		return expense{once: costOfIntrospection}
+	case isIntrospection(field) || field.Name == freeField:
+		return expense{once: costOfObject + surcharge(field)}
 	}
 	inner := b.set(field.SelectionSet)
-	own := saturated(costOfObject + inner.once)
+	own := saturated(costOfObject + surcharge(field) + inner.once)
 	switch {
 	case isConnection(field.Definition.Type.Name()):
 		return expense{once: saturated(own + b.size(field)*inner.each)}

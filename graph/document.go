@@ -11,9 +11,9 @@ import (
 	"github.com/vektah/gqlparser/v2/lexer"
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
-	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"portico/internal/account"
+	"portico/internal/fault"
 )
 
 const (
@@ -25,13 +25,18 @@ const (
 
 // documents reads and validates documents, and keeps those that it has.
 type documents struct {
-	schema *ast.Schema
-	limits Limits
-	kept   *lru.LRU[*ast.QueryDocument]
+	schema        *ast.Schema
+	limits        Limits
+	introspection Introspection
+	kept          *lru.LRU[*ast.QueryDocument]
+	persisted     *lru.LRU[string] // texts of valid documents by their hashes
 }
 
-func newDocuments(schema *ast.Schema, limits Limits) *documents {
-	return &documents{schema: schema, limits: limits, kept: lru.New[*ast.QueryDocument](keptDocuments)}
+func newDocuments(schema *ast.Schema, limits Limits, introspection Introspection) *documents {
+	return &documents{
+		schema: schema, limits: limits, introspection: introspection,
+		kept: lru.New[*ast.QueryDocument](keptDocuments), persisted: lru.New[string](persistedTexts),
+	}
 }
 
 // surrogates are written as two escapes, which the parser takes for two broken characters.
@@ -59,8 +64,11 @@ func (d *documents) read(ctx context.Context, text string) (*ast.QueryDocument, 
 	if err := d.limits.check(doc); err != nil {
 		return nil, gqlerror.List{err}
 	}
-	if errs := validator.ValidateWithRules(d.schema, doc, rules.NewDefaultRules()); len(errs) > 0 {
+	if errs := validator.ValidateWithRules(d.schema, doc, d.rules(callerOf(ctx))); len(errs) > 0 {
 		return nil, coded(errs[:min(len(errs), maxRefusals)])
+	}
+	if err := refusesKey(doc); err != nil {
+		return nil, gqlerror.List{err}
 	}
 	d.kept.Add(ctx, text, doc)
 	return doc, nil
@@ -88,29 +96,32 @@ func coded(errs gqlerror.List) gqlerror.List {
 	return errs
 }
 
-// operation prepares one of a document's operations for its execution.
+// operation prepares one of a document's operations for its execution, and tells what it costs.
 func (d *documents) operation(
 	ctx context.Context, doc *ast.QueryDocument, asked *graphql.RawParams,
-) (*graphql.OperationContext, gqlerror.List) {
-	operation := doc.Operations.ForName(asked.OperationName)
-	if operation == nil {
-		return nil, gqlerror.List{badRequest("The document has no operation of that name, or several and none is named.")}
+) (operation *graphql.OperationContext, cost int, refused gqlerror.List) {
+	chosen := doc.Operations.ForName(asked.OperationName)
+	if chosen == nil {
+		return nil, 0, gqlerror.List{badRequest("The document has no operation of that name, or several and none is named.")}
 	}
-	variables, err := validator.VariableValues(d.schema, operation, asked.Variables)
+	if !d.introspection.admits(callerOf(ctx)) && anyField(chosen.SelectionSet, asksForSchema) {
+		return nil, 0, gqlerror.List{refusal(string(fault.CodeForbidden), "The schema is not shown to this caller: schema.graphqls documents it.")}
+	}
+	variables, err := validator.VariableValues(d.schema, chosen, asked.Variables)
 	if err != nil {
-		return nil, coded(gqlerror.List{gqlerror.WrapIfUnwrapped(err)})
+		return nil, 0, coded(gqlerror.List{gqlerror.WrapIfUnwrapped(err)})
 	}
 	limit := d.limits.Cost
 	if callerOf(ctx).Kind == account.KindAnonymous {
 		limit = d.limits.AnonymousCost
 	}
-	if cost := costOf(operation, variables); cost > limit {
-		return nil, gqlerror.List{tooComplex("The operation costs %d; %d are allowed. Ask for fewer objects at once.", cost, limit)}
+	if cost = costOf(chosen, variables); cost > limit {
+		return nil, 0, gqlerror.List{tooComplex("The operation costs %d; %d are allowed. Ask for fewer objects at once.", cost, limit)}
 	}
 	return &graphql.OperationContext{
-		RawQuery: asked.Query, OperationName: asked.OperationName, Variables: variables, Doc: doc, Operation: operation,
+		RawQuery: asked.Query, OperationName: asked.OperationName, Variables: variables, Doc: doc, Operation: chosen,
 		RecoverFunc:            panicked,
 		ResolverMiddleware:     func(ctx context.Context, next graphql.Resolver) (any, error) { return next(ctx) },
 		RootResolverMiddleware: func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) },
-	}, nil
+	}, cost, nil
 }

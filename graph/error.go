@@ -13,12 +13,14 @@ import (
 
 	"portico/internal/account"
 	"portico/internal/fault"
+	"portico/internal/idempotency"
 )
 
 // The codes in errors[].extensions.code that are no codes of faults.
 const (
 	codeBadRequest      = "BAD_REQUEST"
 	codeTooComplex      = "QUERY_TOO_COMPLEX"
+	codeThrottled       = "THROTTLED"
 	codeInternal        = "INTERNAL_SERVER_ERROR"
 	internalErrorPublic = "Something went wrong on our side. Its request id helps us to find out what."
 	tooSlowPublic       = "This took too long and was given up. Ask for less at once, or try again later."
@@ -70,6 +72,12 @@ func (x *exchange) present(ctx context.Context, err error) *gqlerror.Error {
 		shown.Message, code = faults.Error(), codeOf(faults[0].Code)
 	case errors.Is(err, account.ErrChanged):
 		shown.Message, code = err.Error(), string(fault.CodeUnauthenticated) // never seen: the operation is performed again
+	case errors.Is(err, idempotency.ErrRunning):
+		shown.Message, code = idempotency.ErrRunning.Error(), codeConflict
+	case errors.Is(err, idempotency.ErrOther):
+		shown.Message, code = idempotency.ErrOther.Error(), codeIdempotencyConflict
+	case errors.Is(err, idempotency.ErrWithheld):
+		shown.Message, code = idempotency.ErrWithheld.Error(), codeIdempotencyConflict
 	case errors.As(err, &refused):
 		shown.Message, code = describe(shown.Path, refused), codeBadRequest
 	case errors.Is(err, context.Canceled):

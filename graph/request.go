@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -26,8 +27,19 @@ type problem struct {
 	sentence string
 }
 
-// readRequest reads an operation. What it refuses it does not repeat: the body may hold a secret.
-func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*graphql.RawParams, *problem) {
+// readRequest reads an operation: of a body, or of the parameters of a GET. What it refuses it does not repeat: it may hold a secret.
+func readRequest(w http.ResponseWriter, r *http.Request, limits Limits) (*graphql.RawParams, *problem) {
+	switch r.Method {
+	case http.MethodPost:
+		return readPost(w, r, limits.BodyBytes)
+	case http.MethodGet:
+		return readGet(r, limits.URLBytes)
+	}
+	w.Header().Set("Allow", "GET, POST")
+	return nil, &problem{http.StatusMethodNotAllowed, "Send operations with POST, or queries with GET."}
+}
+
+func readPost(w http.ResponseWriter, r *http.Request, limit int64) (*graphql.RawParams, *problem) {
 	media, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	charset := strings.ToLower(parameters["charset"])
 	if err != nil || media != mediaJSON || (charset != "" && charset != "utf-8") {
@@ -63,12 +75,53 @@ func readBody(body []byte) (*graphql.RawParams, *problem) {
 		return nil, &problem{http.StatusBadRequest,
 			"The body must be an object with the string query, and operationName and variables if need be. Batches are not supported."}
 	}
-	if asked.Query == nil {
+	switch {
+	case asked.Query == nil && names(asked.Extensions):
+		asked.Query = new(string)
+	case asked.Query == nil:
 		return nil, &problem{http.StatusBadRequest, "The body has no query."}
 	}
 	return &graphql.RawParams{
 		Query: *asked.Query, OperationName: asked.OperationName, Variables: asked.Variables, Extensions: asked.Extensions,
 	}, nil
+}
+
+func readGet(r *http.Request, limit int) (*graphql.RawParams, *problem) {
+	if len(r.RequestURI) > limit {
+		return nil, &problem{http.StatusRequestURITooLong, "The address has more than " + strconv.Itoa(limit) + " bytes: use POST."}
+	}
+	given, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, &problem{http.StatusBadRequest, "The parameters of the address cannot be read."}
+	}
+	asked := &graphql.RawParams{Query: given.Get("query"), OperationName: given.Get("operationName")}
+	for name, object := range map[string]*map[string]any{"variables": &asked.Variables, "extensions": &asked.Extensions} {
+		if problem := readObject(name, given.Get(name), object); problem != nil {
+			return nil, problem
+		}
+	}
+	switch {
+	case len(given["query"]) > 1 || len(given["operationName"]) > 1 || len(given["variables"]) > 1 || len(given["extensions"]) > 1:
+		return nil, &problem{http.StatusBadRequest, "A parameter of the address is given twice."}
+	case !utf8.ValidString(asked.Query) || !utf8.ValidString(asked.OperationName):
+		return nil, &problem{http.StatusBadRequest, "The parameters of the address are not UTF-8."}
+	case !given.Has("query") && !names(asked.Extensions):
+		return nil, &problem{http.StatusBadRequest, "The address has no parameter query."}
+	}
+	return asked, nil
+}
+
+// readObject reads a parameter that is an object in JSON, if it is given.
+func readObject(name, text string, object *map[string]any) *problem {
+	if text == "" {
+		return nil
+	}
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	if !utf8.ValidString(text) || !json.Valid([]byte(text)) || hasHalfSurrogate([]byte(text)) || decoder.Decode(object) != nil {
+		return &problem{http.StatusBadRequest, "The parameter " + name + " is not an object in JSON and UTF-8."}
+	}
+	return nil
 }
 
 // hasHalfSurrogate looks at the raw text, which is known to be JSON: Go's decoder would put U+FFFD in its place without a word.

@@ -6,9 +6,13 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -21,10 +25,14 @@ import (
 
 // Options are how the door is set up.
 type Options struct {
+	Origin  string // under which people reach this installation, such as https://portal.example.com
 	Secure  bool   // people reach this installation over https: the session cookie is for https only
 	Limits  Limits // DefaultLimits for the zero value
+	Rates   Rates
 	Proxies peer.Proxies
-	Log     *slog.Logger
+	// Introspection tells who is shown the schema.
+	Introspection Introspection
+	Log           *slog.Logger
 }
 
 // handler answers GraphQL over HTTP.
@@ -33,7 +41,9 @@ type handler struct {
 	schema    *executableSchema
 	documents *documents
 	limits    Limits
+	rates     Rates
 	origins   *http.CrossOriginProtection
+	origin    string
 	secure    bool
 	proxies   peer.Proxies
 	log       *slog.Logger
@@ -44,10 +54,15 @@ type exchange struct {
 	handler *handler
 	id      string
 	origin  account.Origin
+	page    string       // the origin of the page that calls, when it is not ours
 	cookie  *http.Cookie // for the answer to set
+	cost    *cost        // nil while there is no operation
+	// repeated are the fields whose answers are those of earlier requests.
+	repeated []string
 
-	mu     sync.Mutex
-	logged map[string]bool
+	mu         sync.Mutex
+	logged     map[string]bool
+	retryAfter time.Duration // for a caller who is throttled
 }
 
 type exchangeKey struct{}
@@ -57,15 +72,15 @@ func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{})
 // originOf is where the request comes from.
 func originOf(ctx context.Context) account.Origin { return exchangeOf(ctx).origin }
 
-// NewHandler makes the handler of POST /graphql. A mutation may take as long as Limits.MutationTime.
+// NewHandler makes the handler of /graphql. A mutation may take as long as Limits.MutationTime.
 func NewHandler(r *Resolver, o Options) http.Handler {
 	if o.Limits == (Limits{}) {
 		o.Limits = DefaultLimits()
 	}
 	schema := NewExecutableSchema(Config{Resolvers: r, Directives: DirectiveRoot{Auth: auth}})
 	return &handler{
-		resolver: r, schema: schema.(*executableSchema), documents: newDocuments(schema.Schema(), o.Limits), limits: o.Limits,
-		origins: http.NewCrossOriginProtection(), secure: o.Secure, proxies: o.Proxies, log: o.Log,
+		resolver: r, schema: schema.(*executableSchema), documents: newDocuments(schema.Schema(), o.Limits, o.Introspection), limits: o.Limits, rates: o.Rates,
+		origins: http.NewCrossOriginProtection(), origin: o.Origin, secure: o.Secure, proxies: o.Proxies, log: o.Log,
 	}
 }
 
@@ -74,19 +89,16 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{handler: h, id: rand.Text(), origin: account.Origin{Address: h.proxies.Address(r), UserAgent: r.UserAgent()}}
 	w.Header().Set("X-Request-Id", x.id)
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			x.fail(ctx, w, r, panicked(ctx, recovered))
 		}
 	}()
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		x.refuse(w, r, http.StatusMethodNotAllowed, badRequest("Send operations with POST."))
+	if !x.admitPage(ctx, w, r) {
 		return
 	}
-	asked, problem := readRequest(w, r, h.limits.BodyBytes)
+	asked, problem := readRequest(w, r, h.limits)
 	if problem != nil {
 		x.refuse(w, r, problem.status, badRequest("%s", problem.sentence))
 		return
@@ -104,6 +116,9 @@ func (h *handler) serve(
 ) (answered bool) {
 	authenticating, cancel := context.WithTimeout(ctx, h.limits.QueryTime)
 	caller, admission, err := h.authenticate(authenticating, x, r, remembered)
+	if err == nil {
+		err = x.mayCall(authenticating, caller)
+	}
 	cancel()
 	if err != nil {
 		x.fail(ctx, w, r, err)
@@ -123,6 +138,9 @@ func (h *handler) serve(
 		}
 	}
 	if given.data == nil {
+		if given.status == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", http.MethodPost)
+		}
 		x.refuse(w, r, given.status, given.errs...)
 		return true
 	}
@@ -144,24 +162,47 @@ func (h *handler) perform(ctx context.Context, r *http.Request, asked *graphql.R
 	if prefersResponseType(r) {
 		refused = http.StatusBadRequest
 	}
-	doc, errs := h.documents.read(ctx, asked.Query)
+	text, hash, problem := h.documents.find(ctx, asked)
+	switch {
+	case problem != nil && problem.Message == persistedNotFound:
+		return outcome{status: http.StatusOK, errs: gqlerror.List{problem}} // where clients look for it
+	case problem != nil:
+		return outcome{status: refused, errs: gqlerror.List{problem}}
+	}
+	doc, errs := h.documents.read(ctx, text)
 	if errs != nil {
 		return outcome{status: refused, errs: errs}
 	}
-	operation, errs := h.documents.operation(ctx, doc, asked)
+	h.documents.persist(ctx, hash, text)
+	operation, points, errs := h.documents.operation(ctx, doc, asked)
 	if errs != nil {
 		return outcome{status: refused, errs: errs}
+	}
+	if r.Method == http.MethodGet && operation.Operation.Operation != ast.Query {
+		return outcome{status: http.StatusMethodNotAllowed, errs: gqlerror.List{badRequest("Send mutations with POST.")}}
+	}
+	x := exchangeOf(ctx)
+	paying, cancel := context.WithTimeout(ctx, h.limits.QueryTime)
+	paid, err := x.pay(paying, callerOf(ctx), points)
+	cancel()
+	switch {
+	case err != nil:
+		return outcome{status: http.StatusInternalServerError, errs: gqlerror.List{x.present(ctx, err)}}
+	case !paid:
+		return x.throttled(r)
 	}
 	limit := h.limits.QueryTime
 	if operation.Operation.Operation == ast.Mutation {
 		// What has begun is finished, whether or not the client waits for the answer.
 		ctx, limit = context.WithoutCancel(ctx), h.limits.MutationTime
+		operation.RootResolverMiddleware = h.once
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel = context.WithTimeout(ctx, limit)
 	defer cancel()
 	ctx = graphql.WithOperationContext(ctx, operation)
-	ctx = graphql.WithResponseContext(ctx, exchangeOf(ctx).present, panicked)
+	ctx = graphql.WithResponseContext(ctx, x.present, panicked)
 	data := h.execute(ctx, operation.Operation)
+	x.settle(actualCost(points, operation.Operation, data))
 	return outcome{status: http.StatusOK, errs: graphql.GetErrors(ctx), data: data}
 }
 
@@ -217,12 +258,23 @@ func (x *exchange) answer(w http.ResponseWriter, r *http.Request, status int, er
 		body.WriteString(`"data":`)
 		body.Write(data)
 	}
+	if x.cost != nil {
+		body.WriteString(`,"extensions":{"cost":`)
+		x.cost.write(&body)
+		if len(x.repeated) > 0 {
+			_, _ = fmt.Fprintf(&body, `,"idempotency":{"repeated":["%s"]}`, strings.Join(x.repeated, `","`))
+		}
+		body.WriteByte('}')
+	}
 	body.WriteByte('}')
 	media := mediaJSON
 	if prefersResponseType(r) {
 		media = mediaResponse
 	}
 	w.Header().Set("Content-Type", media+"; charset=utf-8")
+	if x.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(seconds(x.retryAfter)))
+	}
 	if x.cookie != nil {
 		http.SetCookie(w, x.cookie)
 	}

@@ -25,7 +25,7 @@ func TestAMerchantSellsAProductAndItsAppLetsTheCustomerIn(t *testing.T) {
 		}, a.at("memberSignIn.merchants"))
 		a = w.must(bearer(a.text("memberSignIn.sessionToken")).in(s.handle), `{ viewer { kind member { email } merchant { shop } } }`, nil)
 		require.JSONEq(t, `{"data":{"viewer":{"kind":"MEMBER","member":{"email":"acorn@merchant.test"},"merchant":{"shop":"`+s.handle+`"}}}}`,
-			a.raw)
+			a.shown())
 	})
 
 	t.Run("the API key acts for its merchant", func(t *testing.T) {
@@ -184,5 +184,5 @@ func TestAPurchaseWhosePaymentFailsIsShownBesideTheError(t *testing.T) {
 	require.Equal(t, "https://portico.test/portal/"+s.handle+"/acorn", a.text("launchTokenCreate.userErrors.0.url"))
 	a = w.must(s.key, `query($id: ID!) { access(customer: {id: $id}, product: {identifier: "acorn"}) { allowed reason tier features } }`,
 		variables{"id": customer})
-	require.JSONEq(t, `{"data":{"access":{"allowed":false,"reason":"PAYMENT_INCOMPLETE","tier":null,"features":{}}}}`, a.raw)
+	require.JSONEq(t, `{"data":{"access":{"allowed":false,"reason":"PAYMENT_INCOMPLETE","tier":null,"features":{}}}}`, a.shown())
 }

@@ -32,8 +32,10 @@ import (
 	"portico/internal/billing"
 	"portico/internal/catalog"
 	"portico/internal/gateway"
+	"portico/internal/idempotency"
 	"portico/internal/mail"
 	"portico/internal/portal"
+	"portico/internal/rate"
 	"portico/internal/redact"
 	"portico/internal/secret"
 	"portico/internal/webhook"
@@ -96,6 +98,7 @@ func newWorldWith(t *testing.T, options graph.Options) *world {
 		LiveGateway: gateway.TestName,
 	}
 	w.resolver = &graph.Resolver{
+		Rates: &rate.Limiter{DB: w.db, Now: now}, Idempotency: &idempotency.Keys{DB: w.db, Now: now, Log: options.Log},
 		Accounts: accounts, Catalog: products, Webhooks: webhooks, Access: decisions, Billing: sales,
 		Portal: &portal.Portal{
 			DB: w.db, Keys: keys, Accounts: accounts, Catalog: products, Access: decisions, Billing: sales, Jobs: jobs, Now: now,
@@ -213,6 +216,14 @@ func (a answer) at(path string) any {
 		}
 	}
 	return value
+}
+
+// shown is the answer without its errors and extensions.
+func (a answer) shown() string {
+	a.t.Helper()
+	text, err := json.Marshal(map[string]any{"data": a.data})
+	require.NoError(a.t, err)
+	return string(text)
 }
 
 func (a answer) text(path string) string {

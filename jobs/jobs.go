@@ -17,8 +17,10 @@ import (
 	"portico/internal/account"
 	"portico/internal/audit"
 	"portico/internal/billing"
+	"portico/internal/idempotency"
 	"portico/internal/mail"
 	"portico/internal/portal"
+	"portico/internal/rate"
 	"portico/internal/redact"
 	"portico/internal/vault"
 	"portico/internal/webhook"
@@ -45,6 +47,9 @@ type Domain struct {
 	Portal   *portal.Portal
 	Vault    *vault.Vault
 	Audit    *audit.Log
+	Rates    *rate.Limiter
+
+	Idempotency *idempotency.Keys
 }
 
 // queues are all queues with the number of jobs one process works at once.
@@ -74,6 +79,8 @@ func schedule() []*river.PeriodicJob {
 		every(5*time.Minute, PortalRetire{}),
 		every(5*time.Second, TokenCount{}),
 		every(time.Hour, AuditRetire{}),
+		every(10*time.Minute, RateRetire{}),
+		every(10*time.Minute, IdempotencyRetire{}),
 	}
 }
 
@@ -149,6 +156,12 @@ func workers(d Domain) *river.Workers {
 			return river.JobSnooze(otherKeyPause)
 		}
 		return err
+	})
+	work(all, func(ctx context.Context, _ *river.Job[RateRetire]) error {
+		return d.Rates.Retire(ctx)
+	})
+	work(all, func(ctx context.Context, _ *river.Job[IdempotencyRetire]) error {
+		return d.Idempotency.Retire(ctx)
 	})
 	return all
 }

@@ -16,9 +16,11 @@ import (
 	"portico/internal/account"
 	"portico/internal/audit"
 	"portico/internal/billing"
+	"portico/internal/idempotency"
 	"portico/internal/mail"
 	"portico/internal/mail/mailtest"
 	"portico/internal/portal"
+	"portico/internal/rate"
 	"portico/internal/redact"
 	"portico/internal/secret"
 	"portico/internal/webhook"
@@ -54,6 +56,7 @@ func TestTheScheduleRunsEverySweep(t *testing.T) {
 	hooks := &webhook.Webhooks{DB: d, Keys: keys, Jobs: inserter, Guard: webhook.NewGuard(webhook.GuardOptions{}), Now: now, Log: log}
 	worker, err := jobs.NewWorker(d.Pool(), jobs.Domain{
 		Accounts: &account.Accounts{DB: d, Keys: keys, Now: now},
+		Rates:    &rate.Limiter{DB: d, Now: now}, Idempotency: &idempotency.Keys{DB: d, Now: now, Log: log},
 		Mail:     &mail.Outbox{DB: d, Keys: keys, Jobs: inserter, Now: now, Log: log},
 		Portal:   &portal.Portal{DB: d, Keys: keys, Jobs: inserter, Now: now, Log: log},
 		Audit:    &audit.Log{DB: d, Now: now, Retention: 24 * time.Hour, Log: log},
@@ -66,8 +69,8 @@ func TestTheScheduleRunsEverySweep(t *testing.T) {
 		var done int
 		err := d.Pool().QueryRow(t.Context(), `select count(distinct kind) from river_job where state = 'completed' and kind in
 			('renewal.sweep', 'expiry.sweep', 'charge.resume', 'test_clock.resume', 'webhook.wake', 'mail.retire', 'portal.retire',
-			 'merchant.close', 'account.tidy', 'token.count', 'audit.retire')`).Scan(&done)
-		return err == nil && done == 11
+			'merchant.close', 'account.tidy', 'token.count', 'audit.retire', 'rate.retire', 'idempotency.retire')`).Scan(&done)
+		return err == nil && done == 13
 	}, 30*time.Second, 50*time.Millisecond)
 }
 

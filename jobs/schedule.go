@@ -126,3 +126,25 @@ func (AuditRetire) Kind() string { return "audit.retire" }
 func (AuditRetire) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: billing.QueueMaintenance}
 }
+
+// RateRetire forgets who has all of their points.
+type RateRetire struct{}
+
+// Kind implements river.JobArgs.
+func (RateRetire) Kind() string { return "rate.retire" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (RateRetire) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: billing.QueueMaintenance}
+}
+
+// IdempotencyRetire forgets keys that are no longer kept.
+type IdempotencyRetire struct{}
+
+// Kind implements river.JobArgs.
+func (IdempotencyRetire) Kind() string { return "idempotency.retire" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (IdempotencyRetire) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: billing.QueueMaintenance}
+}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"portico/db"
+	"portico/graph"
 	"portico/internal/config"
 	"portico/internal/devpg"
 	"portico/internal/gateway"
@@ -100,7 +101,7 @@ func (d *devCommand) serve(ctx context.Context, c config.Config, folder string, 
 	}()
 	handler := routes(a, c)
 	routeDevMail(handler, a.mail, log)
-	if err := newAPIServer(handler, listener, log).run(running); err != nil {
+	if err := newAPIServer(handler, c.PublicURL, listener, log).run(running); err != nil {
 		return err
 	}
 	if cause := context.Cause(running); !errors.Is(cause, context.Canceled) {
@@ -138,6 +139,7 @@ func (d *devCommand) configure(c config.Config, folder string) (config.Config, e
 		c.LiveGateway = gateway.TestName
 	}
 	c.WebhookAllowLoopback, c.WebhookAllowHTTP = true, true
+	c.Introspection = string(graph.IntrospectionAll)
 	if c.Keys == "" {
 		keys, err := devKeys(filepath.Join(folder, "keys.json"))
 		if err != nil {

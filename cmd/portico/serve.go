@@ -15,6 +15,7 @@ import (
 	"portico/graph"
 	"portico/internal/config"
 	"portico/internal/landing"
+	"portico/internal/rate"
 	"portico/internal/rest"
 )
 
@@ -47,7 +48,7 @@ func (s *serveCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	log.Info("serving", "addr", listener.Addr().String())
-	return newAPIServer(routes(a, c), listener, log).run(ctx)
+	return newAPIServer(routes(a, c), c.PublicURL, listener, log).run(ctx)
 }
 
 // collectLess trades memory for time: requests live briefly and leave little behind, so that Go's own 100 percent of a small heap means a
@@ -69,15 +70,15 @@ type apiServer struct {
 	listener net.Listener
 }
 
-func newAPIServer(handler http.Handler, listener net.Listener, log *slog.Logger) *apiServer {
+func newAPIServer(handler http.Handler, publicURL string, listener net.Listener, log *slog.Logger) *apiServer {
 	return &apiServer{listener: listener, http: &http.Server{
-		Handler:           handler,
+		Handler:           guarded(handler, publicURL),
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      45 * time.Second, // a mutation may wait for a payment provider
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
+		MaxHeaderBytes:    32 << 10, // an address of 8 KiB, a token and cookies
 	}}
 }
 
@@ -102,8 +103,12 @@ func routes(a *app, c config.Config) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", graph.NewHandler(&graph.Resolver{
 		Accounts: a.accounts, Catalog: a.catalog, Access: a.access, Billing: a.billing, Webhooks: a.webhooks, Portal: a.portal,
-		Audit: a.audit,
-	}, graph.Options{Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log}))
+		Audit: a.audit, Rates: a.rates, Idempotency: a.repeats,
+	}, graph.Options{
+		Origin: c.PublicURL, Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log,
+		Introspection: graph.Introspection(c.Introspection),
+		Rates:         graph.Rates{Servers: rate.Limit(c.RateLimit), People: rate.Limit(c.RateLimitPeople), Anonymous: rate.Limit(c.RateLimitAnonymous)},
+	}))
 	existing := rest.NewHandler(rest.Options{
 		Portal: a.portal, Audit: a.audit, Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log,
 	})

@@ -16,8 +16,10 @@ import (
 	"portico/internal/catalog"
 	"portico/internal/config"
 	"portico/internal/gateway"
+	"portico/internal/idempotency"
 	"portico/internal/mail"
 	"portico/internal/portal"
+	"portico/internal/rate"
 	"portico/internal/secret"
 	"portico/internal/vault"
 	"portico/internal/webhook"
@@ -36,6 +38,8 @@ type app struct {
 	mail     *mail.Outbox
 	vault    *vault.Vault
 	audit    *audit.Log
+	rates    *rate.Limiter
+	repeats  *idempotency.Keys
 	log      *slog.Logger
 }
 
@@ -70,6 +74,8 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 		return nil, err
 	}
 	a.audit = &audit.Log{DB: d, Now: now, Retention: time.Duration(c.AuditRetentionDays) * 24 * time.Hour, Log: log}
+	a.rates = &rate.Limiter{DB: d, Now: now}
+	a.repeats = &idempotency.Keys{DB: d, Now: now, Log: log}
 	guard := webhook.NewGuard(webhook.GuardOptions{
 		AllowLoopback: c.WebhookAllowLoopback, AllowHTTP: c.WebhookAllowHTTP, AllowCIDRs: c.WebhookAllowCIDRs,
 	})

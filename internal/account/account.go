@@ -28,6 +28,7 @@ type Accounts struct {
 
 	hashing slots
 	seen    seenKeys
+	origins seenOrigins
 }
 
 const day = 24 * time.Hour

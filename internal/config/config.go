@@ -30,6 +30,12 @@ type Config struct {
 
 	TrustedProxies []netip.Prefix `env:"PORTICO_TRUSTED_PROXIES" doc:"Networks of the proxies in front of the API, such as 10.1.0.0/16, separated by commas: what they write into X-Forwarded-For is taken for the client's address. Without any, the client is whoever connects."`
 
+	Introspection string `env:"PORTICO_INTROSPECTION" envDefault:"authenticated" doc:"Who is shown the GraphQL schema, and suggestions for misspelt names: all, authenticated (who has a credential) or off. portico dev shows it to all."`
+
+	RateLimit          Rate `env:"PORTICO_RATE_LIMIT" envDefault:"20000:2000" doc:"Points that each API key, client and token key can spend on GraphQL at once, and points that come back each second; or off."`
+	RateLimitPeople    Rate `env:"PORTICO_RATE_LIMIT_PEOPLE" envDefault:"5000:200" doc:"The same for each member, customer and operator."`
+	RateLimitAnonymous Rate `env:"PORTICO_RATE_LIMIT_ANONYMOUS" envDefault:"1000:50" doc:"The same for each address without a credential. Behind a proxy, set PORTICO_TRUSTED_PROXIES, or all clients share one address."`
+
 	Keys   secret.Text `env:"PORTICO_KEYS" doc:"Keys that encrypt stored secrets, <version>:<base64 of 32 bytes>, separated by commas: the first encrypts, all decrypt."`
 	Pepper secret.Text `env:"PORTICO_PEPPER" doc:"Base64 of 32 bytes that credentials are hashed with. Set for good by the first process that starts on a database: it cannot be rotated."`
 
@@ -55,7 +61,7 @@ func Load() (Config, error) { return parse(env.Options{}) }
 
 func parse(options env.Options) (Config, error) {
 	var c Config
-	options.FuncMap = map[reflect.Type]env.ParserFunc{reflect.TypeFor[[]netip.Prefix](): parsePrefixes}
+	options.FuncMap = map[reflect.Type]env.ParserFunc{reflect.TypeFor[[]netip.Prefix](): parsePrefixes, reflect.TypeFor[Rate](): parseRate}
 	if err := env.ParseWithOptions(&c, options); err != nil {
 		return Config{}, renamed(err)
 	}
@@ -80,6 +86,10 @@ func (c Config) Validate() error {
 		c.validateSMTP(),
 		c.validateMailFrom(),
 		within("PORTICO_AUDIT_RETENTION_DAYS", c.AuditRetentionDays, 1, 36_500),
+		validateIntrospection(c.Introspection),
+		c.RateLimit.validate("PORTICO_RATE_LIMIT"),
+		c.RateLimitPeople.validate("PORTICO_RATE_LIMIT_PEOPLE"),
+		c.RateLimitAnonymous.validate("PORTICO_RATE_LIMIT_ANONYMOUS"),
 		within("PORTICO_DB_MAX_CONNS", c.DBMaxConns, 1, 1000),
 	)
 }
@@ -179,6 +189,13 @@ func (c Config) validateMailFrom() error {
 		return fmt.Errorf("PORTICO_MAIL_FROM must be a sender such as Portico <portico@example.com>, and is %q", c.MailFrom)
 	}
 	return nil
+}
+
+func validateIntrospection(who string) error {
+	if slices.Contains([]string{"all", "authenticated", "off"}, who) {
+		return nil
+	}
+	return fmt.Errorf("PORTICO_INTROSPECTION must be all, authenticated or off, and is %q", who)
 }
 
 func within(name string, value, least, most int32) error {

@@ -31,6 +31,7 @@ func TestDefaultsAreSafeForAFirstStart(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, Config{
 			Addr: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", PortalFeeBPS: 250, DBMaxConns: 10, AuditRetentionDays: 400, LogLevel: slog.LevelInfo,
+			Introspection: "authenticated", RateLimit: Rate{20_000, 2_000}, RateLimitPeople: Rate{5_000, 200}, RateLimitAnonymous: Rate{1_000, 50},
 		}, c)
 	}
 }
@@ -43,15 +44,18 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"PORTICO_WEBHOOK_ALLOW_CIDRS=10.1.2.3/16, fd00::/8", "PORTICO_WEBHOOK_ALLOW_HTTP=true", "PORTICO_WEBHOOK_ALLOW_LOOPBACK=1",
 		"PORTICO_TRUSTED_PROXIES=10.1.2.3/16", "PORTICO_AUDIT_RETENTION_DAYS=30", "PORTICO_LOG_LEVEL=debug", "PORTICO_DB_MAX_CONNS=25", "PORTICO_TEST_GATEWAY_LOSS=0.2",
 		"PORTICO_SMTP_URL=smtps://portico:pass@mail.example.com", "PORTICO_MAIL_FROM=Portico <portico@example.com>",
+		"PORTICO_TRUSTED_PROXIES=10.1.2.3/16", "PORTICO_INTROSPECTION=off", "PORTICO_RATE_LIMIT=off", "PORTICO_RATE_LIMIT_PEOPLE=1000:1", "PORTICO_RATE_LIMIT_ANONYMOUS= 2000 : 30 ",
 	)
 	require.NoError(t, err)
 	require.Equal(t, Config{
 		DatabaseURL: "postgres://portico:pass@db/portico", DBMaxConns: 25, Addr: ":9000", PublicURL: "https://portal.example.com",
 		Keys: "1:" + c.Keys[2:], Pepper: c.Pepper, PortalFeeBPS: 0, LiveGateway: "test",
-		WebhookAllowCIDRs:  []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/8")},
+		WebhookAllowCIDRs: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/8")},
+		WebhookAllowHTTP:  true, WebhookAllowLoopback: true, LogLevel: slog.LevelDebug, TestGatewayLoss: 0.2,
 		TrustedProxies:     []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")},
+		Introspection:      "off",
 		AuditRetentionDays: 30,
-		WebhookAllowHTTP:   true, WebhookAllowLoopback: true, LogLevel: slog.LevelDebug, TestGatewayLoss: 0.2,
+		RateLimitPeople:    Rate{1_000, 1}, RateLimitAnonymous: Rate{2_000, 30},
 		SMTPURL: "smtps://portico:pass@mail.example.com", MailFrom: "Portico <portico@example.com>",
 	}, c)
 	require.Equal(t, "1:"+key, string(c.Keys))
@@ -102,6 +106,11 @@ func TestAWrongValueIsRefusedInASentenceThatNamesTheVariable(t *testing.T) {
 		{"PORTICO_LOG_LEVEL=loud", "PORTICO_LOG_LEVEL cannot be read"},
 		{"PORTICO_TRUSTED_PROXIES=10.0.0.1", `PORTICO_TRUSTED_PROXIES cannot be read: "10.0.0.1" is not a network`},
 		{"PORTICO_AUDIT_RETENTION_DAYS=0", "PORTICO_AUDIT_RETENTION_DAYS must be between 1 and 36500, and is 0"},
+		{"PORTICO_INTROSPECTION=nobody", `PORTICO_INTROSPECTION must be all, authenticated or off, and is "nobody"`},
+		{"PORTICO_RATE_LIMIT=2000", `PORTICO_RATE_LIMIT cannot be read: "2000" is neither off nor two numbers such as 20000:2000`},
+		{"PORTICO_RATE_LIMIT=0:0", "PORTICO_RATE_LIMIT cannot be read"},
+		{"PORTICO_RATE_LIMIT_PEOPLE=999:200", "PORTICO_RATE_LIMIT_PEOPLE must have 1000 to 1000000000 points at once"},
+		{"PORTICO_RATE_LIMIT_ANONYMOUS=1000:0", "1 to 1000000 more each second, and is 1000:0"},
 		{"PORTICO_DB_MAX_CONNS=0", "PORTICO_DB_MAX_CONNS must be between 1 and 1000, and is 0"},
 		{"PORTICO_DB_MAX_CONNS=many", "PORTICO_DB_MAX_CONNS cannot be read"},
 	} {
@@ -167,7 +176,7 @@ func TestLoadReadsTheEnvironment(t *testing.T) {
 func TestEveryVariableIsDescribed(t *testing.T) {
 	t.Parallel()
 	variables := Variables()
-	require.Len(t, variables, 17)
+	require.Len(t, variables, 21)
 	for i, v := range variables {
 		require.NotEmpty(t, v.Name)
 		require.True(t, strings.HasSuffix(v.Description, "."), "%s is described in sentences", v.Name)
