@@ -12,12 +12,10 @@ import (
 )
 
 const auditEntries = `-- name: AuditEntries :many
-select entry.merchant_id, entry.id, entry.begun_at, entry.actor_kind, entry.actor_id, entry.action, entry.fields, entry.object, entry.outcome, entry.code, entry.request_id, entry.address, entry.user_agent, api_key.name as key_name, client.name as client_name, member.email as member_email
+select entry.merchant_id, entry.id, entry.begun_at, entry.actor_kind, entry.actor_id, entry.action, entry.fields, entry.object, entry.outcome, entry.code, entry.request_id, entry.address, entry.user_agent, api_key.name as key_name, client.name as client_name
 from audit_entry entry
 left join api_key on api_key.merchant_id = $1 and entry.actor_kind = 'API_KEY' and api_key.id = entry.actor_id
 left join client on client.merchant_id = $1 and entry.actor_kind = 'CLIENT' and client.id = entry.actor_id
-left join membership on membership.merchant_id = $1 and entry.actor_kind = 'MEMBER' and membership.member_id = entry.actor_id
-left join member on member.id = membership.member_id
 where entry.merchant_id = $1
   and ($2::text is null or (entry.actor_kind = $2 and entry.actor_id = $3))
   and ($4::text is null or entry.action = $4)
@@ -43,25 +41,24 @@ type AuditEntriesParams struct {
 }
 
 type AuditEntriesRow struct {
-	MerchantID  *int64
-	ID          int64
-	BegunAt     time.Time
-	ActorKind   string
-	ActorID     *int64
-	Action      string
-	Fields      []string
-	Object      *string
-	Outcome     *string
-	Code        *string
-	RequestID   string
-	Address     *netip.Addr
-	UserAgent   string
-	KeyName     *string
-	ClientName  *string
-	MemberEmail *string
+	MerchantID *int64
+	ID         int64
+	BegunAt    time.Time
+	ActorKind  string
+	ActorID    *int64
+	Action     string
+	Fields     []string
+	Object     *string
+	Outcome    *string
+	Code       *string
+	RequestID  string
+	Address    *netip.Addr
+	UserAgent  string
+	KeyName    *string
+	ClientName *string
 }
 
-// Newest first, with what the actor is called today.
+// Newest first, with what keys and clients are called today.
 func (q *Queries) AuditEntries(ctx context.Context, db DBTX, arg AuditEntriesParams) ([]AuditEntriesRow, error) {
 	rows, err := db.Query(ctx, auditEntries,
 		arg.MerchantID,
@@ -98,7 +95,6 @@ func (q *Queries) AuditEntries(ctx context.Context, db DBTX, arg AuditEntriesPar
 			&i.UserAgent,
 			&i.KeyName,
 			&i.ClientName,
-			&i.MemberEmail,
 		); err != nil {
 			return nil, err
 		}
@@ -310,6 +306,45 @@ func (q *Queries) DeleteTokenFlags(ctx context.Context, db DBTX, arg DeleteToken
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const memberAddresses = `-- name: MemberAddresses :many
+select member.id, member.email from member
+where member.id = any($1::bigint[])
+  and exists (select from membership join merchant on membership.merchant_id = coalesce(merchant.sandbox_of, merchant.id)
+              where merchant.id = $2 and membership.member_id = member.id)
+order by member.id
+`
+
+type MemberAddressesParams struct {
+	Ids        []int64
+	MerchantID int64
+}
+
+type MemberAddressesRow struct {
+	ID    int64
+	Email string
+}
+
+// Of those who are members of the merchant, or of the one that the sandbox belongs to. Asks for the system, as that is another merchant.
+func (q *Queries) MemberAddresses(ctx context.Context, db DBTX, arg MemberAddressesParams) ([]MemberAddressesRow, error) {
+	rows, err := db.Query(ctx, memberAddresses, arg.Ids, arg.MerchantID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []MemberAddressesRow
+	for rows.Next() {
+		var i MemberAddressesRow
+		if err := rows.Scan(&i.ID, &i.Email); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const planForValues = `-- name: PlanForValues :exec

@@ -67,13 +67,11 @@ select (select count(*) from moved) as minted,
        coalesce((select array_agg(f.customer_id order by f.customer_id) from flagged f), '{}')::bigint[] as customers;
 
 -- name: AuditEntries :many
--- Newest first, with what the actor is called today.
-select entry.*, api_key.name as key_name, client.name as client_name, member.email as member_email
+-- Newest first, with what keys and clients are called today.
+select entry.*, api_key.name as key_name, client.name as client_name
 from audit_entry entry
 left join api_key on api_key.merchant_id = @merchant_id and entry.actor_kind = 'API_KEY' and api_key.id = entry.actor_id
 left join client on client.merchant_id = @merchant_id and entry.actor_kind = 'CLIENT' and client.id = entry.actor_id
-left join membership on membership.merchant_id = @merchant_id and entry.actor_kind = 'MEMBER' and membership.member_id = entry.actor_id
-left join member on member.id = membership.member_id
 where entry.merchant_id = @merchant_id
   and (sqlc.narg('actor_kind')::text is null or (entry.actor_kind = sqlc.narg('actor_kind') and entry.actor_id = sqlc.narg('actor_id')))
   and (sqlc.narg('action')::text is null or entry.action = sqlc.narg('action'))
@@ -83,6 +81,14 @@ where entry.merchant_id = @merchant_id
   and (entry.begun_at, entry.id) < (@before_at::timestamptz, @before_id::bigint)
 order by entry.begun_at desc, entry.id desc
 limit @row_limit;
+
+-- name: MemberAddresses :many
+-- Of those who are members of the merchant, or of the one that the sandbox belongs to. Asks for the system, as that is another merchant.
+select member.id, member.email from member
+where member.id = any(@ids::bigint[])
+  and exists (select from membership join merchant on membership.merchant_id = coalesce(merchant.sandbox_of, merchant.id)
+              where merchant.id = @merchant_id and membership.member_id = member.id)
+order by member.id;
 
 -- name: PlanForValues :exec
 -- What is asked next in this transaction is planned for its parameters: which index serves depends on those that are given.

@@ -79,10 +79,40 @@ func (l *Log) Entries(ctx context.Context, caller account.Caller, q Query, behin
 		}
 		return err
 	})
+	if err == nil {
+		err = l.nameMembers(ctx, caller.MerchantID, entries)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the audit log: %w", err)
 	}
 	return entries, nil
+}
+
+// nameMembers adds the addresses of members, which the record itself does not hold.
+func (l *Log) nameMembers(ctx context.Context, merchantID int64, entries []Entry) error {
+	var ids []int64
+	for _, entry := range entries {
+		if entry.ActorKind == account.KindMember {
+			ids = append(ids, entry.ActorID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := l.DB.MemberAddresses(ctx, l.DB.System(), db.MemberAddressesParams{MerchantID: merchantID, Ids: ids})
+	if err != nil {
+		return err
+	}
+	addresses := make(map[int64]string, len(rows))
+	for _, row := range rows {
+		addresses[row.ID] = row.Email
+	}
+	for i := range entries {
+		if address, is := addresses[entries[i].ActorID]; is && entries[i].ActorKind == account.KindMember {
+			entries[i].ActorLabel = &address
+		}
+	}
+	return nil
 }
 
 // Place is where an entry stands in the record.
@@ -102,10 +132,8 @@ func stored(row db.AuditEntriesRow) Entry {
 	if row.ActorID != nil {
 		entry.ActorID = *row.ActorID
 	}
-	for _, name := range []*string{row.ClientName, row.MemberEmail} {
-		if name != nil {
-			entry.ActorLabel = name
-		}
+	if row.ClientName != nil {
+		entry.ActorLabel = row.ClientName
 	}
 	if row.Outcome != nil {
 		entry.Outcome = Outcome(*row.Outcome)
