@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -123,8 +124,10 @@ func TestTheAuditLogSaysWhoDidWhatToWhichObjectFromWhere(t *testing.T) {
 		require.Len(t, a.at("auditLog.nodes"), 1)
 		require.Equal(t, s.ids["Customer"], a.text("auditLog.nodes.0.object"))
 		a = w.must(s.owner, `query($id: ID!) { customer(ref: {id: $id}) { tokenUsage { hour kind count flagged } } }`, variables{"id": s.ids["Customer"]})
-		require.JSONEq(t, `{"data":{"customer":{"tokenUsage":[{"hour":"2026-01-31T09:00:00Z","kind":"LAUNCH","count":1,"flagged":false},
-			{"hour":"2026-01-31T09:00:00Z","kind":"PORTAL","count":1,"flagged":false}]}}}`, a.raw)
+		require.Equal(t, []any{
+			map[string]any{"hour": "2026-01-31T09:00:00Z", "kind": "LAUNCH", "count": json.Number("1"), "flagged": false},
+			map[string]any{"hour": "2026-01-31T09:00:00Z", "kind": "PORTAL", "count": json.Number("1"), "flagged": false},
+		}, a.at("customer.tokenUsage"))
 		w.ask(s.key, `{ customers { nodes { tokenUsage { count } } } }`, nil).fails("FORBIDDEN")
 		w.ask(s.key, `mutation { launchTokenCreate(input: {customer: {email: "nobody@acorn.test"}, product: {identifier: "acorn"}}) { userErrors { code field message } } }`, nil).
 			refuses("launchTokenCreate", "NOT_FOUND input.customer")
