@@ -25,7 +25,8 @@ func cases() []benchCase {
 	return []benchCase{
 		{"sweep", "the renewal sweep on few and on many subscriptions with as many due", sweeps},
 		{"renew", "whole renewals by two work processes with the test gateway", renewals},
-		{"access", "access over GraphQL beside a bare handler, few and many subscriptions; row-level security on and off", accessChecks},
+		{"access", "access over GraphQL beside a bare handler, few and many subscriptions", accessChecks},
+		{"tenancy", "the SELECT of access with row-level security and without", tenancy},
 		{"launch", "launch tokens beside bare signing", launches},
 		{"deliver", "webhooks to one endpoint, to fifty, and beside one that hangs", deliveries},
 		{"memory", "memory of serve and work under load", memoryPeaks},
