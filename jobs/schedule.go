@@ -6,6 +6,14 @@ import (
 	"portico/internal/billing"
 )
 
+// maintenance is embedded by the jobs of that queue.
+type maintenance struct{}
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (maintenance) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: billing.QueueMaintenance}
+}
+
 // RenewalSweep bills what is due.
 type RenewalSweep struct{}
 
@@ -29,122 +37,68 @@ func (ExpirySweep) InsertOpts() river.InsertOpts {
 }
 
 // ChargeResume takes up charges that nobody is making.
-type ChargeResume struct{}
+type ChargeResume struct{ maintenance }
 
 // Kind implements river.JobArgs.
 func (ChargeResume) Kind() string { return "charge.resume" }
 
-// InsertOpts implements river.JobArgsWithInsertOpts.
-func (ChargeResume) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: billing.QueueMaintenance}
-}
-
 // ClockResume takes up test clocks that nobody is advancing.
-type ClockResume struct{}
+type ClockResume struct{ maintenance }
 
 // Kind implements river.JobArgs.
 func (ClockResume) Kind() string { return "test_clock.resume" }
 
-// InsertOpts implements river.JobArgsWithInsertOpts.
-func (ClockResume) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: billing.QueueMaintenance}
-}
-
-// WebhookWake finds endpoints with due deliveries that nobody is draining.
-type WebhookWake struct{}
+// WebhookWake finds endpoints with due deliveries that nobody is draining. It is not in the queue of the drains, behind which it would
+// wait.
+type WebhookWake struct{ maintenance }
 
 // Kind implements river.JobArgs.
 func (WebhookWake) Kind() string { return "webhook.wake" }
 
-// InsertOpts implements river.JobArgsWithInsertOpts. Not the queue of the drains, behind which it would wait.
-func (WebhookWake) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: billing.QueueMaintenance}
-}
-
 // MailRetire gives up mails that are too late and forgets the recipients of old ones.
-type MailRetire struct{}
+type MailRetire struct{ maintenance }
 
 // Kind implements river.JobArgs.
 func (MailRetire) Kind() string { return "mail.retire" }
 
-// InsertOpts implements river.JobArgsWithInsertOpts.
-func (MailRetire) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: billing.QueueMaintenance}
-}
-
 // PortalRetire forgets what of the portal has expired.
-type PortalRetire struct{}
+type PortalRetire struct{ maintenance }
 
 // Kind implements river.JobArgs.
 func (PortalRetire) Kind() string { return "portal.retire" }
 
-// InsertOpts implements river.JobArgsWithInsertOpts.
-func (PortalRetire) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: billing.QueueMaintenance}
-}
-
 // MerchantClose goes on closing merchants.
-type MerchantClose struct{}
+type MerchantClose struct{ maintenance }
 
 // Kind implements river.JobArgs.
 func (MerchantClose) Kind() string { return "merchant.close" }
 
-// InsertOpts implements river.JobArgsWithInsertOpts.
-func (MerchantClose) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: billing.QueueMaintenance}
-}
-
 // AccountTidy deletes sessions and tokens that have expired.
-type AccountTidy struct{}
+type AccountTidy struct{ maintenance }
 
 // Kind implements river.JobArgs.
 func (AccountTidy) Kind() string { return "account.tidy" }
 
-// InsertOpts implements river.JobArgsWithInsertOpts.
-func (AccountTidy) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: billing.QueueMaintenance}
-}
-
 // TokenCount counts tokens and makes audit entries of them.
-type TokenCount struct{}
+type TokenCount struct{ maintenance }
 
 // Kind implements river.JobArgs.
 func (TokenCount) Kind() string { return "token.count" }
 
-// InsertOpts implements river.JobArgsWithInsertOpts.
-func (TokenCount) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: billing.QueueMaintenance}
-}
-
 // AuditRetire deletes audit entries and counts of tokens that are no longer kept.
-type AuditRetire struct{}
+type AuditRetire struct{ maintenance }
 
 // Kind implements river.JobArgs.
 func (AuditRetire) Kind() string { return "audit.retire" }
 
-// InsertOpts implements river.JobArgsWithInsertOpts.
-func (AuditRetire) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: billing.QueueMaintenance}
-}
-
 // RateRetire forgets who has all of their points.
-type RateRetire struct{}
+type RateRetire struct{ maintenance }
 
 // Kind implements river.JobArgs.
 func (RateRetire) Kind() string { return "rate.retire" }
 
-// InsertOpts implements river.JobArgsWithInsertOpts.
-func (RateRetire) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: billing.QueueMaintenance}
-}
-
 // IdempotencyRetire forgets keys that are no longer kept.
-type IdempotencyRetire struct{}
+type IdempotencyRetire struct{ maintenance }
 
 // Kind implements river.JobArgs.
 func (IdempotencyRetire) Kind() string { return "idempotency.retire" }
-
-// InsertOpts implements river.JobArgsWithInsertOpts.
-func (IdempotencyRetire) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: billing.QueueMaintenance}
-}
