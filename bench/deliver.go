@@ -192,38 +192,48 @@ func (l *lab) besideHanging(ctx context.Context, lasting time.Duration) ([]time.
 			return nil, err
 		}
 	}
-	committed, err := s.steadily(ctx, lasting, time.Second/60)
+	committed, err := s.steadily(ctx, lasting, time.Second/60, 1)
 	if err != nil {
 		return nil, err
 	}
-	receipts := map[string]time.Time{}
+	return s.lateness(ctx, committed, func(int) string { return healthy })
+}
+
+// lateness is how long after its commit each event was received at its path, sorted. Events without a path are left out.
+func (s *stage) lateness(ctx context.Context, committed []time.Time, path func(event int) string) ([]time.Duration, error) {
 	ids, err := s.eventIDs(ctx, len(committed))
 	if err != nil {
 		return nil, err
 	}
+	expected := map[string]time.Time{}
+	for i, id := range ids {
+		if where := path(i); where != "" {
+			expected[where+" evt_"+strconv.FormatInt(id, 10)] = committed[i]
+		}
+	}
 	var late []time.Duration
 	err = waitFor(ctx, patience, poll, func() (bool, error) {
-		late = nil
+		receipts := map[string]time.Time{}
 		if err := ask(ctx, s.address, "/receipts", &receipts); err != nil {
 			return false, err
 		}
-		for i, id := range ids {
-			at, received := receipts[healthy+" evt_"+strconv.FormatInt(id, 10)]
-			if received {
-				late = append(late, max(0, at.Sub(committed[i])))
+		late = nil
+		for key, at := range receipts {
+			if since, asked := expected[key]; asked {
+				late = append(late, max(0, at.Sub(since)))
 			}
 		}
-		return len(late) == len(committed), nil
+		return len(late) == len(expected), nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%d of %d events were received: %w", len(late), len(committed), err)
+		return nil, fmt.Errorf("%d of %d events were received: %w", len(late), len(expected), err)
 	}
 	slices.Sort(late)
 	return late, nil
 }
 
-// steadily publishes an event at each tick and returns when each was committed.
-func (s *stage) steadily(ctx context.Context, lasting, every time.Duration) ([]time.Time, error) {
+// steadily publishes an event of the next merchant at each tick and returns when each was committed.
+func (s *stage) steadily(ctx context.Context, lasting, every time.Duration, merchants int) ([]time.Time, error) {
 	var committed []time.Time
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -233,7 +243,7 @@ func (s *stage) steadily(ctx context.Context, lasting, every time.Duration) ([]t
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		if err := s.publish(ctx, len(committed), 1, 1); err != nil {
+		if err := s.publish(ctx, len(committed), 1, merchants); err != nil {
 			return nil, err
 		}
 		committed = append(committed, time.Now())

@@ -29,6 +29,7 @@ func cases() []benchCase {
 		{"tenancy", "the SELECT of access with row-level security and without", tenancy},
 		{"launch", "launch tokens beside bare signing", launches},
 		{"deliver", "webhooks to one endpoint, to fifty, and beside one that hangs", deliveries},
+		{"failing", "webhooks to a hundred endpoints of which thirty hang, fail or refuse", failures},
 		{"memory", "memory of serve and work under load", memoryPeaks},
 		{"start", "portico dev until it is ready, cold and warm", starts},
 	}

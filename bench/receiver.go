@@ -13,6 +13,8 @@ import (
 const (
 	hangsFor = 4500 * time.Millisecond
 	hanging  = "/hanging" // the path of the endpoint that answers late
+	stuck    = "/stuck"   // the path of one that never answers
+	broken   = "/broken"  // the path of one that answers 500
 )
 
 // receiver is the trivial other end of webhooks: it notes when it first saw an event, and acknowledges.
@@ -35,6 +37,13 @@ func receive(ctx context.Context, _ []string) error {
 		case <-request.Context().Done():
 		}
 	})
+	mux.HandleFunc("POST "+stuck, func(_ http.ResponseWriter, request *http.Request) {
+		// Only behind the body does the server notice that the sender has given up.
+		if _, err := io.Copy(io.Discard, request.Body); err == nil {
+			<-request.Context().Done()
+		}
+	})
+	mux.HandleFunc("POST "+broken, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	mux.HandleFunc("GET /taken", r.taken)
 	mux.HandleFunc("GET /receipts", r.receipts)
 	return listen(ctx, mux)
