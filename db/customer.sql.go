@@ -204,17 +204,32 @@ func (q *Queries) CustomerByNumber(ctx context.Context, db DBTX, arg CustomerByN
 }
 
 const customers = `-- name: Customers :many
-select merchant_id, id, number, email, email_key, name, role, user_meta, company_id, personal_company_id, test_clock_id, created_at, person_key from customer where merchant_id = $1 and id < $2 order by id desc limit $3
+select c.merchant_id, c.id, c.number, c.email, c.email_key, c.name, c.role, c.user_meta, c.company_id, c.personal_company_id, c.test_clock_id, c.created_at, c.person_key from customer c
+where c.merchant_id = $1 and c.id < $2
+  and ($3::bigint is null
+    or exists (select from customer_product l
+               where l.merchant_id = c.merchant_id and l.customer_id = c.id and l.product_id = $3)
+    or exists (select from subscription s
+               where s.merchant_id = c.merchant_id and s.customer_id = c.id and s.product_id = $3))
+order by c.id desc
+limit $4
 `
 
 type CustomersParams struct {
 	MerchantID int64
 	Before     int64
+	ProductID  *int64
 	RowLimit   int32
 }
 
+// Of one product where it is given: the customers that were linked to it, and those who pay for a subscription to it.
 func (q *Queries) Customers(ctx context.Context, db DBTX, arg CustomersParams) ([]Customer, error) {
-	rows, err := db.Query(ctx, customers, arg.MerchantID, arg.Before, arg.RowLimit)
+	rows, err := db.Query(ctx, customers,
+		arg.MerchantID,
+		arg.Before,
+		arg.ProductID,
+		arg.RowLimit,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -383,6 +398,29 @@ func (q *Queries) InsertCustomer(ctx context.Context, db DBTX, arg InsertCustome
 	return i, err
 }
 
+const linkCustomer = `-- name: LinkCustomer :exec
+insert into customer_product (merchant_id, product_id, customer_id, created_at)
+values ($1, $2, $3, $4)
+on conflict do nothing
+`
+
+type LinkCustomerParams struct {
+	MerchantID int64
+	ProductID  int64
+	CustomerID int64
+	CreatedAt  time.Time
+}
+
+func (q *Queries) LinkCustomer(ctx context.Context, db DBTX, arg LinkCustomerParams) error {
+	_, err := db.Exec(ctx, linkCustomer,
+		arg.MerchantID,
+		arg.ProductID,
+		arg.CustomerID,
+		arg.CreatedAt,
+	)
+	return err
+}
+
 const lockHolder = `-- name: LockHolder :one
 select company_id, personal_company_id, name from customer where merchant_id = $1 and id = $2 for no key update
 `
@@ -429,4 +467,35 @@ type SetPersonalCompanyParams struct {
 func (q *Queries) SetPersonalCompany(ctx context.Context, db DBTX, arg SetPersonalCompanyParams) error {
 	_, err := db.Exec(ctx, setPersonalCompany, arg.CompanyID, arg.MerchantID, arg.ID)
 	return err
+}
+
+const setUserMeta = `-- name: SetUserMeta :one
+update customer set user_meta = $1 where merchant_id = $2 and id = $3 returning merchant_id, id, number, email, email_key, name, role, user_meta, company_id, personal_company_id, test_clock_id, created_at, person_key
+`
+
+type SetUserMetaParams struct {
+	UserMeta   json.RawMessage
+	MerchantID int64
+	ID         int64
+}
+
+func (q *Queries) SetUserMeta(ctx context.Context, db DBTX, arg SetUserMetaParams) (Customer, error) {
+	row := db.QueryRow(ctx, setUserMeta, arg.UserMeta, arg.MerchantID, arg.ID)
+	var i Customer
+	err := row.Scan(
+		&i.MerchantID,
+		&i.ID,
+		&i.Number,
+		&i.Email,
+		&i.EmailKey,
+		&i.Name,
+		&i.Role,
+		&i.UserMeta,
+		&i.CompanyID,
+		&i.PersonalCompanyID,
+		&i.TestClockID,
+		&i.CreatedAt,
+		&i.PersonKey,
+	)
+	return i, err
 }

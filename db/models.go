@@ -95,6 +95,13 @@ type Customer struct {
 	PersonKey         string
 }
 
+type CustomerProduct struct {
+	MerchantID int64
+	ProductID  int64
+	CustomerID int64
+	CreatedAt  time.Time
+}
+
 type CustomerSight struct {
 	MerchantID     int64
 	CustomerID     int64

@@ -41,13 +41,9 @@ func (r query) Clients(ctx context.Context, product *ProductRef, first *int32, a
 	if err != nil {
 		return nil, err
 	}
-	var of *int64
-	if product != nil {
-		id, err := r.productID(ctx, *product)
-		if err != nil {
-			return nil, err
-		}
-		of = &id
+	of, err := r.productFilter(ctx, product)
+	if err != nil {
+		return nil, err
 	}
 	clients, err := r.Accounts.Clients(ctx, callerOf(ctx), of, request)
 	return connect(clients, err, request.Size, showClient, (*Client).rowID)
@@ -119,4 +115,13 @@ func (r *Resolver) productID(ctx context.Context, in ProductRef) (int64, error) 
 	}
 	product, err := r.Catalog.Product(ctx, callerOf(ctx), ref)
 	return product.ID, err
+}
+
+// productFilter is the id of the product that a list is narrowed to, nil for all.
+func (r *Resolver) productFilter(ctx context.Context, in *ProductRef) (*int64, error) {
+	if in == nil {
+		return nil, nil //nolint:nilnil // all
+	}
+	id, err := r.productID(ctx, *in)
+	return &id, err
 }

@@ -45,12 +45,16 @@ type customerFields struct{ *Resolver }
 func (r *Resolver) Customer() CustomerResolver { return customerFields{r} }
 
 // Customers are the merchant's.
-func (r query) Customers(ctx context.Context, first *int32, after *string) (*Connection[Customer], error) {
+func (r query) Customers(ctx context.Context, product *ProductRef, first *int32, after *string) (*Connection[Customer], error) {
 	request, err := pageOf(first, after)
 	if err != nil {
 		return nil, err
 	}
-	customers, err := r.Accounts.Customers(ctx, callerOf(ctx), request)
+	productID, err := r.productFilter(ctx, product)
+	if err != nil {
+		return nil, err
+	}
+	customers, err := r.Accounts.Customers(ctx, callerOf(ctx), productID, request)
 	return connect(customers, err, request.Size, showCustomer, (*Customer).rowID)
 }
 

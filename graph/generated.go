@@ -141,6 +141,7 @@ type MutationResolver interface {
 	TestClockAdvance(ctx context.Context, input TestClockAdvanceInput) (*TestClockAdvancePayload, error)
 	LaunchTokenCreate(ctx context.Context, input LaunchTokenCreateInput) (*LaunchTokenCreatePayload, error)
 	PortalTokenCreate(ctx context.Context, input PortalTokenCreateInput) (*PortalTokenCreatePayload, error)
+	PortalURLCreate(ctx context.Context, input PortalURLCreateInput) (*PortalURLCreatePayload, error)
 	PortalTokenRevoke(ctx context.Context, input PortalTokenRevokeInput) (*PortalTokenRevokePayload, error)
 	PortalMagicLinkSend(ctx context.Context, input PortalMagicLinkSendInput) (*PortalMagicLinkSendPayload, error)
 	PersonSignIn(ctx context.Context, input PersonSignInInput) (*PersonSignInPayload, error)
@@ -190,7 +191,7 @@ type QueryResolver interface {
 	Plans(ctx context.Context, product *ProductRef, first *int32, after *string) (*Connection[Plan], error)
 	PublicProducts(ctx context.Context, shop string, first *int32, after *string) (*Connection[PublicProduct], error)
 	PublicProduct(ctx context.Context, shop string, identifier string) (*PublicProduct, error)
-	Customers(ctx context.Context, first *int32, after *string) (*Connection[Customer], error)
+	Customers(ctx context.Context, product *ProductRef, first *int32, after *string) (*Connection[Customer], error)
 	Customer(ctx context.Context, ref CustomerRef) (*Customer, error)
 	Companies(ctx context.Context, personal bool, first *int32, after *string) (*Connection[Company], error)
 	Subscriptions(ctx context.Context, customer *CustomerRef, product *ProductRef, status []string, first *int32, after *string) (*Connection[Subscription], error)
@@ -288,6 +289,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputPortalMagicLinkSendInput,
 		ec.unmarshalInputPortalTokenCreateInput,
 		ec.unmarshalInputPortalTokenRevokeInput,
+		ec.unmarshalInputPortalUrlCreateInput,
 		ec.unmarshalInputPriceInput,
 		ec.unmarshalInputProductApproveInput,
 		ec.unmarshalInputProductArchiveInput,
@@ -509,8 +511,8 @@ type Query {
   "One of the shop's publicProducts; null when it shows none such."
   publicProduct(shop: String!, identifier: String!): PublicProduct @auth(allow: [ANONYMOUS, MEMBER, API_KEY, OPERATOR])
 
-  "The customers of the merchant, newest first."
-  customers(first: Int, after: String): CustomerConnection! @auth(allow: [MEMBER, API_KEY], scope: CUSTOMERS_READ)
+  "The customers of the merchant, newest first, or those that have to do with one product: they pay for it, or were sent to its page."
+  customers(product: ProductRef, first: Int, after: String): CustomerConnection! @auth(allow: [MEMBER, API_KEY], scope: CUSTOMERS_READ)
   "One customer; null when there is none. In the portal there is none but the caller's own."
   customer(ref: CustomerRef!): Customer @auth(allow: [MEMBER, API_KEY, CUSTOMER, PERSON], scope: CUSTOMERS_READ)
   "The companies of the merchant, newest first; personal ones only when asked for."
@@ -722,6 +724,12 @@ type Mutation {
   Nothing extends it. By e-mail address only customers are found who have a subscription.
   """
   portalTokenCreate(input: PortalTokenCreateInput!): PortalTokenCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: TOKENS_WRITE)
+  """
+  Makes an address of the portal that signs a customer in for two hours: finds or creates the customer with the e-mail address, keeps
+  ` + "`" + `userMeta` + "`" + `, notes that the customer has to do with the product, and mints a portal token. To BUY what the customer has already,
+  also through its company, is ACTIVE_PURCHASE_EXISTS; what was found, created and kept stays.
+  """
+  portalUrlCreate(input: PortalUrlCreateInput!): PortalUrlCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: TOKENS_WRITE)
   "Revokes one portal token, or all of a customer, at once. Revoking again changes nothing."
   portalTokenRevoke(input: PortalTokenRevokeInput!): PortalTokenRevokePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: TOKENS_WRITE)
   """
@@ -2220,6 +2228,33 @@ type PortalTokenConnection { nodes: [PortalToken!]! edges: [PortalTokenEdge!]! p
 "A portal token and its place in the list."
 type PortalTokenEdge { cursor: String! node: PortalToken! }
 
+"What a customer is sent to the portal for."
+enum PortalUrlIntent {
+  "To buy the product: its purchase page."
+  BUY
+  "To manage the subscriptions with this merchant."
+  MANAGE
+}
+
+"Whom to send where."
+input PortalUrlCreateInput {
+  product: ProductRef!
+  "Compared without regard to case."
+  email: String!
+  "A JSON object of at most 16 KiB that takes the place of the customer's. Left out, that stays."
+  userMeta: JSON
+  intent: PortalUrlIntent! = BUY
+}
+"The answer to portalUrlCreate."
+type PortalUrlCreatePayload {
+  "The page with the token. It cannot be shown again."
+  url: String @secret
+  expiresAt: DateTime
+  "Who was found or created; also when the purchase exists."
+  customer: Customer
+  userErrors: [UserError!]!
+}
+
 "Who gets a portal token."
 input PortalTokenCreateInput { customer: CustomerRef! }
 "The answer to portalTokenCreate."
@@ -3631,6 +3666,20 @@ func (ec *executionContext) childFields_PortalTokenRevokePayload(ctx context.Con
 	return nil, fmt.Errorf("no field named %q was found under type PortalTokenRevokePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_PortalUrlCreatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "url":
+		return ec.fieldContext_PortalUrlCreatePayload_url(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_PortalUrlCreatePayload_expiresAt(ctx, field)
+	case "customer":
+		return ec.fieldContext_PortalUrlCreatePayload_customer(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PortalUrlCreatePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PortalUrlCreatePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Price(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -5035,6 +5084,20 @@ func (ec *executionContext) field_Mutation_portalTokenRevoke_args(ctx context.Co
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_portalUrlCreate_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (PortalURLCreateInput, error) {
+			return ec.unmarshalNPortalUrlCreateInput2porticoᚋgraphᚐPortalURLCreateInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_productApprove_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5470,22 +5533,30 @@ func (ec *executionContext) field_Query_customer_args(ctx context.Context, rawAr
 func (ec *executionContext) field_Query_customers_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "product",
+		func(ctx context.Context, v any) (*ProductRef, error) {
+			return ec.unmarshalOProductRef2ᚖporticoᚋgraphᚐProductRef(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["product"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int32, error) {
 			return ec.unmarshalOInt2ᚖint32(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg0
-	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg1
+	args["after"] = arg2
 	return args, nil
 }
 
@@ -17382,6 +17453,83 @@ func (ec *executionContext) fieldContext_Mutation_portalTokenCreate(ctx context.
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_portalUrlCreate(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_portalUrlCreate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PortalURLCreate(ctx, fc.Args["input"].(PortalURLCreateInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY"})
+				if err != nil {
+					var zeroVal *PortalURLCreatePayload
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *PortalURLCreatePayload
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "TOKENS_WRITE")
+				if err != nil {
+					var zeroVal *PortalURLCreatePayload
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *PortalURLCreatePayload
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *PortalURLCreatePayload
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *PortalURLCreatePayload) graphql.Marshaler {
+			return ec.marshalNPortalUrlCreatePayload2ᚖporticoᚋgraphᚐPortalURLCreatePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_portalUrlCreate(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PortalUrlCreatePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_portalUrlCreate_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_portalTokenRevoke(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -19810,6 +19958,116 @@ func (ec *executionContext) _PortalTokenRevokePayload_userErrors(ctx context.Con
 func (ec *executionContext) fieldContext_PortalTokenRevokePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "PortalTokenRevokePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PortalUrlCreatePayload_url(ctx context.Context, field graphql.CollectedField, obj *PortalURLCreatePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalUrlCreatePayload_url(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.URL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PortalUrlCreatePayload_url(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalUrlCreatePayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PortalUrlCreatePayload_expiresAt(ctx context.Context, field graphql.CollectedField, obj *PortalURLCreatePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalUrlCreatePayload_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PortalUrlCreatePayload_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalUrlCreatePayload", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _PortalUrlCreatePayload_customer(ctx context.Context, field graphql.CollectedField, obj *PortalURLCreatePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalUrlCreatePayload_customer(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Customer, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Customer) graphql.Marshaler {
+			return ec.marshalOCustomer2ᚖporticoᚋgraphᚐCustomer(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PortalUrlCreatePayload_customer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PortalUrlCreatePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Customer(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PortalUrlCreatePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *PortalURLCreatePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalUrlCreatePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖporticoᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalUrlCreatePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PortalUrlCreatePayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -23222,7 +23480,7 @@ func (ec *executionContext) _Query_customers(ctx context.Context, field graphql.
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Customers(ctx, fc.Args["first"].(*int32), fc.Args["after"].(*string))
+			return ec.Resolvers.Query().Customers(ctx, fc.Args["product"].(*ProductRef), fc.Args["first"].(*int32), fc.Args["after"].(*string))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -29926,6 +30184,61 @@ func (ec *executionContext) unmarshalInputPortalTokenRevokeInput(ctx context.Con
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputPortalUrlCreateInput(ctx context.Context, obj any) (PortalURLCreateInput, error) {
+	var it PortalURLCreateInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["intent"]; !present {
+		asMap["intent"] = "BUY"
+	}
+
+	fieldsInOrder := [...]string{"product", "email", "userMeta", "intent"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "product":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("product"))
+			data, err := ec.unmarshalNProductRef2ᚖporticoᚋgraphᚐProductRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Product = data
+		case "email":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("email"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Email = data
+		case "userMeta":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("userMeta"))
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UserMeta = data
+		case "intent":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("intent"))
+			data, err := ec.unmarshalNPortalUrlIntent2porticoᚋgraphᚐPortalURLIntent(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Intent = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputPriceInput(ctx context.Context, obj any) (catalog.PriceInput, error) {
 	var it catalog.PriceInput
 	if obj == nil {
@@ -35610,6 +35923,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "portalUrlCreate":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_portalUrlCreate(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "portalTokenRevoke":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_portalTokenRevoke(ctx, field)
@@ -36687,6 +37007,59 @@ func (ec *executionContext) _PortalTokenRevokePayload(ctx context.Context, sel a
 			}
 		case "userErrors":
 			out.Values[i] = ec._PortalTokenRevokePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var portalUrlCreatePayloadImplementors = []string{"PortalUrlCreatePayload"}
+
+func (ec *executionContext) _PortalUrlCreatePayload(ctx context.Context, sel ast.SelectionSet, obj *PortalURLCreatePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, portalUrlCreatePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PortalUrlCreatePayload")
+		case "url":
+			out.Values[i] = ec._PortalUrlCreatePayload_url(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "expiresAt":
+			out.Values[i] = ec._PortalUrlCreatePayload_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "customer":
+			out.Values[i] = ec._PortalUrlCreatePayload_customer(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._PortalUrlCreatePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -42954,6 +43327,31 @@ func (ec *executionContext) marshalNPortalTokenRevokePayload2ᚖporticoᚋgraph�
 		return graphql.Null
 	}
 	return ec._PortalTokenRevokePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNPortalUrlCreateInput2porticoᚋgraphᚐPortalURLCreateInput(ctx context.Context, v any) (PortalURLCreateInput, error) {
+	res, err := ec.unmarshalInputPortalUrlCreateInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNPortalUrlCreatePayload2ᚖporticoᚋgraphᚐPortalURLCreatePayload(ctx context.Context, sel ast.SelectionSet, v *PortalURLCreatePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._PortalUrlCreatePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNPortalUrlIntent2porticoᚋgraphᚐPortalURLIntent(ctx context.Context, v any) (PortalURLIntent, error) {
+	var res PortalURLIntent
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNPortalUrlIntent2porticoᚋgraphᚐPortalURLIntent(ctx context.Context, sel ast.SelectionSet, v PortalURLIntent) graphql.Marshaler {
+	return v
 }
 
 func (ec *executionContext) marshalNPrice2ᚕᚖporticoᚋgraphᚐPriceᚄ(ctx context.Context, sel ast.SelectionSet, v []*Price) graphql.Marshaler {

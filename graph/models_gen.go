@@ -3,9 +3,13 @@
 package graph
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"io"
 	"portico/internal/catalog"
 	"portico/internal/portal"
+	"strconv"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -602,6 +606,26 @@ type PortalTokenRevokePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Whom to send where.
+type PortalURLCreateInput struct {
+	Product *ProductRef `json:"product"`
+	// Compared without regard to case.
+	Email string `json:"email"`
+	// A JSON object of at most 16 KiB that takes the place of the customer's. Left out, that stays.
+	UserMeta json.RawMessage `json:"userMeta,omitempty"`
+	Intent   PortalURLIntent `json:"intent"`
+}
+
+// The answer to portalUrlCreate.
+type PortalURLCreatePayload struct {
+	// The page with the token. It cannot be shown again.
+	URL       *string    `json:"url,omitempty"`
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	// Who was found or created; also when the purchase exists.
+	Customer   *Customer    `json:"customer,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Which product to approve.
 type ProductApproveInput struct {
 	// The product.
@@ -882,4 +906,62 @@ type WebhookEndpointCreatePayload struct {
 	// The signing secret. It cannot be shown again.
 	Secret     *string      `json:"secret,omitempty"`
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What a customer is sent to the portal for.
+type PortalURLIntent string
+
+const (
+	// To buy the product: its purchase page.
+	PortalURLIntentBuy PortalURLIntent = "BUY"
+	// To manage the subscriptions with this merchant.
+	PortalURLIntentManage PortalURLIntent = "MANAGE"
+)
+
+var AllPortalURLIntent = []PortalURLIntent{
+	PortalURLIntentBuy,
+	PortalURLIntentManage,
+}
+
+func (e PortalURLIntent) IsValid() bool {
+	switch e {
+	case PortalURLIntentBuy, PortalURLIntentManage:
+		return true
+	}
+	return false
+}
+
+func (e PortalURLIntent) String() string {
+	return string(e)
+}
+
+func (e *PortalURLIntent) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = PortalURLIntent(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid PortalUrlIntent", str)
+	}
+	return nil
+}
+
+func (e PortalURLIntent) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *PortalURLIntent) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e PortalURLIntent) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
 }

@@ -81,6 +81,31 @@ func (r mutation) mintPortalToken(ctx context.Context, in PortalTokenCreateInput
 	return r.Portal.TokenCreate(ctx, callerOf(ctx), customer)
 }
 
+// PortalURLCreate makes an address of the portal for somebody known by an e-mail address, who is in the payload beside the error.
+func (r mutation) PortalURLCreate(ctx context.Context, in PortalURLCreateInput) (*PortalURLCreatePayload, error) {
+	minted, err := r.mintPortalURL(ctx, in)
+	payload := &PortalURLCreatePayload{}
+	if minted.Customer.ID != 0 {
+		payload.Customer = alone(minted.Customer, showCustomer)
+	}
+	if err != nil {
+		payload.UserErrors, err = userErrors(err)
+		return payload, err
+	}
+	payload.URL, payload.ExpiresAt = reveal(minted.URL), &minted.ExpiresAt
+	return payload, nil
+}
+
+func (r mutation) mintPortalURL(ctx context.Context, in PortalURLCreateInput) (portal.Minted, error) {
+	product, err := productRef("product", *in.Product)
+	if err != nil {
+		return portal.Minted{}, err
+	}
+	return r.Portal.URLCreate(ctx, callerOf(ctx), portal.URLCreate{
+		Email: in.Email, UserMeta: in.UserMeta, Product: product, Intent: portal.Intent(in.Intent),
+	})
+}
+
 // PortalTokenRevoke revokes portal tokens.
 func (r mutation) PortalTokenRevoke(ctx context.Context, in PortalTokenRevokeInput) (*PortalTokenRevokePayload, error) {
 	revoked, err := r.revokePortalTokens(ctx, in)

@@ -208,3 +208,30 @@ func TestAskingForLinksIsThrottledAlikeForEveryAddress(t *testing.T) {
 	ask("ada@example.com").refuses("portalMagicLinkSend", "THROTTLED")
 	require.Equal(t, ask("ada@example.com").raw, ask("nobody@example.com").raw)
 }
+
+func TestAMerchantSendsSomebodyToThePortalToBuyOrToManage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.open("Acorn")
+	const create = `mutation($in: PortalUrlCreateInput!) { portalUrlCreate(input: $in) {
+		url expiresAt customer { id email userMeta } userErrors { code field } } }`
+	ask := func(in variables) answer { return w.ask(s.key, create, variables{"in": in}) }
+	product := variables{"identifier": "acorn"}
+
+	a := ask(variables{"product": product, "email": "new@acorn.test", "userMeta": variables{"seat": 7}})
+	require.True(t, strings.HasPrefix(a.text("portalUrlCreate.url"), "https://portico.test/portal/"+s.handle+"/acorn?token=eyJ"), a.raw)
+	require.Equal(t, "2026-01-31T11:30:00Z", a.text("portalUrlCreate.expiresAt"))
+	require.EqualValues(t, 7, a.number("portalUrlCreate.customer.userMeta.seat"))
+	require.Equal(t, a.text("portalUrlCreate.customer.id"),
+		w.must(s.key, `{ customers(product: {identifier: "acorn"}) { nodes { id } } }`, nil).text("customers.nodes.0.id"))
+
+	a = ask(variables{"product": product, "email": "ada@acorn.test"})
+	require.Equal(t, "ACTIVE_PURCHASE_EXISTS", a.text("portalUrlCreate.userErrors.0.code"))
+	require.Nil(t, a.at("portalUrlCreate.url"))
+	require.Equal(t, s.ids["Customer"], a.text("portalUrlCreate.customer.id"))
+	a = ask(variables{"product": product, "email": "ada@acorn.test", "intent": "MANAGE"})
+	require.True(t, strings.HasPrefix(a.text("portalUrlCreate.url"), "https://portico.test/portal/"+s.handle+"?token=eyJ"), a.raw)
+	require.Equal(t, "INVALID", ask(variables{"product": product, "email": "ada"}).text("portalUrlCreate.userErrors.0.code"))
+	require.Equal(t, "NOT_FOUND", ask(variables{"product": variables{"identifier": "nothing"}, "email": "ada@acorn.test"}).text("portalUrlCreate.userErrors.0.code"))
+	w.ask(s.keyWith("CUSTOMERS_WRITE"), create, variables{"in": variables{"product": product, "email": "ada@acorn.test"}}).fails("FORBIDDEN")
+}

@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -14,45 +12,6 @@ import (
 	"portico/internal/account"
 	"portico/internal/rate"
 )
-
-// Rates are how much callers may ask for. The zero value of each is no limit.
-type Rates struct {
-	Servers   rate.Limit // with a credential of a merchant's or a product's
-	People    rate.Limit // who have signed in
-	Anonymous rate.Limit // from one address
-}
-
-// An IPv6 subscriber has a network of this size to choose addresses from.
-const subscriberBits = 64
-
-// payer is whose bucket pays for a caller, and how large it is.
-func (x *exchange) payer(caller account.Caller) (key string, limit rate.Limit) {
-	rates := x.handler.rates
-	switch caller.Kind {
-	case account.KindAnonymous:
-		return "ANONYMOUS/" + network(x.origin.Address), rates.Anonymous
-	case account.KindAPIKey, account.KindClient, account.KindTokenKey:
-		limit = rates.Servers
-	default:
-		limit = rates.People
-	}
-	id := caller.ID()
-	switch {
-	case caller.Kind == account.KindTokenKey: // of which each merchant has one
-		id = caller.MerchantID
-	case id == 0:
-		return string(caller.Kind) + "/" + network(x.origin.Address), limit
-	}
-	return string(caller.Kind) + "/" + strconv.FormatInt(id, 10), limit
-}
-
-// network is the address, or the network that is one subscriber's.
-func network(address netip.Addr) string {
-	if address.Is6() {
-		return netip.PrefixFrom(address, subscriberBits).Masked().String()
-	}
-	return address.String()
-}
 
 // cost is what an operation costs, as the answer shows it.
 type cost struct {
@@ -63,7 +22,7 @@ type cost struct {
 // pay charges the caller for an operation before it is executed. False when the caller has to wait.
 func (x *exchange) pay(ctx context.Context, caller account.Caller, points int) (paid bool, err error) {
 	x.cost = &cost{requested: points}
-	key, limit := x.payer(caller)
+	key, limit := x.handler.rates.Payer(caller, x.origin.Address)
 	if limit == (rate.Limit{}) {
 		return true, nil
 	}

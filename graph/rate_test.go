@@ -31,7 +31,7 @@ func (a answer) cost() spent {
 // rates leave a thousand points to everybody, and one more each second.
 func rates() graph.Options {
 	limit := rate.Limit{Burst: 1_000, Restore: 1}
-	return graph.Options{Rates: graph.Rates{Servers: limit, People: limit, Anonymous: limit}}
+	return graph.Options{Rates: rate.Rates{Servers: limit, People: limit, Anonymous: limit}}
 }
 
 func TestEachAnswerSaysWhatItHasCost(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"portico/internal/account"
 	"portico/internal/fault"
 	"portico/internal/peer"
+	"portico/internal/rate"
 )
 
 // Options are how the door is set up.
@@ -28,7 +29,7 @@ type Options struct {
 	Origin  string // under which people reach this installation, such as https://portal.example.com
 	Secure  bool   // people reach this installation over https: the session cookie is for https only
 	Limits  Limits // DefaultLimits for the zero value
-	Rates   Rates
+	Rates   rate.Rates
 	Proxies peer.Proxies
 	// Introspection tells who is shown the schema.
 	Introspection Introspection
@@ -41,7 +42,7 @@ type handler struct {
 	schema    *executableSchema
 	documents *documents
 	limits    Limits
-	rates     Rates
+	rates     rate.Rates
 	origins   *http.CrossOriginProtection
 	origin    string
 	secure    bool

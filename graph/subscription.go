@@ -66,18 +66,9 @@ func (r query) filter(ctx context.Context, customer *CustomerRef, product *Produ
 		}
 		filter.CustomerID = &found.ID
 	}
-	if product != nil {
-		ref, err := productRef("product", *product)
-		if err != nil {
-			return filter, err
-		}
-		found, err := r.Catalog.Product(ctx, callerOf(ctx), ref)
-		if err != nil {
-			return filter, err
-		}
-		filter.ProductID = &found.ID
-	}
-	return filter, nil
+	productID, err := r.productFilter(ctx, product)
+	filter.ProductID = productID
+	return filter, err
 }
 
 // Subscription is the one with the id.

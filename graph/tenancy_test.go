@@ -28,6 +28,7 @@ func strangers() map[string]struct{ typename, document, want string } {
 		"plans.product.id":           {"Product", `query($id: ID!) { plans(` + product + `) { nodes { id } } }`, notFound},
 		"customer.ref.id":            {"Customer", `query($id: ID!) { customer(ref: {id: $id}) { id } }`, null},
 		"subscriptions.customer.id":  {"Customer", `query($id: ID!) { subscriptions(customer: {id: $id}) { nodes { id } } }`, notFound},
+		"customers.product.id":       {"Product", `query($id: ID!) { customers(` + product + `) { nodes { id } } }`, notFound},
 		"subscriptions.product.id":   {"Product", `query($id: ID!) { subscriptions(` + product + `) { nodes { id } } }`, notFound},
 		"subscription.id":            {"CustomerSubscription", `query($id: ID!) { subscription(id: $id) { id } }`, null},
 		"invoices.subscription":      {"CustomerSubscription", `query($id: ID!) { invoices(subscription: $id) { nodes { id } } }`, empty},
@@ -75,6 +76,7 @@ func strangers() map[string]struct{ typename, document, want string } {
 		"merchantReinstate.input.id":              {"Merchant", `mutation($id: ID!) { merchantReinstate(input: {id: $id}) { userErrors { code } } }`, denied},
 
 		"portalTokenCreate.input.customer.id":    {"Customer", `mutation($id: ID!) { portalTokenCreate(input: {customer: {id: $id}}) { userErrors { code } } }`, notFound},
+		"portalUrlCreate.input.product.id":       {"Product", `mutation($id: ID!) { portalUrlCreate(input: {email: "ada@example.com", ` + product + `}) { userErrors { code } } }`, notFound},
 		"portalTokenRevoke.input.id":             {"PortalToken", `mutation($id: ID!) { portalTokenRevoke(input: {id: $id}) { userErrors { code } } }`, notFound},
 		"portalTokenRevoke.input.customer.id":    {"Customer", `mutation($id: ID!) { portalTokenRevoke(input: {customer: {id: $id}}) { userErrors { code } } }`, notFound},
 		"webhookEndpointCreate.input.product.id": {"Product", `mutation($id: ID!) { webhookEndpointCreate(input: {url: "https://r.test", ` + product + `}) { userErrors { code } } }`, notFound},

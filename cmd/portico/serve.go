@@ -101,16 +101,20 @@ func (s *apiServer) run(ctx context.Context) error {
 
 func routes(a *app, c config.Config) *http.ServeMux {
 	mux := http.NewServeMux()
+	rates := rate.Rates{
+		Servers: rate.Limit(c.RateLimit), People: rate.Limit(c.RateLimitPeople), Anonymous: rate.Limit(c.RateLimitAnonymous),
+	}
 	mux.Handle("/graphql", graph.NewHandler(&graph.Resolver{
 		Accounts: a.accounts, Catalog: a.catalog, Access: a.access, Billing: a.billing, Webhooks: a.webhooks, Portal: a.portal,
 		Audit: a.audit, Rates: a.rates, Idempotency: a.repeats,
 	}, graph.Options{
 		Origin: c.PublicURL, Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log,
 		Introspection: graph.Introspection(c.Introspection),
-		Rates:         graph.Rates{Servers: rate.Limit(c.RateLimit), People: rate.Limit(c.RateLimitPeople), Anonymous: rate.Limit(c.RateLimitAnonymous)},
+		Rates:         rates,
 	}))
 	existing := rest.NewHandler(rest.Options{
-		Portal: a.portal, Audit: a.audit, Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log,
+		Portal: a.portal, Audit: a.audit, Limiter: a.rates, Rates: rates, PublicURL: c.PublicURL,
+		Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log,
 	})
 	for _, path := range []string{"/api/", "/portal", "/portal/"} {
 		mux.Handle(path, existing)

@@ -10,7 +10,24 @@ values (@merchant_id, @id, @number, @email, @name, @role, @user_meta, @company_i
 returning *;
 
 -- name: Customers :many
-select * from customer where merchant_id = @merchant_id and id < @before order by id desc limit @row_limit;
+-- Of one product where it is given: the customers that were linked to it, and those who pay for a subscription to it.
+select c.* from customer c
+where c.merchant_id = @merchant_id and c.id < @before
+  and (sqlc.narg('product_id')::bigint is null
+    or exists (select from customer_product l
+               where l.merchant_id = c.merchant_id and l.customer_id = c.id and l.product_id = sqlc.narg('product_id'))
+    or exists (select from subscription s
+               where s.merchant_id = c.merchant_id and s.customer_id = c.id and s.product_id = sqlc.narg('product_id')))
+order by c.id desc
+limit @row_limit;
+
+-- name: LinkCustomer :exec
+insert into customer_product (merchant_id, product_id, customer_id, created_at)
+values (@merchant_id, @product_id, @customer_id, @created_at)
+on conflict do nothing;
+
+-- name: SetUserMeta :one
+update customer set user_meta = @user_meta where merchant_id = @merchant_id and id = @id returning *;
 
 -- name: CustomersByID :many
 select * from customer where merchant_id = @merchant_id and id = any(@ids::bigint[]) order by id;

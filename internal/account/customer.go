@@ -215,10 +215,11 @@ func (a *Accounts) Customer(ctx context.Context, caller Caller, ref CustomerRef)
 	return customerOf(row), nil
 }
 
-// Customers lists the merchant's customers, newest first: up to a row more than the page, which tells whether there is another.
-func (a *Accounts) Customers(ctx context.Context, caller Caller, request page.Request) ([]Customer, error) {
+// Customers lists the merchant's customers, newest first, or those that have to do with one product, bought or not: up to a row more than
+// the page, which tells whether there is another.
+func (a *Accounts) Customers(ctx context.Context, caller Caller, productID *int64, request page.Request) ([]Customer, error) {
 	rows, err := a.DB.Customers(ctx, a.DB.Tenant(caller.MerchantID), db.CustomersParams{
-		MerchantID: caller.MerchantID, Before: request.Before(), RowLimit: request.Limit(),
+		MerchantID: caller.MerchantID, Before: request.Before(), RowLimit: request.Limit(), ProductID: productID,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list customers: %w", err)

@@ -213,13 +213,13 @@ func TestCustomersAreListedNewestFirstForTheirMerchant(t *testing.T) {
 	}
 	slices.Reverse(want)
 
-	got, err := w.Customers(t.Context(), acme, page.Request{Size: 2})
+	got, err := w.Customers(t.Context(), acme, nil, page.Request{Size: 2})
 	require.NoError(t, err)
 	require.Equal(t, want[:3], got, "a row more than the page tells that there is another")
-	got, err = w.Customers(t.Context(), acme, page.Request{Size: 2, After: want[1].ID})
+	got, err = w.Customers(t.Context(), acme, nil, page.Request{Size: 2, After: want[1].ID})
 	require.NoError(t, err)
 	require.Equal(t, want[2:], got)
-	got, err = w.Customers(t.Context(), account.Caller{}, firstPage)
+	got, err = w.Customers(t.Context(), account.Caller{}, nil, firstPage)
 	require.NoError(t, err)
 	require.Empty(t, got)
 }

@@ -33,7 +33,7 @@ func (d *door) problem(w http.ResponseWriter, _ *http.Request, err error) {
 		title = "There is no such page"
 	}
 	if err := show(w, statusOf(first.Code), "problem", view{Title: title, Problem: first.Message}); err != nil {
-		d.log.Error("a page broke", "error", err)
+		d.Log.Error("a page broke", "error", err)
 	}
 }
 
@@ -55,13 +55,13 @@ func (d *door) sameOrigin(h handle) handle {
 func (d *door) visitor(r *http.Request, shop string) (caller account.Caller, known bool, err error) {
 	credential, want := secret.Text(r.URL.Query().Get("token")), account.KindCustomer
 	if credential == "" || shop == "" {
-		cookie, err := r.Cookie(portal.SessionCookie(d.secure))
+		cookie, err := r.Cookie(portal.SessionCookie(d.Secure))
 		if err != nil {
 			return account.Caller{}, false, nil //nolint:nilerr // no cookie, no visitor
 		}
 		credential, want = secret.Text(cookie.Value), account.KindPerson
 	}
-	caller, err = d.portal.Authenticate(r.Context(), credential, shop)
+	caller, err = d.Portal.Authenticate(r.Context(), credential, shop)
 	if fault.Is(err, fault.CodeUnauthenticated) || (err == nil && caller.Kind != want) {
 		return account.Caller{}, false, nil
 	}
@@ -70,7 +70,7 @@ func (d *door) visitor(r *http.Request, shop string) (caller account.Caller, kno
 
 func (d *door) home(w http.ResponseWriter, r *http.Request) error {
 	shop := r.PathValue("shop")
-	front, err := d.portal.Storefront(r.Context(), shop)
+	front, err := d.Portal.Storefront(r.Context(), shop)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (d *door) home(w http.ResponseWriter, r *http.Request) error {
 		}
 		return show(w, status, "ask", ask)
 	}
-	homes, err := d.portal.Homes(r.Context(), caller, shop)
+	homes, err := d.Portal.Homes(r.Context(), caller, shop)
 	if fault.Is(err, fault.CodeNotFound) {
 		return show(w, http.StatusOK, "ask", ask)
 	}
@@ -104,7 +104,7 @@ func (d *door) everyHome(w http.ResponseWriter, r *http.Request) error {
 	if !known {
 		return show(w, http.StatusOK, "ask", view{Title: "Your subscriptions"})
 	}
-	homes, err := d.portal.Homes(r.Context(), caller, "")
+	homes, err := d.Portal.Homes(r.Context(), caller, "")
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (d *door) everyHome(w http.ResponseWriter, r *http.Request) error {
 func (d *door) showHomes(w http.ResponseWriter, r *http.Request, title string, caller account.Caller, homes []portal.Home) error {
 	v := view{Title: title, Homes: homes}
 	if caller.Kind == account.KindPerson {
-		person, err := d.portal.Person(r.Context(), caller)
+		person, err := d.Portal.Person(r.Context(), caller)
 		if err != nil {
 			return err
 		}
@@ -129,13 +129,13 @@ func (d *door) offer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	offer, err := d.portal.Offer(r.Context(), caller, shop, r.PathValue("identifier"))
+	offer, err := d.Portal.Offer(r.Context(), caller, shop, r.PathValue("identifier"))
 	if err != nil {
 		return err
 	}
 	v := view{Title: offer.Product.Name, Offer: offer}
 	if known {
-		homes, err := d.portal.Homes(r.Context(), caller, shop)
+		homes, err := d.Portal.Homes(r.Context(), caller, shop)
 		if err != nil && !fault.Is(err, fault.CodeNotFound) {
 			return err
 		}
@@ -151,11 +151,11 @@ func (d *door) offer(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d *door) askForLink(w http.ResponseWriter, r *http.Request) error {
-	in := portal.LinkSend{Email: r.PostForm.Get("email"), Client: d.proxies.Address(r)}
+	in := portal.LinkSend{Email: r.PostForm.Get("email"), Client: d.Proxies.Address(r)}
 	if shop := r.PathValue("shop"); shop != "" {
 		in.Shop = &shop
 	}
-	err := d.record(w, r, nobody(), "portalMagicLinkSend", func() error { return d.portal.LinkSend(r.Context(), in) })
+	err := d.record(w, r, nobody(), "portalMagicLinkSend", func() error { return d.Portal.LinkSend(r.Context(), in) })
 	if err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ func (d *door) login(w http.ResponseWriter, r *http.Request) error {
 func (d *door) signIn(w http.ResponseWriter, r *http.Request) error {
 	var session portal.PersonSession
 	err := d.record(w, r, nobody(), "personSignIn", func() (err error) {
-		session, err = d.portal.PersonSignIn(r.Context(), secret.Text(r.PostForm.Get("token")))
+		session, err = d.Portal.PersonSignIn(r.Context(), secret.Text(r.PostForm.Get("token")))
 		return err
 	})
 	if fault.Is(err, fault.CodeUnauthenticated) {
@@ -196,7 +196,7 @@ func (d *door) signOut(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if known {
-		err := d.record(w, r, caller, "personSignOut", func() error { return d.portal.PersonSignOut(r.Context(), caller) })
+		err := d.record(w, r, caller, "personSignOut", func() error { return d.Portal.PersonSignOut(r.Context(), caller) })
 		if err != nil {
 			return err
 		}
@@ -210,7 +210,7 @@ func nobody() account.Caller { return account.Caller{Kind: account.KindAnonymous
 
 func (d *door) cookie(value string, expires time.Time) *http.Cookie {
 	return &http.Cookie{ //nolint:gosec // Secure is left out over plain http only, where browsers would drop the cookie
-		Name: portal.SessionCookie(d.secure), Value: value, Expires: expires,
-		Path: "/", HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteLaxMode,
+		Name: portal.SessionCookie(d.Secure), Value: value, Expires: expires,
+		Path: "/", HttpOnly: true, Secure: d.Secure, SameSite: http.SameSiteLaxMode,
 	}
 }

@@ -8,65 +8,80 @@ import (
 	"time"
 
 	"portico/internal/account"
+	"portico/internal/audit"
 	"portico/internal/fault"
 )
 
 const external = "/api/external/v2/"
 
-func (d *door) tokenRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET "+external+"customer-portal-token", d.answering(d.customerPortalToken))
-	mux.HandleFunc("GET "+external+"manage-subscription-link", d.answering(d.manageSubscriptionLink))
-	mux.HandleFunc("POST "+external+"subscription-contracts-email-magic-link", d.answering(d.emailMagicLink))
-	// As it was published before.
-	mux.HandleFunc("GET "+external+"subscription-contracts-email-magic-link", d.answering(d.emailMagicLink))
+func tokenRoutes() []route {
+	const magicLink = external + "subscription-contracts-email-magic-link"
+	keys := []string{apiKeyScheme, apiKeyParameterScheme}
+	mail := route{
+		pattern: "POST " + magicLink, action: "subscription-contracts-email-magic-link", points: costOfWrite,
+		summary: "Mail a link to the portal to a customer", security: keys, refusals: []int{http.StatusNotFound},
+		in: emailRequest{}, out: "", handle: (*call).emailMagicLink,
+	}
+	published := mail // as it was before
+	published.pattern, published.hidden = "GET "+magicLink, true
+	return []route{{
+		pattern: "GET " + external + "customer-portal-token", action: "customer-portal-token", points: costOfWrite,
+		summary: "Mint a portal token", detail: "The token is valid for two hours. By address only customers are found who have a subscription.",
+		security: keys, refusals: []int{http.StatusNotFound}, in: customerRequest{}, out: tokenAnswer{}, handle: (*call).customerPortalToken,
+	}, {
+		pattern: "GET " + external + "manage-subscription-link", action: "manage-subscription-link", points: costOfWrite,
+		summary: "The address of the portal with a token", security: keys, refusals: []int{http.StatusNotFound},
+		in: customerRequest{}, out: linkAnswer{}, handle: (*call).manageSubscriptionLink,
+	}, mail, published}
 }
 
-func (d *door) customerPortalToken(w http.ResponseWriter, r *http.Request) error {
-	minted, err := d.mint(w, r, "customer-portal-token", "email")
-	if err != nil {
-		return err
-	}
-	respond(w, http.StatusOK, struct {
-		CustomerID int64  `json:"customerId"`
-		Token      string `json:"token"`
-	}{minted.Customer.Number, string(minted.JWT)})
-	return nil
+// customerRequest is how the routes of the portal name a customer.
+type customerRequest struct {
+	CustomerID string `query:"customerId" description:"The customer's number, or a global id of any vendor that ends in it, such as gid://shop/Customer/12345. It goes before email."`
+	Email      string `query:"email" format:"email" description:"Compared without regard to case."`
 }
 
-func (d *door) manageSubscriptionLink(w http.ResponseWriter, r *http.Request) error {
-	minted, err := d.mint(w, r, "manage-subscription-link", "email", "emailId")
-	if err != nil {
-		return err
-	}
-	respond(w, http.StatusOK, struct {
-		Link    string    `json:"manageSubscriptionLink"`
-		Expires time.Time `json:"tokenExpirationTime"`
-	}{string(minted.URL), minted.ExpiresAt.UTC()})
-	return nil
+type emailRequest struct {
+	Email string `query:"email" required:"true" format:"email"`
 }
 
-func (d *door) emailMagicLink(w http.ResponseWriter, r *http.Request) error {
-	const action = "subscription-contracts-email-magic-link"
-	caller, err := d.server(w, r, account.ScopeTokensWrite, action)
+type tokenAnswer struct {
+	CustomerID int64  `json:"customerId" required:"true"`
+	Token      string `json:"token" required:"true" description:"An HS256 JWT with customerId, shop, timestamp and jti."`
+}
+
+type linkAnswer struct {
+	Link    string    `json:"manageSubscriptionLink" required:"true" format:"uri"`
+	Expires time.Time `json:"tokenExpirationTime" required:"true"`
+}
+
+func (c *call) customerPortalToken() (any, error) {
+	minted, err := c.mint("email")
+	return tokenAnswer{minted.Customer.Number, string(minted.JWT)}, err
+}
+
+func (c *call) manageSubscriptionLink() (any, error) {
+	minted, err := c.mint("email", "emailId")
+	return linkAnswer{string(minted.URL), minted.ExpiresAt.UTC()}, err
+}
+
+func (c *call) emailMagicLink() (any, error) {
+	caller, err := c.server(account.ScopeTokensWrite)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	err = d.record(w, r, caller, action, func() error {
-		query, err := parameters(r, "email")
+	err = c.record(caller, func() (audit.Result, error) {
+		query, err := parameters(c.r, "email")
 		if err != nil {
-			return err
+			return audit.Result{}, err
 		}
 		email, err := account.EmailAddress("email", query["email"])
 		if err != nil {
-			return err
+			return audit.Result{}, err
 		}
-		return d.portal.TokenMail(r.Context(), caller, account.CustomerRef{Email: &email})
+		return audit.Result{}, c.Portal.TokenMail(c.r.Context(), caller, account.CustomerRef{Email: &email})
 	})
-	if err != nil {
-		return err
-	}
-	respond(w, http.StatusOK, "The link is on its way.")
-	return nil
+	return "The link is on its way.", err
 }
 
 // parameters reads the named parameters of a request's address. One that is empty is not given.

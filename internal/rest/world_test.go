@@ -27,6 +27,7 @@ import (
 	"portico/internal/mail"
 	"portico/internal/money"
 	"portico/internal/portal"
+	"portico/internal/rate"
 	"portico/internal/rest"
 	"portico/internal/secret"
 	"portico/internal/webhook"
@@ -39,6 +40,7 @@ type world struct {
 	t       *testing.T
 	db      *db.DB
 	portal  *portal.Portal
+	options rest.Options
 	server  *httptest.Server
 	log     *lines
 	live    account.Caller
@@ -101,11 +103,20 @@ func newWorld(t *testing.T) *world {
 	w.box.MerchantID = box.ID
 	w.key = w.newKey(w.box, account.ScopeTokensWrite)
 	w.product, w.plan = w.stock(w.box, "payroll")
-	w.server = httptest.NewServer(rest.NewHandler(rest.Options{
-		Portal: w.portal, Audit: &audit.Log{DB: w.db, Now: now, Log: log}, Log: log,
-	}))
+	w.options = rest.Options{
+		Portal: w.portal, Audit: &audit.Log{DB: w.db, Now: now, Log: log}, Limiter: &rate.Limiter{DB: w.db, Now: now},
+		PublicURL: "https://portico.test", Log: log,
+	}
+	w.server = httptest.NewServer(rest.NewHandler(w.options))
 	t.Cleanup(w.server.Close)
 	return w
+}
+
+// limit gives every caller so many points, and one more each second.
+func (w *world) limit(points int32) {
+	limit := rate.Limit{Burst: points, Restore: 1}
+	w.options.Rates = rate.Rates{Servers: limit, People: limit, Anonymous: limit}
+	w.server.Config.Handler = rest.NewHandler(w.options)
 }
 
 func (w *world) newKey(of account.Caller, scopes ...string) string {
@@ -137,12 +148,18 @@ func (w *world) customer(of account.Caller, email string, number *int64, plan *c
 	if plan == nil {
 		return customer
 	}
+	w.subscribe(of, customer, *plan)
+	return customer
+}
+
+// subscribe sells a plan to a customer, for its company if it has one.
+func (w *world) subscribe(of account.Caller, customer account.Customer, plan catalog.Plan) {
+	w.t.Helper()
 	ref := account.CustomerRef{ID: &customer.ID}
-	_, err = w.portal.Billing.AttachPaymentMethod(w.t.Context(), of, ref, "pm_card_visa")
+	_, err := w.portal.Billing.AttachPaymentMethod(w.t.Context(), of, ref, "pm_card_visa")
 	require.NoError(w.t, err)
 	_, err = w.portal.Billing.Create(w.t.Context(), of, billing.Create{Customer: ref, PlanID: plan.ID, Interval: "MONTH", Quantity: 1})
 	require.NoError(w.t, err)
-	return customer
 }
 
 // answer is what a request came back with.
@@ -155,13 +172,33 @@ type answer struct {
 // send sends a request, without following redirects.
 func (w *world) send(method, path string, header http.Header, form url.Values) answer {
 	w.t.Helper()
-	request, err := http.NewRequestWithContext(w.t.Context(), method, w.server.URL+path, strings.NewReader(form.Encode()))
+	header = header.Clone()
+	if form != nil {
+		header = with(header, "Content-Type", "application/x-www-form-urlencoded")
+	}
+	return w.ask(method, path, header, form.Encode())
+}
+
+// post sends a body.
+func (w *world) post(path string, header http.Header, body string) answer {
+	w.t.Helper()
+	return w.ask(http.MethodPost, path, header, body)
+}
+
+func with(header http.Header, name, value string) http.Header {
+	if header == nil {
+		header = http.Header{}
+	}
+	header.Set(name, value)
+	return header
+}
+
+func (w *world) ask(method, path string, header http.Header, body string) answer {
+	w.t.Helper()
+	request, err := http.NewRequestWithContext(w.t.Context(), method, w.server.URL+path, strings.NewReader(body))
 	require.NoError(w.t, err)
 	if header != nil {
-		request.Header = header.Clone()
-	}
-	if form != nil {
-		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		request.Header = header
 	}
 	client := &http.Client{Transport: w.server.Client().Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
@@ -169,9 +206,9 @@ func (w *world) send(method, path string, header http.Header, form url.Values) a
 	response, err := client.Do(request)
 	require.NoError(w.t, err)
 	defer func() { require.NoError(w.t, response.Body.Close()) }()
-	body, err := io.ReadAll(response.Body)
+	answered, err := io.ReadAll(response.Body)
 	require.NoError(w.t, err)
-	return answer{response.StatusCode, response.Header, string(body)}
+	return answer{response.StatusCode, response.Header, string(answered)}
 }
 
 func key(value string) http.Header { return http.Header{"X-Api-Key": {value}} }

@@ -1,0 +1,70 @@
+package rest
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/swaggest/openapi-go"
+	"github.com/swaggest/openapi-go/openapi31"
+)
+
+// The names of the security schemes.
+const (
+	apiKeyScheme          = "apiKey"
+	apiKeyParameterScheme = "apiKeyParameter" //nolint:gosec // a name
+)
+
+const apiDescription = "The compatible routes of Portico, for integrations that were written for other systems. Whatever is done here can " +
+	"be done with GraphQL, with the same rules, limits and audit log. Every answer has the header X-Request-Id; 429 has Retry-After."
+
+// documentOf is the OpenAPI document of the routes. It panics over a route that cannot be described, when the door is made.
+func documentOf(routes []route, publicURL string) []byte {
+	r := openapi31.NewReflector()
+	r.Spec.Info.WithTitle("Portico").WithVersion("1").WithDescription(apiDescription)
+	if publicURL != "" {
+		r.Spec.WithServers(openapi31.Server{URL: publicURL})
+	}
+	r.SpecEns().SetAPIKeySecurity(apiKeyScheme, "X-API-Key", openapi.InHeader, "An API key. The header api-key and a Bearer token do as well.")
+	r.SpecEns().SetAPIKeySecurity(apiKeyParameterScheme, "api_key", openapi.InQuery, "The same as a parameter, where an integration depends on it.")
+	for _, one := range routes {
+		if one.hidden {
+			continue
+		}
+		if err := describe(r, one); err != nil {
+			panic(fmt.Sprintf("describe %s: %s", one.pattern, err))
+		}
+	}
+	document, err := r.Spec.MarshalJSON()
+	if err != nil {
+		panic(fmt.Sprintf("write the OpenAPI document: %s", err))
+	}
+	return document
+}
+
+func describe(r *openapi31.Reflector, one route) error {
+	method, path, _ := strings.Cut(one.pattern, " ")
+	operation, err := r.NewOperationContext(method, path)
+	if err != nil {
+		return err
+	}
+	operation.SetID(one.action)
+	operation.SetSummary(one.summary)
+	operation.SetDescription(one.detail)
+	for _, scheme := range one.security {
+		operation.AddSecurity(scheme)
+	}
+	if one.in != nil {
+		operation.AddReqStructure(one.in)
+	}
+	operation.AddRespStructure(one.out, openapi.WithHTTPStatus(http.StatusOK))
+	var refusal any = codedError{}
+	if one.bare {
+		refusal = bareError{}
+	}
+	usual := []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusInternalServerError}
+	for _, status := range append(usual, one.refusals...) {
+		operation.AddRespStructure(refusal, openapi.WithHTTPStatus(status))
+	}
+	return r.AddOperation(operation)
+}

@@ -1,0 +1,198 @@
+package rest
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+
+	"portico/internal/account"
+	"portico/internal/audit"
+	"portico/internal/credential"
+	"portico/internal/fault"
+)
+
+const maxBody = 64 << 10
+
+// What a call costs, as the mutation or query of GraphQL does that does the same.
+const (
+	costOfRead  = 1
+	costOfWrite = 10
+)
+
+// route is a published address: what the door does with a request before its handler, and what the OpenAPI document says of it.
+type route struct {
+	pattern string // as http.ServeMux has it
+	// action is the permanent name in the audit log: the last part of a published path, or the mutation of GraphQL that does the same.
+	action   string
+	summary  string
+	detail   string
+	bare     bool // errors are {"error": "message"}, and not {"error": {"code", "message"}}
+	points   int32
+	security []string // names of the schemes that prove who calls: any of them
+	// in and out are values of the types that describe a request and the body of its answer, with the tags of jsonschema-go.
+	in, out  any
+	refusals []int // the statuses of refusals beyond those of every route
+	handle   func(*call) (any, error)
+	hidden   bool // works, and is not in the document: an older spelling of another
+}
+
+// routes are all of them, in the order of the document.
+func (d *door) routes() []route {
+	return append(tokenRoutes(), paywallRoutes()...)
+}
+
+func (one route) answer(d *door) handle {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		out, err := one.handle(&call{door: d, route: one, w: w, r: r})
+		if err != nil {
+			return err
+		}
+		respond(w, http.StatusOK, out)
+		return nil
+	}
+}
+
+// call is a request on its way through a route.
+type call struct {
+	*door
+	route route
+	w     http.ResponseWriter
+	r     *http.Request
+}
+
+// server is the merchant's server that calls: with an API key that has the scope, and points left. A key that has not the scope is
+// recorded as refused.
+func (c *call) server(scope string) (account.Caller, error) {
+	key, given := credential.Read(c.r, credential.Options{QueryParameter: true})
+	if !given {
+		return account.Caller{}, fault.New(fault.CodeUnauthenticated, "", "send an API key in the header X-API-Key")
+	}
+	caller, err := key.Caller(c.r.Context(), c.Portal, "")
+	switch {
+	case err != nil:
+		return account.Caller{}, err
+	case caller.Kind != account.KindAPIKey:
+		return account.Caller{}, account.ErrUnauthenticated
+	case !caller.HasScope(scope):
+		refused := fault.New(fault.CodeForbidden, "", "this needs an API key with the scope %s", scope)
+		if err := c.Audit.Refuse(c.r.Context(), caller, c.act(c.w, c.r, c.route.action), refused); err != nil {
+			return account.Caller{}, err
+		}
+		return account.Caller{}, refused
+	}
+	return caller, c.pay(caller)
+}
+
+// pay takes the route's points from the caller's, which GraphQL takes from as well. THROTTLED says how long to wait.
+func (c *call) pay(caller account.Caller) error {
+	key, limit := c.Rates.Payer(caller, c.Proxies.Address(c.r))
+	if limit.Burst == 0 {
+		return nil
+	}
+	charge, err := c.Limiter.Take(c.r.Context(), key, limit, c.route.points)
+	if err != nil || charge.Wait == 0 {
+		return err
+	}
+	return fault.Throttled(charge.Wait)
+}
+
+// record performs what the route does, with its entry in the audit log.
+func (c *call) record(caller account.Caller, do func() (audit.Result, error)) error {
+	return c.Audit.Record(c.r.Context(), caller, c.act(c.w, c.r, c.route.action), do)
+}
+
+// read reads the body, a JSON object. Members that are not known are ignored: published clients send more than is used.
+func (c *call) read(into any) error {
+	text, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return fault.Invalid("", "the body must have at most %d KiB", maxBody>>10)
+	case err != nil:
+		return fault.Invalid("", "the body cannot be read")
+	}
+	var wrong *json.UnmarshalTypeError
+	err = json.Unmarshal(text, into)
+	switch {
+	case errors.As(err, &wrong) && wrong.Field != "":
+		return fault.Invalid(wrong.Field, "must not be a %s", wrong.Value)
+	case err != nil || len(text) == 0 || firstOf(text) != '{':
+		return fault.Invalid("", "the body must be a JSON object")
+	}
+	return nil
+}
+
+// firstOf is the first character of a JSON text.
+func firstOf(text []byte) byte {
+	for _, c := range text {
+		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return c
+		}
+	}
+	return 0
+}
+
+const (
+	codeInternal   = "INTERNAL_SERVER_ERROR"
+	internalPublic = "Something went wrong on our side. Its request id helps us to find out what."
+)
+
+// codedError and bareError are the two shapes in which existing integrations know errors.
+type codedError struct {
+	Error struct {
+		Code    fault.Code `json:"code" required:"true"`
+		Message string     `json:"message" required:"true"`
+	} `json:"error" required:"true"`
+}
+
+type bareError struct {
+	Error string `json:"error" required:"true"`
+}
+
+// refuse shows an error as the route's integrations know it.
+func (one route) refuse(w http.ResponseWriter, _ *http.Request, err error) {
+	first := fault.List(err)[0]
+	status := statusOf(first.Code)
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	if first.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(first.RetryAfter.Seconds())))
+	}
+	if one.bare {
+		respond(w, status, bareError{first.Error()})
+		return
+	}
+	var body codedError
+	body.Error.Code, body.Error.Message = first.Code, first.Error()
+	respond(w, status, body)
+}
+
+func statusOf(code fault.Code) int {
+	switch code {
+	case fault.CodeUnauthenticated:
+		return http.StatusUnauthorized
+	case fault.CodeForbidden:
+		return http.StatusForbidden
+	case fault.CodeNotFound:
+		return http.StatusNotFound
+	case fault.CodeTaken, fault.CodeConflict, fault.CodeActivePurchaseExists:
+		return http.StatusConflict
+	case fault.CodeThrottled:
+		return http.StatusTooManyRequests
+	case codeInternal:
+		return http.StatusInternalServerError
+	default:
+		return http.StatusBadRequest
+	}
+}
+
+func respond(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(body) // who asked has gone
+}
