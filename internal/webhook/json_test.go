@@ -1,13 +1,10 @@
 package webhook_test
 
 import (
-	"bufio"
-	"encoding/binary"
 	"encoding/json"
 	"io"
 	"math"
-	"os"
-	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,93 +14,104 @@ import (
 	"pgregory.net/rapid"
 
 	"portico/internal/webhook"
+	"portico/internal/webhook/webhooktest"
 )
 
-// receiver is a Node.js process that reads bodies as existing receivers do.
-type receiver struct {
-	in  io.Writer
-	out *bufio.Reader
-}
-
-func startReceiver(t *testing.T) *receiver {
+// manyBodies checks thousands of bodies, one in a check: what fails is shrunk to the one body that matters.
+func manyBodies(t *testing.T, property func(t *rapid.T)) {
 	t.Helper()
-	node := exec.Command("node", "testdata/stable.mjs")
-	node.Stderr = os.Stderr
-	in, err := node.StdinPipe()
-	require.NoError(t, err)
-	out, err := node.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, node.Start(), "this test needs Node.js")
-	t.Cleanup(func() {
-		require.NoError(t, in.Close())
-		require.NoError(t, node.Wait())
-	})
-	return &receiver{in, bufio.NewReader(out)}
+	for range 30 {
+		rapid.Check(t, property)
+	}
 }
-
-// reads gives what the receiver computes its signature over, and false for a body that it cannot parse.
-func (r *receiver) reads(t require.TestingT, body []byte) (string, bool) {
-	frame := binary.BigEndian.AppendUint32(nil, uint32(len(body)))
-	_, err := r.in.Write(append(frame, body...))
-	require.NoError(t, err)
-	var size [4]byte
-	_, err = io.ReadFull(r.out, size[:])
-	require.NoError(t, err)
-	text := make([]byte, binary.BigEndian.Uint32(size[:]))
-	_, err = io.ReadFull(r.out, text)
-	require.NoError(t, err)
-	return string(text), len(text) > 0
-}
-
-// bodiesPerCheck makes thousands of bodies out of the hundred checks that rapid runs.
-const bodiesPerCheck = 40
 
 func TestStableJSONIsWhatANodeReceiverReads(t *testing.T) {
 	t.Parallel()
-	node := startReceiver(t)
+	node := webhooktest.StartNode(t)
 
 	t.Run("every rule's text is a fixed point", func(t *testing.T) {
 		for _, rule := range rules {
-			text, ok := node.reads(t, []byte(rule.want))
+			text, ok := node.Reads(t, []byte(rule.want))
 			require.True(t, ok, rule.name)
 			require.Equal(t, rule.want, text, rule.name)
 		}
 	})
 	t.Run("the body of any value is a fixed point without unsafe numbers", func(t *testing.T) {
-		rapid.Check(t, func(t *rapid.T) {
-			for range bodiesPerCheck {
-				body, err := webhook.StableJSON(anyValue(4).Draw(t, "value"))
-				require.NoError(t, err)
-				text, ok := node.reads(t, body)
-				require.True(t, ok, string(body))
-				require.Equal(t, string(body), text)
-				requireSafeNumbers(t, body)
-			}
+		manyBodies(t, func(t *rapid.T) {
+			body, err := webhook.StableJSON(anyValue(4).Draw(t, "value"))
+			require.NoError(t, err)
+			requireFixedPoint(t, node, body)
+			requireSafeNumbers(t, body)
 		})
 	})
 	t.Run("raw JSON becomes what Node makes of it", func(t *testing.T) {
-		rapid.Check(t, func(t *rapid.T) {
-			for range bodiesPerCheck {
-				raw := rawText(4).Draw(t, "raw")
-				body, err := webhook.StableJSON(json.RawMessage(raw))
-				require.NoError(t, err, raw)
-				text, ok := node.reads(t, []byte(raw))
-				require.True(t, ok, raw)
-				require.Equal(t, text, string(body))
-			}
+		manyBodies(t, func(t *rapid.T) {
+			raw := webhooktest.RawJSON(4).Draw(t, "raw")
+			body, err := webhook.StableJSON(json.RawMessage(raw))
+			require.NoError(t, err)
+			text, ok := node.Reads(t, []byte(raw))
+			require.True(t, ok)
+			require.Equal(t, text, string(body))
+		})
+	})
+	t.Run("metadata with numbers of any size is a fixed point that says what was given", func(t *testing.T) {
+		manyBodies(t, func(t *rapid.T) {
+			raw := webhooktest.Metadata(4).Draw(t, "metadata")
+			body, err := webhook.StableJSON(webhook.Object{{Key: "userMeta", Value: json.RawMessage(raw)}})
+			require.NoError(t, err)
+			requireFixedPoint(t, node, body)
+			requireSafeNumbers(t, body)
+			require.NoError(t, webhooktest.SameMeaning([]byte(`{"userMeta":`+raw+`}`), body))
 		})
 	})
 	t.Run("raw JSON is refused exactly if Node refuses it", func(t *testing.T) {
-		rapid.Check(t, func(t *rapid.T) {
-			for range bodiesPerCheck {
-				raw := []byte(rawText(2).Draw(t, "raw"))
-				raw[rapid.IntRange(0, len(raw)-1).Draw(t, "at")] = rapid.SampledFrom([]byte("{}[],:\"\\-+.e0u \x00\x7ftx")).Draw(t, "byte")
-				_, err := webhook.StableJSON(json.RawMessage(raw))
-				_, ok := node.reads(t, raw)
-				require.Equal(t, ok, err == nil, "%q", raw)
-			}
+		manyBodies(t, func(t *rapid.T) {
+			raw := []byte(webhooktest.RawJSON(2).Draw(t, "raw"))
+			raw[rapid.IntRange(0, len(raw)-1).Draw(t, "at")] = rapid.SampledFrom([]byte("{}[],:\"\\-+.e0u \x00\x7ftx")).Draw(t, "byte")
+			_, err := webhook.StableJSON(json.RawMessage(raw))
+			_, ok := node.Reads(t, raw)
+			require.Equal(t, ok, err == nil, "%q", raw)
 		})
 	})
+	t.Run("what is large is a fixed point", func(t *testing.T) {
+		for name, value := range large() {
+			body, err := webhook.StableJSON(value)
+			require.NoError(t, err, name)
+			text, ok := node.Reads(t, body)
+			require.True(t, ok, name)
+			require.True(t, text == string(body), name) //nolint:testifylint // megabytes are no message
+		}
+	})
+}
+
+func requireFixedPoint(t require.TestingT, node *webhooktest.Node, body []byte) {
+	text, ok := node.Reads(t, body)
+	require.True(t, ok, string(body))
+	require.Equal(t, string(body), text)
+}
+
+// large is what is beyond the bodies that are drawn: wide, long and deep ones.
+func large() map[string]any {
+	var characters strings.Builder
+	for c := range rune(0x110000) {
+		characters.WriteRune(c) // a surrogate becomes U+FFFD
+	}
+	backwards := make(webhook.Object, 0, 20_000)
+	for n := 10_000; n > 0; n-- {
+		backwards = append(backwards, webhook.Member{Key: strconv.Itoa(n), Value: n}, webhook.Member{Key: "0" + strconv.Itoa(n), Value: nil})
+	}
+	numbers := make([]any, 0, 4*2100)
+	for exponent := -1075; exponent <= 1023; exponent++ {
+		power := math.Ldexp(1, exponent)
+		numbers = append(numbers, power, -power, math.Nextafter(power, 0), math.Nextafter(power, math.Inf(1)))
+	}
+	return map[string]any{
+		"an array of 200,000 elements":                       slices.Repeat([]any{0, "a", nil, true}, 50_000),
+		"an object whose 20,000 keys are in the wrong order": backwards,
+		"every character there is":                           characters.String(),
+		"every power of two and its neighbours":              numbers,
+		"a hundred levels":                                   json.RawMessage(deep(100)),
+	}
 }
 
 func requireSafeNumbers(t require.TestingT, body []byte) {
@@ -331,7 +339,7 @@ func anyValue(depth int) *rapid.Generator[any] {
 			seconds := rapid.Int64Range(-62135596800, 253402300799).Draw(t, "seconds")
 			return time.Unix(seconds, rapid.Int64Range(0, 999_999_999).Draw(t, "nanoseconds"))
 		case 5:
-			return json.RawMessage(rawText(depth).Draw(t, "raw"))
+			return json.RawMessage(webhooktest.RawJSON(depth).Draw(t, "raw"))
 		case 6:
 			return rapid.SliceOfN(anyValue(depth-1), 0, 4).Draw(t, "slice")
 		case 7:
@@ -373,69 +381,5 @@ func anyNumber() *rapid.Generator[any] {
 		rapid.Uint64().AsAny(),
 		rapid.Map(rapid.StringMatching(`-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?`),
 			func(text string) any { return json.Number(text) }),
-	)
-}
-
-// rawText is JSON as other programs write it: with spaces, needless escapes, lone surrogates and keys that come twice. Its numbers
-// are ones that a double holds.
-func rawText(depth int) *rapid.Generator[string] {
-	return rapid.Custom(func(t *rapid.T) string {
-		space := func() string { return rapid.SampledFrom([]string{"", "", "", " ", "\n\t\r "}).Draw(t, "space") }
-		kinds := 3
-		if depth > 0 {
-			kinds = 6
-		}
-		var text string
-		switch rapid.IntRange(0, kinds).Draw(t, "kind") {
-		case 0:
-			text = rapid.SampledFrom([]string{"null", "true", "false"}).Draw(t, "literal")
-		case 1:
-			text = rawNumber().Draw(t, "number")
-		case 2, 3:
-			text = rawString().Draw(t, "string")
-		case 4:
-			text = "[" + space() + strings.Join(rapid.SliceOfN(rawText(depth-1), 0, 4).Draw(t, "array"), ",") + "]"
-		default:
-			members := rapid.Custom(func(t *rapid.T) string {
-				return space() + rawString().Draw(t, "key") + space() + ":" + rawText(depth-1).Draw(t, "value")
-			})
-			text = "{" + strings.Join(rapid.SliceOfN(members, 0, 6).Draw(t, "object"), ",") + space() + "}"
-		}
-		return space() + text + space()
-	})
-}
-
-func rawString() *rapid.Generator[string] {
-	pieces := rapid.OneOf(
-		rapid.SampledFrom([]string{`\ud800`, `\uDBFF`, `\udc00`, `\uDFFF`, `\ud83d\ude00`, `\uD83D\u0041`, `\u0000`, `\u001F`, `\u2028`, "\u2029",
-			`\/`, `/`, `\\`, `\"`, `\b`, `\f`, `\n`, `\r`, `\t`, `\u0022`, `\u005C`, `\uFFFD`, `<`, `&`, "\x7f", "😀", "é"}),
-		rapid.Map(rapid.Int32Range(0x20, 0x10ffff), func(c int32) string {
-			return strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(string(c))
-		}),
-	)
-	quoted := func(text string) string { return `"` + text + `"` }
-	return rapid.OneOf(
-		rapid.Map(rapid.SliceOfN(pieces, 0, 6), func(pieces []string) string { return quoted(strings.Join(pieces, "")) }),
-		rapid.Map(rapid.SampledFrom([]string{"a", "b", `\u0061`, "__proto__", "0", "1", `\u0031`, "10", "01", "4294967294", "4294967295"}), quoted),
-	)
-}
-
-func rawNumber() *rapid.Generator[string] {
-	return rapid.OneOf(
-		rapid.SampledFrom([]string{"0", "-0", "-0.0", "0e999999", "1.0", "1E2", "1e-7", "1e+3", "0.000001", "0.0000001", "5e-324",
-			"9007199254740991", "-9007199254740991", "0.10000000000000001", "2.5000"}),
-		rapid.Custom(func(t *rapid.T) string {
-			number := rapid.Float64Range(-maxSafe, maxSafe).Draw(t, "float")
-			format := rapid.SampledFrom([]byte("eEgG")).Draw(t, "format")
-			digits := rapid.SampledFrom([]int{-1, 16, 17}).Draw(t, "digits")
-			if digits == 16 && (format == 'g' || format == 'G') {
-				digits = 17
-			}
-			if digits == 17 && (format == 'e' || format == 'E') {
-				digits = 16
-			}
-			return strconv.FormatFloat(number, format, digits, 64)
-		}),
-		rapid.Map(rapid.Int64Range(-maxSafe, maxSafe), func(n int64) string { return strconv.FormatInt(n, 10) }),
 	)
 }
