@@ -84,8 +84,8 @@ select merchant_id, i, 'subscription.created', i, 1,
     convert_to('{"event":"subscription.created","id":"evt_' || i || '","sequence":1,"data":{}}', 'UTF8'), created_at, created_at
 from sold;
 
-insert into webhook_endpoint (merchant_id, id, url, secret_cipher, event_types, status, created_at)
-select id, id, 'https://rosterly.example/webhooks', cipher, '{subscription.created}', 'DISABLED', created_at
+insert into webhook_endpoint (merchant_id, id, url, secret_cipher, event_types, status, disabled_reason, disabled_at, created_at)
+select id, id, 'https://rosterly.example/webhooks', cipher, '{subscription.created}', 'DISABLED', 'MANUAL', created_at, created_at
 from terms, sealed;
 
 insert into webhook_delivery (merchant_id, id, endpoint_id, event_id, subscription_id, status, attempt_count, created_at, finished_at)

@@ -571,14 +571,30 @@ type WebhookDelivery struct {
 }
 
 type WebhookEndpoint struct {
-	MerchantID   int64
-	ID           int64
-	ProductID    *int64
-	Url          string
-	SecretCipher []byte
-	EventTypes   []string
-	Status       string
-	LeaseOwner   *int64
-	LeaseUntil   *time.Time
-	CreatedAt    time.Time
+	MerchantID           int64
+	ID                   int64
+	ProductID            *int64
+	Url                  string
+	SecretCipher         []byte
+	EventTypes           []string
+	Status               string
+	LeaseOwner           *int64
+	LeaseUntil           *time.Time
+	CreatedAt            time.Time
+	Description          string
+	Format               string
+	ApiVersion           string
+	TimeoutSeconds       int32
+	RateLimit            *int32
+	HeaderNames          []string
+	HeadersCipher        []byte
+	NextSecretCipher     []byte
+	NextSecretAt         *time.Time
+	SigningKeyCipher     []byte
+	PublicKey            []byte
+	NextSigningKeyCipher []byte
+	NextPublicKey        []byte
+	DisabledReason       *string
+	DisabledAt           *time.Time
+	DeletedAt            *time.Time
 }

@@ -10,6 +10,22 @@ import (
 	"time"
 )
 
+const activateEndpointSecret = `-- name: ActivateEndpointSecret :exec
+update webhook_endpoint set secret_cipher = next_secret_cipher, signing_key_cipher = next_signing_key_cipher, public_key = next_public_key,
+    next_secret_cipher = null, next_signing_key_cipher = null, next_public_key = null, next_secret_at = null
+where merchant_id = $1 and id = $2 and next_secret_cipher is not null
+`
+
+type ActivateEndpointSecretParams struct {
+	MerchantID int64
+	ID         int64
+}
+
+func (q *Queries) ActivateEndpointSecret(ctx context.Context, db DBTX, arg ActivateEndpointSecretParams) error {
+	_, err := db.Exec(ctx, activateEndpointSecret, arg.MerchantID, arg.ID)
+	return err
+}
+
 const attemptsByDelivery = `-- name: AttemptsByDelivery :many
 select delivery_id, number, status_code, error, response_body, duration_ms, created_at
 from webhook_attempt
@@ -60,8 +76,48 @@ func (q *Queries) AttemptsByDelivery(ctx context.Context, db DBTX, arg AttemptsB
 	return items, nil
 }
 
+const cancelDeliveries = `-- name: CancelDeliveries :one
+with ended as materialized (
+    select d.id, d.attempt_count from webhook_delivery d
+    join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
+    where d.merchant_id = $1 and d.endpoint_id = $2 and d.status = 'PENDING' and e.status = 'DELETED'
+    order by d.next_attempt_at, d.id
+    limit $3
+    for no key update of d
+), failed as (
+    update webhook_delivery d set status = 'FAILED', next_attempt_at = null, finished_at = $4::timestamptz
+    from ended
+    where d.merchant_id = $1 and d.id = ended.id and ended.attempt_count > 0
+), forgotten as (
+    delete from webhook_delivery d using ended
+    where d.merchant_id = $1 and d.id = ended.id and ended.attempt_count = 0
+)
+select count(*) from ended
+`
+
+type CancelDeliveriesParams struct {
+	MerchantID int64
+	EndpointID int64
+	Batch      int32
+	Now        time.Time
+}
+
+// Ends what is on its way to a deleted endpoint, so many at once: what was tried has failed, and what was not is forgotten. Answers how
+// many those were.
+func (q *Queries) CancelDeliveries(ctx context.Context, db DBTX, arg CancelDeliveriesParams) (int64, error) {
+	row := db.QueryRow(ctx, cancelDeliveries,
+		arg.MerchantID,
+		arg.EndpointID,
+		arg.Batch,
+		arg.Now,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const countEndpoints = `-- name: CountEndpoints :one
-select count(*) from webhook_endpoint where merchant_id = $1
+select count(*) from webhook_endpoint where merchant_id = $1 and status <> 'DELETED'
 `
 
 func (q *Queries) CountEndpoints(ctx context.Context, db DBTX, merchantID int64) (int64, error) {
@@ -69,6 +125,24 @@ func (q *Queries) CountEndpoints(ctx context.Context, db DBTX, merchantID int64)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
+}
+
+const deleteEndpoint = `-- name: DeleteEndpoint :exec
+update webhook_endpoint set status = 'DELETED', deleted_at = $1::timestamptz, disabled_reason = null, disabled_at = null,
+    headers_cipher = null, secret_cipher = null, next_secret_cipher = null, next_secret_at = null,
+    signing_key_cipher = null, next_signing_key_cipher = null, next_public_key = null
+where merchant_id = $2 and id = $3
+`
+
+type DeleteEndpointParams struct {
+	Now        time.Time
+	MerchantID int64
+	ID         int64
+}
+
+func (q *Queries) DeleteEndpoint(ctx context.Context, db DBTX, arg DeleteEndpointParams) error {
+	_, err := db.Exec(ctx, deleteEndpoint, arg.Now, arg.MerchantID, arg.ID)
+	return err
 }
 
 const deliveriesByID = `-- name: DeliveriesByID :many
@@ -126,18 +200,20 @@ func (q *Queries) DeliveriesByID(ctx context.Context, db DBTX, arg DeliveriesByI
 }
 
 const disableEndpoint = `-- name: DisableEndpoint :exec
-update webhook_endpoint set status = 'DISABLED'
-where merchant_id = $1 and id = $2 and lease_owner = $3::bigint
+update webhook_endpoint set status = 'DISABLED', disabled_reason = 'MANUAL',
+    disabled_at = case when status = 'DISABLED' then disabled_at else $1::timestamptz end
+where merchant_id = $2 and id = $3 and status in ('ENABLED', 'DISABLED')
 `
 
 type DisableEndpointParams struct {
+	Now        time.Time
 	MerchantID int64
 	ID         int64
-	Owner      int64
 }
 
+// The merchant's own reason goes before any that Portico had; since when stays.
 func (q *Queries) DisableEndpoint(ctx context.Context, db DBTX, arg DisableEndpointParams) error {
-	_, err := db.Exec(ctx, disableEndpoint, arg.MerchantID, arg.ID, arg.Owner)
+	_, err := db.Exec(ctx, disableEndpoint, arg.Now, arg.MerchantID, arg.ID)
 	return err
 }
 
@@ -251,6 +327,60 @@ func (q *Queries) DueDeliveries(ctx context.Context, db DBTX, arg DueDeliveriesP
 	return items, nil
 }
 
+const enableEndpoint = `-- name: EnableEndpoint :exec
+update webhook_endpoint set status = 'ENABLED', disabled_reason = null, disabled_at = null
+where merchant_id = $1 and id = $2 and status = 'DISABLED'
+`
+
+type EnableEndpointParams struct {
+	MerchantID int64
+	ID         int64
+}
+
+func (q *Queries) EnableEndpoint(ctx context.Context, db DBTX, arg EnableEndpointParams) error {
+	_, err := db.Exec(ctx, enableEndpoint, arg.MerchantID, arg.ID)
+	return err
+}
+
+const endpointDeletedAt = `-- name: EndpointDeletedAt :one
+select deleted_at::timestamptz from webhook_endpoint where merchant_id = $1 and id = $2 and status = 'DELETED'
+`
+
+type EndpointDeletedAtParams struct {
+	MerchantID int64
+	ID         int64
+}
+
+func (q *Queries) EndpointDeletedAt(ctx context.Context, db DBTX, arg EndpointDeletedAtParams) (time.Time, error) {
+	row := db.QueryRow(ctx, endpointDeletedAt, arg.MerchantID, arg.ID)
+	var deleted_at time.Time
+	err := row.Scan(&deleted_at)
+	return deleted_at, err
+}
+
+const endpointIsGone = `-- name: EndpointIsGone :exec
+update webhook_endpoint set status = 'DISABLED', disabled_reason = 'GONE', disabled_at = $1::timestamptz
+where merchant_id = $2 and id = $3 and lease_owner = $4::bigint and status = 'ENABLED'
+`
+
+type EndpointIsGoneParams struct {
+	Now        time.Time
+	MerchantID int64
+	ID         int64
+	Owner      int64
+}
+
+// The receiver answered a request of the lease's owner with 410.
+func (q *Queries) EndpointIsGone(ctx context.Context, db DBTX, arg EndpointIsGoneParams) error {
+	_, err := db.Exec(ctx, endpointIsGone,
+		arg.Now,
+		arg.MerchantID,
+		arg.ID,
+		arg.Owner,
+	)
+	return err
+}
+
 const endpointIsWaiting = `-- name: EndpointIsWaiting :one
 select exists (
     select from webhook_endpoint e
@@ -296,9 +426,8 @@ func (q *Queries) EndpointProductExists(ctx context.Context, db DBTX, arg Endpoi
 }
 
 const endpointsByID = `-- name: EndpointsByID :many
-select merchant_id, id, product_id, url, event_types, status, created_at
-from webhook_endpoint
-where merchant_id = $1 and id = any($2::bigint[])
+select merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at from webhook_endpoint
+where merchant_id = $1 and id = any($2::bigint[]) and status <> 'DELETED'
 order by id
 `
 
@@ -307,33 +436,42 @@ type EndpointsByIDParams struct {
 	Ids        []int64
 }
 
-type EndpointsByIDRow struct {
-	MerchantID int64
-	ID         int64
-	ProductID  *int64
-	Url        string
-	EventTypes []string
-	Status     string
-	CreatedAt  time.Time
-}
-
-func (q *Queries) EndpointsByID(ctx context.Context, db DBTX, arg EndpointsByIDParams) ([]EndpointsByIDRow, error) {
+func (q *Queries) EndpointsByID(ctx context.Context, db DBTX, arg EndpointsByIDParams) ([]WebhookEndpoint, error) {
 	rows, err := db.Query(ctx, endpointsByID, arg.MerchantID, arg.Ids)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []EndpointsByIDRow
+	var items []WebhookEndpoint
 	for rows.Next() {
-		var i EndpointsByIDRow
+		var i WebhookEndpoint
 		if err := rows.Scan(
 			&i.MerchantID,
 			&i.ID,
 			&i.ProductID,
 			&i.Url,
+			&i.SecretCipher,
 			&i.EventTypes,
 			&i.Status,
+			&i.LeaseOwner,
+			&i.LeaseUntil,
 			&i.CreatedAt,
+			&i.Description,
+			&i.Format,
+			&i.ApiVersion,
+			&i.TimeoutSeconds,
+			&i.RateLimit,
+			&i.HeaderNames,
+			&i.HeadersCipher,
+			&i.NextSecretCipher,
+			&i.NextSecretAt,
+			&i.SigningKeyCipher,
+			&i.PublicKey,
+			&i.NextSigningKeyCipher,
+			&i.NextPublicKey,
+			&i.DisabledReason,
+			&i.DisabledAt,
+			&i.DeletedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -572,7 +710,7 @@ with published as (
     select p.merchant_id, e.id, p.event_id, p.subscription_id, $1::timestamptz, $1::timestamptz
     from published p
     join webhook_endpoint e on e.merchant_id = p.merchant_id
-    where e.status = 'ENABLED' and p.type = any(e.event_types) and (e.product_id is null or e.product_id = p.product_id)
+    where e.status = 'ENABLED' and e.event_types && array[p.type, split_part(p.type, '.', 1) || '.*', '*'] and (e.product_id is null or e.product_id = p.product_id)
     order by p.event_id, e.id
     returning merchant_id, endpoint_id
 )
@@ -638,32 +776,82 @@ func (q *Queries) InsertDeliveries(ctx context.Context, db DBTX, arg InsertDeliv
 	return items, nil
 }
 
-const insertEndpoint = `-- name: InsertEndpoint :exec
-insert into webhook_endpoint (merchant_id, id, product_id, url, secret_cipher, event_types, created_at)
-values ($1, $2, $3, $4, $5, $6, $7)
+const insertEndpoint = `-- name: InsertEndpoint :one
+insert into webhook_endpoint (merchant_id, id, product_id, url, description, format, api_version, event_types, timeout_seconds, rate_limit,
+    header_names, headers_cipher, secret_cipher, signing_key_cipher, public_key, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+    $11, $12, $13, $14, $15, $16)
+returning merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at
 `
 
 type InsertEndpointParams struct {
-	MerchantID   int64
-	ID           int64
-	ProductID    *int64
-	Url          string
-	SecretCipher []byte
-	EventTypes   []string
-	CreatedAt    time.Time
+	MerchantID       int64
+	ID               int64
+	ProductID        *int64
+	Url              string
+	Description      string
+	Format           string
+	ApiVersion       string
+	EventTypes       []string
+	TimeoutSeconds   int32
+	RateLimit        *int32
+	HeaderNames      []string
+	HeadersCipher    []byte
+	SecretCipher     []byte
+	SigningKeyCipher []byte
+	PublicKey        []byte
+	CreatedAt        time.Time
 }
 
-func (q *Queries) InsertEndpoint(ctx context.Context, db DBTX, arg InsertEndpointParams) error {
-	_, err := db.Exec(ctx, insertEndpoint,
+func (q *Queries) InsertEndpoint(ctx context.Context, db DBTX, arg InsertEndpointParams) (WebhookEndpoint, error) {
+	row := db.QueryRow(ctx, insertEndpoint,
 		arg.MerchantID,
 		arg.ID,
 		arg.ProductID,
 		arg.Url,
-		arg.SecretCipher,
+		arg.Description,
+		arg.Format,
+		arg.ApiVersion,
 		arg.EventTypes,
+		arg.TimeoutSeconds,
+		arg.RateLimit,
+		arg.HeaderNames,
+		arg.HeadersCipher,
+		arg.SecretCipher,
+		arg.SigningKeyCipher,
+		arg.PublicKey,
 		arg.CreatedAt,
 	)
-	return err
+	var i WebhookEndpoint
+	err := row.Scan(
+		&i.MerchantID,
+		&i.ID,
+		&i.ProductID,
+		&i.Url,
+		&i.SecretCipher,
+		&i.EventTypes,
+		&i.Status,
+		&i.LeaseOwner,
+		&i.LeaseUntil,
+		&i.CreatedAt,
+		&i.Description,
+		&i.Format,
+		&i.ApiVersion,
+		&i.TimeoutSeconds,
+		&i.RateLimit,
+		&i.HeaderNames,
+		&i.HeadersCipher,
+		&i.NextSecretCipher,
+		&i.NextSecretAt,
+		&i.SigningKeyCipher,
+		&i.PublicKey,
+		&i.NextSigningKeyCipher,
+		&i.NextPublicKey,
+		&i.DisabledReason,
+		&i.DisabledAt,
+		&i.DeletedAt,
+	)
+	return i, err
 }
 
 const insertEvents = `-- name: InsertEvents :exec
@@ -702,7 +890,7 @@ const leaseEndpoint = `-- name: LeaseEndpoint :one
 update webhook_endpoint set lease_owner = $1::bigint, lease_until = $2::timestamptz
 where merchant_id = $3 and id = $4 and status = 'ENABLED'
   and (lease_until is null or lease_until <= $5::timestamptz or lease_owner = $1::bigint)
-returning url, secret_cipher
+returning merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at
 `
 
 type LeaseEndpointParams struct {
@@ -713,13 +901,8 @@ type LeaseEndpointParams struct {
 	Now        time.Time
 }
 
-type LeaseEndpointRow struct {
-	Url          string
-	SecretCipher []byte
-}
-
 // The lease --------------------------------------------------------------------------------------------------------------
-func (q *Queries) LeaseEndpoint(ctx context.Context, db DBTX, arg LeaseEndpointParams) (LeaseEndpointRow, error) {
+func (q *Queries) LeaseEndpoint(ctx context.Context, db DBTX, arg LeaseEndpointParams) (WebhookEndpoint, error) {
 	row := db.QueryRow(ctx, leaseEndpoint,
 		arg.Owner,
 		arg.Until,
@@ -727,8 +910,35 @@ func (q *Queries) LeaseEndpoint(ctx context.Context, db DBTX, arg LeaseEndpointP
 		arg.ID,
 		arg.Now,
 	)
-	var i LeaseEndpointRow
-	err := row.Scan(&i.Url, &i.SecretCipher)
+	var i WebhookEndpoint
+	err := row.Scan(
+		&i.MerchantID,
+		&i.ID,
+		&i.ProductID,
+		&i.Url,
+		&i.SecretCipher,
+		&i.EventTypes,
+		&i.Status,
+		&i.LeaseOwner,
+		&i.LeaseUntil,
+		&i.CreatedAt,
+		&i.Description,
+		&i.Format,
+		&i.ApiVersion,
+		&i.TimeoutSeconds,
+		&i.RateLimit,
+		&i.HeaderNames,
+		&i.HeadersCipher,
+		&i.NextSecretCipher,
+		&i.NextSecretAt,
+		&i.SigningKeyCipher,
+		&i.PublicKey,
+		&i.NextSigningKeyCipher,
+		&i.NextPublicKey,
+		&i.DisabledReason,
+		&i.DisabledAt,
+		&i.DeletedAt,
+	)
 	return i, err
 }
 
@@ -799,46 +1009,64 @@ func (q *Queries) ListDeliveries(ctx context.Context, db DBTX, arg ListDeliverie
 }
 
 const listEndpoints = `-- name: ListEndpoints :many
-select merchant_id, id, product_id, url, event_types, status, created_at
-from webhook_endpoint
-where merchant_id = $1 and id < $2
+select merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at from webhook_endpoint
+where merchant_id = $1 and id < $2 and status <> 'DELETED'
+  and ($3::bigint is null or product_id = $3)
+  and ($4::text is null or status = $4)
 order by id desc
-limit $3
+limit $5
 `
 
 type ListEndpointsParams struct {
 	MerchantID int64
 	Before     int64
+	ProductID  *int64
+	Status     *string
 	Most       int32
 }
 
-type ListEndpointsRow struct {
-	MerchantID int64
-	ID         int64
-	ProductID  *int64
-	Url        string
-	EventTypes []string
-	Status     string
-	CreatedAt  time.Time
-}
-
-func (q *Queries) ListEndpoints(ctx context.Context, db DBTX, arg ListEndpointsParams) ([]ListEndpointsRow, error) {
-	rows, err := db.Query(ctx, listEndpoints, arg.MerchantID, arg.Before, arg.Most)
+func (q *Queries) ListEndpoints(ctx context.Context, db DBTX, arg ListEndpointsParams) ([]WebhookEndpoint, error) {
+	rows, err := db.Query(ctx, listEndpoints,
+		arg.MerchantID,
+		arg.Before,
+		arg.ProductID,
+		arg.Status,
+		arg.Most,
+	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ListEndpointsRow
+	var items []WebhookEndpoint
 	for rows.Next() {
-		var i ListEndpointsRow
+		var i WebhookEndpoint
 		if err := rows.Scan(
 			&i.MerchantID,
 			&i.ID,
 			&i.ProductID,
 			&i.Url,
+			&i.SecretCipher,
 			&i.EventTypes,
 			&i.Status,
+			&i.LeaseOwner,
+			&i.LeaseUntil,
 			&i.CreatedAt,
+			&i.Description,
+			&i.Format,
+			&i.ApiVersion,
+			&i.TimeoutSeconds,
+			&i.RateLimit,
+			&i.HeaderNames,
+			&i.HeadersCipher,
+			&i.NextSecretCipher,
+			&i.NextSecretAt,
+			&i.SigningKeyCipher,
+			&i.PublicKey,
+			&i.NextSigningKeyCipher,
+			&i.NextPublicKey,
+			&i.DisabledReason,
+			&i.DisabledAt,
+			&i.DeletedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -848,6 +1076,51 @@ func (q *Queries) ListEndpoints(ctx context.Context, db DBTX, arg ListEndpointsP
 		return nil, err
 	}
 	return items, nil
+}
+
+const lockEndpoint = `-- name: LockEndpoint :one
+select merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at from webhook_endpoint
+where merchant_id = $1 and id = $2 and status <> 'DELETED'
+for no key update
+`
+
+type LockEndpointParams struct {
+	MerchantID int64
+	ID         int64
+}
+
+func (q *Queries) LockEndpoint(ctx context.Context, db DBTX, arg LockEndpointParams) (WebhookEndpoint, error) {
+	row := db.QueryRow(ctx, lockEndpoint, arg.MerchantID, arg.ID)
+	var i WebhookEndpoint
+	err := row.Scan(
+		&i.MerchantID,
+		&i.ID,
+		&i.ProductID,
+		&i.Url,
+		&i.SecretCipher,
+		&i.EventTypes,
+		&i.Status,
+		&i.LeaseOwner,
+		&i.LeaseUntil,
+		&i.CreatedAt,
+		&i.Description,
+		&i.Format,
+		&i.ApiVersion,
+		&i.TimeoutSeconds,
+		&i.RateLimit,
+		&i.HeaderNames,
+		&i.HeadersCipher,
+		&i.NextSecretCipher,
+		&i.NextSecretAt,
+		&i.SigningKeyCipher,
+		&i.PublicKey,
+		&i.NextSigningKeyCipher,
+		&i.NextPublicKey,
+		&i.DisabledReason,
+		&i.DisabledAt,
+		&i.DeletedAt,
+	)
+	return i, err
 }
 
 const lockMerchantForEndpoint = `-- name: LockMerchantForEndpoint :exec
@@ -941,6 +1214,40 @@ func (q *Queries) ReserveEventIDs(ctx context.Context, db DBTX, n int32) ([]int6
 	return items, nil
 }
 
+const rollEndpointSecret = `-- name: RollEndpointSecret :exec
+update webhook_endpoint set
+    secret_cipher = case when next_secret_at <= $1::timestamptz then next_secret_cipher else secret_cipher end,
+    signing_key_cipher = case when next_secret_at <= $1::timestamptz then next_signing_key_cipher else signing_key_cipher end,
+    public_key = case when next_secret_at <= $1::timestamptz then next_public_key else public_key end,
+    next_secret_cipher = $2::bytea, next_signing_key_cipher = $3::bytea,
+    next_public_key = $4::bytea, next_secret_at = $5::timestamptz
+where merchant_id = $6 and id = $7
+`
+
+type RollEndpointSecretParams struct {
+	Now                  time.Time
+	NextSecretCipher     []byte
+	NextSigningKeyCipher []byte
+	NextPublicKey        []byte
+	NextSecretAt         time.Time
+	MerchantID           int64
+	ID                   int64
+}
+
+// A next secret whose time has come is the present one by now; one that is still waiting gives way.
+func (q *Queries) RollEndpointSecret(ctx context.Context, db DBTX, arg RollEndpointSecretParams) error {
+	_, err := db.Exec(ctx, rollEndpointSecret,
+		arg.Now,
+		arg.NextSecretCipher,
+		arg.NextSigningKeyCipher,
+		arg.NextPublicKey,
+		arg.NextSecretAt,
+		arg.MerchantID,
+		arg.ID,
+	)
+	return err
+}
+
 const settleDeliveries = `-- name: SettleDeliveries :exec
 with outcome as (
     select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as endpoint_id,
@@ -1010,6 +1317,41 @@ func (q *Queries) SettleDeliveries(ctx context.Context, db DBTX, arg SettleDeliv
 		arg.DurationsMs,
 		arg.StartedAts,
 		arg.Now,
+	)
+	return err
+}
+
+const updateEndpoint = `-- name: UpdateEndpoint :exec
+update webhook_endpoint set product_id = $1, url = $2, description = $3, event_types = $4,
+    timeout_seconds = $5, rate_limit = $6, header_names = $7, headers_cipher = $8
+where merchant_id = $9 and id = $10
+`
+
+type UpdateEndpointParams struct {
+	ProductID      *int64
+	Url            string
+	Description    string
+	EventTypes     []string
+	TimeoutSeconds int32
+	RateLimit      *int32
+	HeaderNames    []string
+	HeadersCipher  []byte
+	MerchantID     int64
+	ID             int64
+}
+
+func (q *Queries) UpdateEndpoint(ctx context.Context, db DBTX, arg UpdateEndpointParams) error {
+	_, err := db.Exec(ctx, updateEndpoint,
+		arg.ProductID,
+		arg.Url,
+		arg.Description,
+		arg.EventTypes,
+		arg.TimeoutSeconds,
+		arg.RateLimit,
+		arg.HeaderNames,
+		arg.HeadersCipher,
+		arg.MerchantID,
+		arg.ID,
 	)
 	return err
 }

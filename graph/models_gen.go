@@ -888,6 +888,17 @@ type UserError struct {
 	RetryAfter *int32 `json:"retryAfter,omitempty"`
 }
 
+// Whose new signing secret signs alone.
+type WebhookEndpointActivateSecretInput struct {
+	ID string `json:"id"`
+}
+
+// The answer to webhookEndpointActivateSecret.
+type WebhookEndpointActivateSecretPayload struct {
+	WebhookEndpoint *WebhookEndpoint `json:"webhookEndpoint,omitempty"`
+	UserErrors      []*UserError     `json:"userErrors"`
+}
+
 // A webhook endpoint to be.
 type WebhookEndpointCreateInput struct {
 	// https, or http where the installation allows it. Private and link-local addresses are refused.
@@ -896,8 +907,17 @@ type WebhookEndpointCreateInput struct {
 	Product *ProductRef `json:"product,omitempty"`
 	// Which events to send. When left out: subscription.created, subscription.updated, subscription.canceled (every loss of access),
 	// subscription.renewed (every regain). Finer ones: subscription.past_due, subscription.expired, invoice.created,
-	// payment.succeeded, payment.failed, product.approved, product.rejected.
+	// payment.succeeded, payment.failed, product.approved, product.rejected. Patterns such as `subscription.*`, or `*` for all.
 	EventTypes []string `json:"eventTypes,omitempty"`
+	// The merchant's own words, up to 500 characters.
+	Description string `json:"description"`
+	// How long a request may take in all: 5 to 30 seconds.
+	TimeoutSeconds int32 `json:"timeoutSeconds"`
+	// How many requests a second at most, 1 to 1,000; null for no limit.
+	RateLimit *int32 `json:"rateLimit,omitempty"`
+	// What goes along with every request, up to 20. Not Host, User-Agent, api-key, Content-…, Webhook-…, X-Portal-…, Portico-…, Proxy-…,
+	// nor what is about one connection.
+	Headers []*WebhookHeaderInput `json:"headers"`
 }
 
 // The answer to webhookEndpointCreate.
@@ -906,6 +926,83 @@ type WebhookEndpointCreatePayload struct {
 	// The signing secret. It cannot be shown again.
 	Secret     *string      `json:"secret,omitempty"`
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Which webhook endpoint to delete.
+type WebhookEndpointDeleteInput struct {
+	ID string `json:"id"`
+}
+
+// The answer to webhookEndpointDelete.
+type WebhookEndpointDeletePayload struct {
+	// The id of the one that was deleted.
+	DeletedID  *string      `json:"deletedId,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Which webhook endpoint to disable.
+type WebhookEndpointDisableInput struct {
+	ID string `json:"id"`
+}
+
+// The answer to webhookEndpointDisable.
+type WebhookEndpointDisablePayload struct {
+	WebhookEndpoint *WebhookEndpoint `json:"webhookEndpoint,omitempty"`
+	UserErrors      []*UserError     `json:"userErrors"`
+}
+
+// Which webhook endpoint to enable.
+type WebhookEndpointEnableInput struct {
+	ID string `json:"id"`
+}
+
+// The answer to webhookEndpointEnable.
+type WebhookEndpointEnablePayload struct {
+	WebhookEndpoint *WebhookEndpoint `json:"webhookEndpoint,omitempty"`
+	UserErrors      []*UserError     `json:"userErrors"`
+}
+
+// Whose signing secret to roll, and when the new one signs alone.
+type WebhookEndpointRollSecretInput struct {
+	ID string `json:"id"`
+	// Seconds until then, unless webhookEndpointActivateSecret is called before: 0 to 604,800 (a week).
+	OverlapSeconds int32 `json:"overlapSeconds"`
+}
+
+// The answer to webhookEndpointRollSecret.
+type WebhookEndpointRollSecretPayload struct {
+	WebhookEndpoint *WebhookEndpoint `json:"webhookEndpoint,omitempty"`
+	// The new signing secret. It cannot be shown again.
+	Secret     *string      `json:"secret,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What to change of a webhook endpoint. What is left out stays.
+type WebhookEndpointUpdateInput struct {
+	ID  string  `json:"id"`
+	URL *string `json:"url,omitempty"`
+	// Null for events of all products.
+	Product        graphql.Omittable[*ProductRef] `json:"product,omitempty"`
+	EventTypes     []string                       `json:"eventTypes,omitempty"`
+	Description    *string                        `json:"description,omitempty"`
+	TimeoutSeconds *int32                         `json:"timeoutSeconds,omitempty"`
+	// Null for no limit.
+	RateLimit graphql.Omittable[*int32] `json:"rateLimit,omitempty"`
+	// All that there are to be; one without a value keeps the value that it has.
+	Headers []*WebhookHeaderInput `json:"headers,omitempty"`
+}
+
+// The answer to webhookEndpointUpdate.
+type WebhookEndpointUpdatePayload struct {
+	WebhookEndpoint *WebhookEndpoint `json:"webhookEndpoint,omitempty"`
+	UserErrors      []*UserError     `json:"userErrors"`
+}
+
+// A header that goes along with every request to an endpoint.
+type WebhookHeaderInput struct {
+	Name string `json:"name"`
+	// Visible ASCII characters and spaces between them. In an update, null keeps the value that there is.
+	Value *string `json:"value,omitempty"`
 }
 
 // What a customer is sent to the portal for.

@@ -108,7 +108,7 @@ func TestAMerchantSellsAProductAndItsAppLetsTheCustomerIn(t *testing.T) {
 
 	t.Run("events and deliveries tell what happened", func(t *testing.T) {
 		a := w.must(s.key, `{ events { nodes { id type sequence subscriptionId body occurredAt } pageInfo { hasNextPage endCursor } }
-			webhookEndpoints { nodes { id url productId eventTypes enabled } }
+			webhookEndpoints { nodes { id url productId eventTypes status timeoutSeconds headers { name value } } }
 			webhookDeliveries(status: PENDING) { nodes { id endpointId status attemptCount nextAttemptAt event { type } attempts { number } } } }`,
 			nil)
 		require.Equal(t, "invoice.created", a.text("events.nodes.0.type"))

@@ -39,6 +39,9 @@ func strangers() map[string]struct{ typename, document, want string } {
 		"auditLog.object":            {"PaymentMethod", `query($id: ID!) { auditLog(object: $id) { nodes { object } } }`, empty},
 		"webhookDeliveries.endpoint": {"WebhookEndpoint", `query($id: ID!) { webhookDeliveries(endpoint: $id) { nodes { id } } }`, empty},
 
+		"webhookEndpoints.product.id": {"Product", `query($id: ID!) { webhookEndpoints(` + product + `) { nodes { id } } }`, notFound},
+		"webhookEndpoint.id":          {"WebhookEndpoint", `query($id: ID!) { webhookEndpoint(id: $id) { id } }`, null},
+
 		"clients.product.id": {"Product", `query($id: ID!) { clients(` + product + `) { nodes { id } } }`, notFound},
 
 		"apiKeyUpdate.input.id":         {"ApiKey", `mutation($id: ID!) { apiKeyUpdate(input: {id: $id, name: "x"}) { userErrors { code } } }`, notFound},
@@ -80,6 +83,14 @@ func strangers() map[string]struct{ typename, document, want string } {
 		"portalTokenRevoke.input.id":             {"PortalToken", `mutation($id: ID!) { portalTokenRevoke(input: {id: $id}) { userErrors { code } } }`, notFound},
 		"portalTokenRevoke.input.customer.id":    {"Customer", `mutation($id: ID!) { portalTokenRevoke(input: {customer: {id: $id}}) { userErrors { code } } }`, notFound},
 		"webhookEndpointCreate.input.product.id": {"Product", `mutation($id: ID!) { webhookEndpointCreate(input: {url: "https://r.test", ` + product + `}) { userErrors { code } } }`, notFound},
+
+		"webhookEndpointUpdate.input.id":         {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointUpdate(input: {id: $id, description: "x"}) { userErrors { code } } }`, notFound},
+		"webhookEndpointUpdate.input.product.id": {"Product", `mutation($id: ID!) { webhookEndpointUpdate(input: {id: "OWN ENDPOINT", ` + product + `}) { userErrors { code } } }`, notFound},
+		"webhookEndpointDelete.input.id":         {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointDelete(input: {id: $id}) { userErrors { code } } }`, notFound},
+		"webhookEndpointEnable.input.id":         {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointEnable(input: {id: $id}) { userErrors { code } } }`, notFound},
+		"webhookEndpointDisable.input.id":        {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointDisable(input: {id: $id}) { userErrors { code } } }`, notFound},
+		"webhookEndpointRollSecret.input.id":     {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointRollSecret(input: {id: $id}) { secret userErrors { code } } }`, notFound},
+		"webhookEndpointActivateSecret.input.id": {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointActivateSecret(input: {id: $id}) { userErrors { code } } }`, notFound},
 	}
 }
 
@@ -100,7 +111,7 @@ func TestTheIdsOfAnotherMerchantLeadNowhere(t *testing.T) {
 					strings.HasPrefix(place, "auditLog.") {
 					who, stranger = s.live, other.owner // members are changed in the merchant, and read in its sandbox too
 				}
-				document := strings.ReplaceAll(c.document, `"OWN"`, `"`+s.ids["Plan"]+`"`)
+				document := strings.NewReplacer(`"OWN"`, `"`+s.ids["Plan"]+`"`, `"OWN ENDPOINT"`, `"`+s.ids["WebhookEndpoint"]+`"`).Replace(c.document)
 				a := w.ask(who, document, variables{"id": other.ids[typename]})
 				leadsNowhere(t, a, strings.Split(place, ".")[0], c.want, typename)
 				if !strings.HasPrefix(c.document, "mutation") && c.want != "CUSTOMER_NOT_FOUND" && !strings.HasPrefix(place, "access.") {

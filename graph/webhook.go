@@ -4,12 +4,8 @@ import (
 	"context"
 
 	"portico/internal/account"
-	"portico/internal/secret"
 	"portico/internal/webhook"
 )
-
-// WebhookEndpoint is webhook.Endpoint as the schema shows it.
-type WebhookEndpoint struct{ webhook.Endpoint }
 
 // WebhookDelivery is webhook.Delivery as the schema shows it.
 type WebhookDelivery struct {
@@ -17,29 +13,8 @@ type WebhookDelivery struct {
 	siblings *siblings[WebhookDelivery]
 }
 
-func showEndpoint(row webhook.Endpoint, _ *siblings[WebhookEndpoint]) *WebhookEndpoint {
-	return &WebhookEndpoint{row}
-}
-
 func showDelivery(row webhook.Delivery, s *siblings[WebhookDelivery]) *WebhookDelivery {
 	return &WebhookDelivery{row, s}
-}
-
-// IsNode implements Node.
-func (*WebhookEndpoint) IsNode() {}
-
-// ID is the global id.
-func (e *WebhookEndpoint) ID() string { return gid("WebhookEndpoint", e.rowID()) }
-
-func (e *WebhookEndpoint) rowID() int64 { return e.Endpoint.ID }
-
-// ProductID is the global id of the product whose events it receives, nil for all.
-func (e *WebhookEndpoint) ProductID() *string {
-	if e.Endpoint.ProductID == nil {
-		return nil
-	}
-	id := gid("Product", *e.Endpoint.ProductID)
-	return &id
 }
 
 // IsNode implements Node.
@@ -57,16 +32,6 @@ type deliveryFields struct{ *Resolver }
 
 // WebhookDelivery implements ResolverRoot.
 func (r *Resolver) WebhookDelivery() WebhookDeliveryResolver { return deliveryFields{r} }
-
-// WebhookEndpoints are the merchant's.
-func (r query) WebhookEndpoints(ctx context.Context, first *int32, after *string) (*Connection[WebhookEndpoint], error) {
-	request, err := pageOf(first, after)
-	if err != nil {
-		return nil, err
-	}
-	endpoints, more, err := r.Webhooks.Endpoints(ctx, callerOf(ctx).MerchantID, request)
-	return connected(endpoints, more, err, showEndpoint, (*WebhookEndpoint).rowID)
-}
 
 // WebhookDeliveries are the merchant's, narrowed by the arguments.
 func (r query) WebhookDeliveries(
@@ -97,39 +62,6 @@ func (r deliveryFields) Attempts(ctx context.Context, delivery *WebhookDelivery)
 	}
 	show := func(row webhook.Attempt, _ *siblings[webhook.Attempt]) *webhook.Attempt { return &row }
 	return children(ctx, delivery, delivery.siblings, "WebhookDelivery", (*WebhookDelivery).rowID, read, show)
-}
-
-// WebhookEndpointCreate registers an endpoint.
-func (r mutation) WebhookEndpointCreate(ctx context.Context, in WebhookEndpointCreateInput) (*WebhookEndpointCreatePayload, error) {
-	endpoint, plain, err := r.createEndpoint(ctx, in)
-	if err != nil {
-		refused, err := userErrors(err)
-		return &WebhookEndpointCreatePayload{UserErrors: refused}, err
-	}
-	return &WebhookEndpointCreatePayload{WebhookEndpoint: &WebhookEndpoint{endpoint}, Secret: reveal(plain)}, nil
-}
-
-func (r mutation) createEndpoint(ctx context.Context, in WebhookEndpointCreateInput) (webhook.Endpoint, secret.Text, error) {
-	asked := webhook.EndpointCreate{URL: in.URL, EventTypes: in.EventTypes}
-	if in.Product != nil {
-		ref, err := productRef("product", *in.Product)
-		if err != nil {
-			return webhook.Endpoint{}, "", err
-		}
-		product, err := r.Catalog.Product(ctx, callerOf(ctx), ref)
-		if err != nil {
-			return webhook.Endpoint{}, "", err
-		}
-		asked.ProductID = &product.ID
-	}
-	return r.Webhooks.EndpointCreate(ctx, callerOf(ctx).MerchantID, asked)
-}
-
-func (r *Resolver) webhookEndpoints(ctx context.Context, ids []int64) (map[int64]*WebhookEndpoint, error) {
-	read := func(ctx context.Context, caller account.Caller, ids []int64) (map[int64]webhook.Endpoint, error) {
-		return r.Webhooks.EndpointsByID(ctx, caller.MerchantID, ids)
-	}
-	return readByID(ctx, "WebhookEndpoint", ids, read, showEndpoint)
 }
 
 func (r *Resolver) webhookDeliveries(ctx context.Context, ids []int64) (map[int64]*WebhookDelivery, error) {

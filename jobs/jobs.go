@@ -118,6 +118,13 @@ func workers(d Domain) *river.Workers {
 	work(all, func(ctx context.Context, job *river.Job[webhook.DrainArgs]) error {
 		return d.Webhooks.Drain(ctx, job.Args.MerchantID, job.Args.EndpointID, job.ID)
 	})
+	work(all, func(ctx context.Context, job *river.Job[webhook.CancelArgs]) error {
+		wait, err := d.Webhooks.CancelDeliveries(ctx, job.Args.MerchantID, job.Args.EndpointID)
+		if err == nil && wait > 0 {
+			return river.JobSnooze(wait)
+		}
+		return err
+	})
 	work(all, func(ctx context.Context, _ *river.Job[WebhookWake]) error {
 		_, err := d.Webhooks.Wake(ctx)
 		return err

@@ -367,8 +367,8 @@ with closed as (
     from closed
     where api_key.merchant_id = closed.id and api_key.revoked_at is null
 ), silenced as (
-    update webhook_endpoint set status = 'DISABLED'
+    update webhook_endpoint set status = 'DISABLED', disabled_reason = 'MANUAL', disabled_at = @now::timestamptz
     from closed
-    where webhook_endpoint.merchant_id = closed.id
+    where webhook_endpoint.merchant_id = closed.id and webhook_endpoint.status = 'ENABLED'
 )
 select id from closed order by id;

@@ -30,7 +30,7 @@ order by id;
 select from merchant where id = @merchant_id for no key update;
 
 -- name: CountEndpoints :one
-select count(*) from webhook_endpoint where merchant_id = @merchant_id;
+select count(*) from webhook_endpoint where merchant_id = @merchant_id and status <> 'DELETED';
 
 -- name: EndpointProductExists :one
 select exists (select from product where merchant_id = @merchant_id and id = @id);
@@ -38,21 +38,88 @@ select exists (select from product where merchant_id = @merchant_id and id = @id
 -- name: ReserveEndpointID :one
 select nextval(pg_get_serial_sequence('webhook_endpoint', 'id'))::bigint;
 
--- name: InsertEndpoint :exec
-insert into webhook_endpoint (merchant_id, id, product_id, url, secret_cipher, event_types, created_at)
-values (@merchant_id, @id, @product_id, @url, @secret_cipher, @event_types, @created_at);
+-- name: InsertEndpoint :one
+insert into webhook_endpoint (merchant_id, id, product_id, url, description, format, api_version, event_types, timeout_seconds, rate_limit,
+    header_names, headers_cipher, secret_cipher, signing_key_cipher, public_key, created_at)
+values (@merchant_id, @id, @product_id, @url, @description, @format, @api_version, @event_types, @timeout_seconds, @rate_limit,
+    @header_names, @headers_cipher, @secret_cipher, @signing_key_cipher, @public_key, @created_at)
+returning *;
+
+-- name: LockEndpoint :one
+select * from webhook_endpoint
+where merchant_id = @merchant_id and id = @id and status <> 'DELETED'
+for no key update;
+
+-- name: UpdateEndpoint :exec
+update webhook_endpoint set product_id = @product_id, url = @url, description = @description, event_types = @event_types,
+    timeout_seconds = @timeout_seconds, rate_limit = @rate_limit, header_names = @header_names, headers_cipher = @headers_cipher
+where merchant_id = @merchant_id and id = @id;
+
+-- name: EnableEndpoint :exec
+update webhook_endpoint set status = 'ENABLED', disabled_reason = null, disabled_at = null
+where merchant_id = @merchant_id and id = @id and status = 'DISABLED';
+
+-- name: DisableEndpoint :exec
+-- The merchant's own reason goes before any that Portico had; since when stays.
+update webhook_endpoint set status = 'DISABLED', disabled_reason = 'MANUAL',
+    disabled_at = case when status = 'DISABLED' then disabled_at else @now::timestamptz end
+where merchant_id = @merchant_id and id = @id and status in ('ENABLED', 'DISABLED');
+
+-- name: DeleteEndpoint :exec
+update webhook_endpoint set status = 'DELETED', deleted_at = @now::timestamptz, disabled_reason = null, disabled_at = null,
+    headers_cipher = null, secret_cipher = null, next_secret_cipher = null, next_secret_at = null,
+    signing_key_cipher = null, next_signing_key_cipher = null, next_public_key = null
+where merchant_id = @merchant_id and id = @id;
+
+-- name: RollEndpointSecret :exec
+-- A next secret whose time has come is the present one by now; one that is still waiting gives way.
+update webhook_endpoint set
+    secret_cipher = case when next_secret_at <= @now::timestamptz then next_secret_cipher else secret_cipher end,
+    signing_key_cipher = case when next_secret_at <= @now::timestamptz then next_signing_key_cipher else signing_key_cipher end,
+    public_key = case when next_secret_at <= @now::timestamptz then next_public_key else public_key end,
+    next_secret_cipher = @next_secret_cipher::bytea, next_signing_key_cipher = @next_signing_key_cipher::bytea,
+    next_public_key = @next_public_key::bytea, next_secret_at = @next_secret_at::timestamptz
+where merchant_id = @merchant_id and id = @id;
+
+-- name: ActivateEndpointSecret :exec
+update webhook_endpoint set secret_cipher = next_secret_cipher, signing_key_cipher = next_signing_key_cipher, public_key = next_public_key,
+    next_secret_cipher = null, next_signing_key_cipher = null, next_public_key = null, next_secret_at = null
+where merchant_id = @merchant_id and id = @id and next_secret_cipher is not null;
+
+-- name: EndpointDeletedAt :one
+select deleted_at::timestamptz from webhook_endpoint where merchant_id = @merchant_id and id = @id and status = 'DELETED';
+
+-- name: CancelDeliveries :one
+-- Ends what is on its way to a deleted endpoint, so many at once: what was tried has failed, and what was not is forgotten. Answers how
+-- many those were.
+with ended as materialized (
+    select d.id, d.attempt_count from webhook_delivery d
+    join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
+    where d.merchant_id = @merchant_id and d.endpoint_id = @endpoint_id and d.status = 'PENDING' and e.status = 'DELETED'
+    order by d.next_attempt_at, d.id
+    limit @batch
+    for no key update of d
+), failed as (
+    update webhook_delivery d set status = 'FAILED', next_attempt_at = null, finished_at = @now::timestamptz
+    from ended
+    where d.merchant_id = @merchant_id and d.id = ended.id and ended.attempt_count > 0
+), forgotten as (
+    delete from webhook_delivery d using ended
+    where d.merchant_id = @merchant_id and d.id = ended.id and ended.attempt_count = 0
+)
+select count(*) from ended;
 
 -- name: ListEndpoints :many
-select merchant_id, id, product_id, url, event_types, status, created_at
-from webhook_endpoint
-where merchant_id = @merchant_id and id < @before
+select * from webhook_endpoint
+where merchant_id = @merchant_id and id < @before and status <> 'DELETED'
+  and (sqlc.narg(product_id)::bigint is null or product_id = sqlc.narg(product_id))
+  and (sqlc.narg(status)::text is null or status = sqlc.narg(status))
 order by id desc
 limit @most;
 
 -- name: EndpointsByID :many
-select merchant_id, id, product_id, url, event_types, status, created_at
-from webhook_endpoint
-where merchant_id = @merchant_id and id = any(@ids::bigint[])
+select * from webhook_endpoint
+where merchant_id = @merchant_id and id = any(@ids::bigint[]) and status <> 'DELETED'
 order by id;
 
 -- The lease --------------------------------------------------------------------------------------------------------------
@@ -61,7 +128,7 @@ order by id;
 update webhook_endpoint set lease_owner = @owner::bigint, lease_until = @until::timestamptz
 where merchant_id = @merchant_id and id = @id and status = 'ENABLED'
   and (lease_until is null or lease_until <= @now::timestamptz or lease_owner = @owner::bigint)
-returning url, secret_cipher;
+returning *;
 
 -- name: RenewLease :execrows
 update webhook_endpoint set lease_until = @until::timestamptz
@@ -99,9 +166,10 @@ select exists (
     ) is not null
 );
 
--- name: DisableEndpoint :exec
-update webhook_endpoint set status = 'DISABLED'
-where merchant_id = @merchant_id and id = @id and lease_owner = @owner::bigint;
+-- name: EndpointIsGone :exec
+-- The receiver answered a request of the lease's owner with 410.
+update webhook_endpoint set status = 'DISABLED', disabled_reason = 'GONE', disabled_at = @now::timestamptz
+where merchant_id = @merchant_id and id = @id and lease_owner = @owner::bigint and status = 'ENABLED';
 
 -- name: EndpointsToWake :many
 -- Endpoints with due deliveries that nobody is draining, those that have waited longest first. The walk jumps from endpoint to
@@ -151,7 +219,7 @@ with published as (
     select p.merchant_id, e.id, p.event_id, p.subscription_id, @now::timestamptz, @now::timestamptz
     from published p
     join webhook_endpoint e on e.merchant_id = p.merchant_id
-    where e.status = 'ENABLED' and p.type = any(e.event_types) and (e.product_id is null or e.product_id = p.product_id)
+    where e.status = 'ENABLED' and e.event_types && array[p.type, split_part(p.type, '.', 1) || '.*', '*'] and (e.product_id is null or e.product_id = p.product_id)
     order by p.event_id, e.id
     returning merchant_id, endpoint_id
 )

@@ -30,7 +30,11 @@ func Columns() []Column {
 		tenantColumn("product_review", "test_credentials_cipher", catalog.TestCredentialsIdentity),
 		tenantColumn("token_key", "key_cipher", account.TokenKeyIdentity),
 		{"portal_key", "key_cipher", []string{"merchant_id"}, func(key []int64) string { return portal.KeyIdentity(key[0]) }},
+		tenantColumn("webhook_endpoint", "next_secret_cipher", webhook.SecretIdentity),
 		tenantColumn("webhook_endpoint", "secret_cipher", webhook.SecretIdentity),
+		tenantColumn("webhook_endpoint", "next_signing_key_cipher", webhook.SigningKeyIdentity),
+		tenantColumn("webhook_endpoint", "signing_key_cipher", webhook.SigningKeyIdentity),
+		tenantColumn("webhook_endpoint", "headers_cipher", webhook.HeadersIdentity),
 		{"totp", "secret_cipher", []string{"holder"}, func(key []int64) string { return account.TOTPIdentity(key[0]) }},
 		{"mail", "content_cipher", []string{"id"}, func(key []int64) string { return mail.ContentIdentity(key[0]) }},
 	}

@@ -102,7 +102,12 @@ func (p *process) stock() account.Caller {
 	require.NoError(p.t, err)
 	_, err = p.portal.TokenCreate(ctx, caller, account.CustomerRef{ID: &customer.ID})
 	require.NoError(p.t, err)
-	_, _, err = p.webhooks.EndpointCreate(ctx, caller.MerchantID, webhook.EndpointCreate{URL: "https://app.test/hook"})
+	value := secret.Text("open sesame")
+	endpoint, _, err := p.webhooks.EndpointCreate(ctx, caller.MerchantID, webhook.EndpointCreate{
+		URL: "https://app.test/hook", Headers: []webhook.Header{{Name: "Authorization", Value: &value}},
+	})
+	require.NoError(p.t, err)
+	_, _, err = p.webhooks.EndpointRollSecret(ctx, caller.MerchantID, endpoint.ID, 3600)
 	require.NoError(p.t, err)
 	err = p.DB.Tenant(caller.MerchantID).Tx(ctx, func(tx pgx.Tx) error {
 		return p.mail.Enqueue(ctx, tx, mail.Message{

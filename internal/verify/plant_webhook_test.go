@@ -14,6 +14,7 @@ func webhookPlants() []plant {
 		attempts  = "the attempts of a delivery count up from 1 to its count"
 		finished  = "a delivery is delivered when its last attempt was answered 2xx, and has not failed untried"
 		due       = "no delivery to an enabled endpoint is due"
+		nobody    = "nothing is on its way to a deleted endpoint"
 
 		oneEvent   = ` where id = (select id from event where subscription_id = {renewed} and sequence = 2)`
 		delivered  = `(select min(id) from webhook_delivery where status = 'DELIVERED')`
@@ -129,7 +130,13 @@ func webhookPlants() []plant {
 		{
 			name: "a delivery that waits for its endpoint to be enabled", quiescent: true,
 			sql: `update webhook_delivery set next_attempt_at = {now} where id = ` + failing + `;
-				update webhook_endpoint set status = 'DISABLED' where id = (select endpoint_id from webhook_delivery where id = ` + failing + `)`,
+				update webhook_endpoint set status = 'DISABLED', disabled_reason = 'MANUAL', disabled_at = now() where id = (select endpoint_id from webhook_delivery where id = ` + failing + `)`,
+		},
+		{
+			name: "a delivery that outlives its endpoint", violated: []string{nobody}, example: `webhook_delivery {m}/\d+`, quiescent: true,
+			sql: `insert into webhook_endpoint (merchant_id, id, url, event_types, status, deleted_at, created_at)
+				values ({m}, 1000000, 'https://app.test', '{*}', 'DELETED', {now}, {now});
+				update webhook_delivery set endpoint_id = 1000000 where id = ` + failing,
 		},
 	}
 }

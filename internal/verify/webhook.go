@@ -18,6 +18,7 @@ func webhookChecks() []check {
 		{invariant: 5, name: "the attempts of a delivery count up from 1 to its count", ask: rows(missingDeliveryAttempts)},
 		{invariant: 5, name: "a delivery is delivered when its last attempt was answered 2xx, and has not failed untried", ask: rows(wronglyFinished)},
 		{invariant: 5, name: "no delivery to an enabled endpoint is due", ask: rows(dueDeliveries), weight: violationAtRest},
+		{invariant: 5, name: "nothing is on its way to a deleted endpoint", ask: rows(deliveriesToNobody), weight: violationAtRest},
 	}
 }
 
@@ -79,6 +80,12 @@ select 'webhook_delivery ' || d.merchant_id || '/' || d.id
 from webhook_delivery d
 join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
 where d.status = 'PENDING' and d.next_attempt_at <= @now::timestamptz and e.status = 'ENABLED'`
+
+const deliveriesToNobody = `
+select 'webhook_delivery ' || d.merchant_id || '/' || d.id
+from webhook_delivery d
+join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
+where d.status = 'PENDING' and e.status = 'DELETED'`
 
 // wrongBodies reads every body here: Postgres cannot try whether bytes are JSON without failing.
 func wrongBodies(ctx context.Context, tx pgx.Tx, _ pgx.NamedArgs) (found, error) {

@@ -88,7 +88,9 @@ func (d *drain) recorded(ctx context.Context, b booked) error {
 
 // disable obeys a 410: the receiver wants no more. What is pending stays so and waits, unsent, for the endpoint to be enabled again.
 func (d *drain) disable(ctx context.Context) error {
-	err := d.w.DB.DisableEndpoint(ctx, d.scope, db.DisableEndpointParams{MerchantID: d.merchantID, ID: d.endpointID, Owner: d.owner})
+	err := d.w.DB.EndpointIsGone(ctx, d.scope, db.EndpointIsGoneParams{
+		MerchantID: d.merchantID, ID: d.endpointID, Owner: d.owner, Now: d.w.Now(),
+	})
 	if err != nil {
 		return fmt.Errorf("disable endpoint: %w", err)
 	}

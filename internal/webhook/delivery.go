@@ -13,7 +13,7 @@ import (
 const (
 	DeliveryPending   = "PENDING"   // waits for its first or next attempt, or for its endpoint to be enabled again
 	DeliveryDelivered = "DELIVERED" // the receiver acknowledged with a 2xx
-	DeliveryFailed    = "FAILED"    // every attempt failed
+	DeliveryFailed    = "FAILED"    // every attempt failed, or its endpoint was deleted behind a failed one
 )
 
 // Delivery is one event on its way to one endpoint.

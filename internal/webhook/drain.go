@@ -79,7 +79,7 @@ type drain struct {
 	w                             *Webhooks
 	scope                         db.Scope
 	merchantID, endpointID, owner int64
-	endpoint                      db.LeaseEndpointRow
+	endpoint                      db.WebhookEndpoint
 	endAt, renewAt                time.Time
 	over                          bool // the lease has gone to another owner, or the receiver wants no more
 
@@ -107,7 +107,7 @@ func (d *drain) isQuiet() bool { return d.quiet >= 2+min(d.sent, 18) }
 
 // run is a dispatcher: requests, the look for what is due, and the record of what has come go on side by side.
 func (d *drain) run(ctx context.Context) error {
-	s, err := d.sender()
+	s, err := d.w.newSender(d.endpoint)
 	if err != nil {
 		return err
 	}
@@ -170,14 +170,6 @@ func (d *drain) run(ctx context.Context) error {
 			return err
 		}
 	}
-}
-
-func (d *drain) sender() (*sender, error) {
-	key, err := d.w.Keys.Open(SecretIdentity(d.endpointID), d.endpoint.SecretCipher)
-	if err != nil {
-		return nil, err
-	}
-	return &sender{client: d.w.Guard.Client(requestTimeout), url: d.endpoint.Url, secret: key, now: d.w.Now}, nil
 }
 
 // request starts as many requests as the endpoint may get.

@@ -3,9 +3,6 @@ package webhook
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,37 +13,82 @@ import (
 	"portico/internal/secret"
 )
 
+// APIVersion is how the bodies look that this release makes. An endpoint keeps the version with which it was created: what would take a
+// member out of a body, or change one, is a new version beside this one. New members, types of event and headers are not.
+const APIVersion = "2026-11-21"
+
 const maxEndpoints = 100
+
+// FormatPortal is the event's own body.
+const FormatPortal = "PORTAL"
+
+// The statuses of an endpoint.
+const (
+	EndpointEnabled  = "ENABLED"  // receives events
+	EndpointDisabled = "DISABLED" // what was on its way waits
+	endpointDeleted  = "DELETED"  // is kept for the history of its deliveries, and nobody finds it
+)
+
+// Why an endpoint is disabled.
+const (
+	DisabledManual  = "MANUAL"  // the merchant did it
+	DisabledGone    = "GONE"    // the receiver answered 410
+	DisabledFailing = "FAILING" // the receiver failed for days
+)
 
 // Endpoint is a URL that receives events.
 type Endpoint struct {
-	MerchantID int64
-	ID         int64
-	ProductID  *int64 // only events of this product, when set
-	URL        string
-	EventTypes []string
-	Enabled    bool
-	CreatedAt  time.Time
+	MerchantID     int64
+	ID             int64
+	ProductID      *int64 // only events of this product, when set
+	URL            string
+	Description    string
+	EventTypes     []string // types, and patterns such as subscription.*
+	APIVersion     string
+	TimeoutSeconds int32
+	RateLimit      *int32 // requests a second; nil for no limit
+	Headers        []Header
+	Status         string
+	DisabledReason *string
+	DisabledAt     *time.Time
+	PublicKey      *string    // for v1a signatures, whpk_…; nil for an endpoint from before there were any
+	NextPublicKey  *string    // while a rolled secret waits
+	NextSecretAt   *time.Time // when that signs alone, unless it is activated before
+	CreatedAt      time.Time
 }
 
 // EndpointCreate is the input of Webhooks.EndpointCreate.
 type EndpointCreate struct {
-	URL        string
-	ProductID  *int64
-	EventTypes []string // nil stands for DefaultTypes
+	URL            string
+	ProductID      *int64
+	EventTypes     []string // nil stands for DefaultTypes
+	Description    string
+	TimeoutSeconds *int32 // nil stands for 10
+	RateLimit      *int32
+	Headers        []Header
 }
 
-// EndpointCreate registers an endpoint and returns its signing secret, which is not shown again. Faults: INVALID on url and on
-// eventTypes, NOT_FOUND on product, CONFLICT for a merchant with 100 endpoints.
+// EndpointCreate registers an endpoint and returns its signing secret, which is not shown again. The answer shows the values of its
+// headers. Faults: INVALID on any input, NOT_FOUND on product, CONFLICT for a merchant with 100 endpoints.
 func (w *Webhooks) EndpointCreate(ctx context.Context, merchantID int64, in EndpointCreate) (Endpoint, secret.Text, error) {
-	e := Endpoint{MerchantID: merchantID, ProductID: in.ProductID, URL: strings.TrimSpace(in.URL), Enabled: true, CreatedAt: w.Now()}
+	s := settings{
+		productID: in.ProductID, url: in.URL, description: in.Description, timeoutSeconds: defaultTimeoutSeconds, rateLimit: in.RateLimit,
+	}
+	if in.TimeoutSeconds != nil {
+		s.timeoutSeconds = *in.TimeoutSeconds
+	}
 	var check fault.Check
-	check.Add(w.checkURL(e.URL))
-	e.EventTypes = eventTypes(in.EventTypes, &check)
-	plain, err := NewSecret()
+	check.Add(w.checkURL(&s.url))
+	check.Add(checkDescription(&s.description))
+	s.eventTypes = eventTypes(in.EventTypes, &check)
+	check.Add(checkTimeout(s.timeoutSeconds))
+	check.Add(checkRateLimit(s.rateLimit))
+	s.headers = checkHeaders(in.Headers, nil, &check)
+	made, err := newSigning()
 	if err != nil {
 		return Endpoint{}, "", fmt.Errorf("make a signing secret: %w", err)
 	}
+	var row db.WebhookEndpoint
 	err = w.DB.Tenant(merchantID).Tx(ctx, func(tx pgx.Tx) error {
 		if err := w.checkProduct(ctx, tx, merchantID, in.ProductID, &check); err != nil {
 			return err
@@ -57,65 +99,15 @@ func (w *Webhooks) EndpointCreate(ctx context.Context, merchantID int64, in Endp
 		if err := w.checkRoom(ctx, tx, merchantID); err != nil {
 			return err
 		}
-		return w.insertEndpoint(ctx, tx, &e, secret.Text(plain))
+		row, err = w.insertEndpoint(ctx, tx, merchantID, s, made)
+		return err
 	})
 	if err != nil {
 		return Endpoint{}, "", err
 	}
-	return e, secret.Text(plain), nil
-}
-
-func (w *Webhooks) checkURL(url string) *fault.Error {
-	if url == "" {
-		return fault.Required("url")
-	}
-	if err := w.Guard.CheckURL(url); err != nil {
-		return fault.Invalid("url", "%s", err)
-	}
-	return nil
-}
-
-// eventTypes is the types asked for, each once.
-func eventTypes(asked []string, check *fault.Check) []string {
-	if asked == nil {
-		return typeNames(DefaultTypes())
-	}
-	if len(asked) == 0 {
-		check.Add(fault.Invalid("eventTypes", "must name at least one type of event, or be left out"))
-	}
-	known := typeNames(Types())
-	var types []string
-	for i, t := range asked {
-		switch {
-		case !slices.Contains(known, t):
-			check.Add(fault.Invalid("eventTypes."+strconv.Itoa(i), "must be one of %s", strings.Join(known, ", ")))
-		case !slices.Contains(types, t):
-			types = append(types, t)
-		}
-	}
-	return types
-}
-
-func typeNames(types []Type) []string {
-	names := make([]string, len(types))
-	for i, t := range types {
-		names[i] = string(t)
-	}
-	return names
-}
-
-func (w *Webhooks) checkProduct(ctx context.Context, tx pgx.Tx, merchantID int64, productID *int64, check *fault.Check) error {
-	if productID == nil {
-		return nil
-	}
-	exists, err := w.DB.EndpointProductExists(ctx, tx, db.EndpointProductExistsParams{MerchantID: merchantID, ID: *productID})
-	if err != nil {
-		return fmt.Errorf("look up product %d: %w", *productID, err)
-	}
-	if !exists {
-		check.Add(fault.NotFound("product", "product"))
-	}
-	return nil
+	created := endpointFrom(row, w.Now())
+	created.Headers = s.headers
+	return created, made.secret, nil
 }
 
 func (w *Webhooks) checkRoom(ctx context.Context, tx pgx.Tx, merchantID int64) error {
@@ -132,37 +124,42 @@ func (w *Webhooks) checkRoom(ctx context.Context, tx pgx.Tx, merchantID int64) e
 	return nil
 }
 
-func (w *Webhooks) insertEndpoint(ctx context.Context, tx pgx.Tx, e *Endpoint, plain secret.Text) error {
-	var err error
-	if e.ID, err = w.DB.ReserveEndpointID(ctx, tx); err != nil {
-		return fmt.Errorf("reserve an endpoint id: %w", err)
+func (w *Webhooks) insertEndpoint(ctx context.Context, tx pgx.Tx, merchantID int64, s settings, made signing) (db.WebhookEndpoint, error) {
+	id, err := w.DB.ReserveEndpointID(ctx, tx)
+	if err != nil {
+		return db.WebhookEndpoint{}, fmt.Errorf("reserve an endpoint id: %w", err)
 	}
-	err = w.DB.InsertEndpoint(ctx, tx, db.InsertEndpointParams{
-		MerchantID: e.MerchantID, ID: e.ID, ProductID: e.ProductID, Url: e.URL, EventTypes: e.EventTypes,
-		SecretCipher: w.Keys.Seal(SecretIdentity(e.ID), plain), CreatedAt: e.CreatedAt,
+	names, sealed := w.sealHeaders(id, s.headers)
+	row, err := w.DB.InsertEndpoint(ctx, tx, db.InsertEndpointParams{
+		MerchantID: merchantID, ID: id, ProductID: s.productID, Url: s.url, Description: s.description, Format: FormatPortal,
+		ApiVersion: APIVersion, EventTypes: s.eventTypes, TimeoutSeconds: s.timeoutSeconds, RateLimit: s.rateLimit,
+		HeaderNames: names, HeadersCipher: sealed,
+		SecretCipher: w.Keys.Seal(SecretIdentity(id), made.secret), SigningKeyCipher: w.Keys.Seal(SigningKeyIdentity(id), made.seed),
+		PublicKey: made.public, CreatedAt: w.Now(),
 	})
 	if err != nil {
-		return fmt.Errorf("insert endpoint: %w", err)
+		return db.WebhookEndpoint{}, fmt.Errorf("insert endpoint: %w", err)
 	}
-	return nil
+	return row, nil
 }
 
-// SecretIdentity names the column that holds an endpoint's signing secret, as Keyring.Seal and Keyring.Open want it.
-func SecretIdentity(endpointID int64) string {
-	return "webhook_endpoint/" + strconv.FormatInt(endpointID, 10) + "/secret"
+// EndpointFilter narrows a list of endpoints by what is given.
+type EndpointFilter struct {
+	ProductID *int64 // those for this product only, without those for all
+	Status    *string
 }
 
 // Endpoints is a page of the merchant's endpoints, newest first, and whether more follow.
-func (w *Webhooks) Endpoints(ctx context.Context, merchantID int64, p page.Request) ([]Endpoint, bool, error) {
+func (w *Webhooks) Endpoints(ctx context.Context, merchantID int64, f EndpointFilter, p page.Request) ([]Endpoint, bool, error) {
 	rows, err := w.DB.ListEndpoints(ctx, w.DB.Tenant(merchantID), db.ListEndpointsParams{
-		MerchantID: merchantID, Before: p.Before(), Most: p.Limit(),
+		MerchantID: merchantID, Before: p.Before(), Most: p.Limit(), ProductID: f.ProductID, Status: f.Status,
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("list endpoints: %w", err)
 	}
-	endpoints := make([]Endpoint, len(rows))
+	endpoints, now := make([]Endpoint, len(rows)), w.Now()
 	for i, row := range rows {
-		endpoints[i] = endpointFrom(db.EndpointsByIDRow(row))
+		endpoints[i] = endpointFrom(row, now)
 	}
 	endpoints, more := page.Trim(endpoints, p.Size)
 	return endpoints, more, nil
@@ -176,10 +173,12 @@ func (w *Webhooks) Endpoint(ctx context.Context, merchantID, id int64) (Endpoint
 	}
 	e, ok := endpoints[id]
 	if !ok {
-		return Endpoint{}, fault.NotFound("", "webhook endpoint")
+		return Endpoint{}, noEndpoint("")
 	}
 	return e, nil
 }
+
+func noEndpoint(field string) *fault.Error { return fault.NotFound(field, "webhook endpoint") }
 
 // EndpointsByID is the merchant's endpoints among the ids.
 func (w *Webhooks) EndpointsByID(ctx context.Context, merchantID int64, ids []int64) (map[int64]Endpoint, error) {
@@ -187,16 +186,30 @@ func (w *Webhooks) EndpointsByID(ctx context.Context, merchantID int64, ids []in
 	if err != nil {
 		return nil, fmt.Errorf("read endpoints by id: %w", err)
 	}
-	endpoints := make(map[int64]Endpoint, len(rows))
+	endpoints, now := make(map[int64]Endpoint, len(rows)), w.Now()
 	for _, row := range rows {
-		endpoints[row.ID] = endpointFrom(row)
+		endpoints[row.ID] = endpointFrom(row, now)
 	}
 	return endpoints, nil
 }
 
-func endpointFrom(row db.EndpointsByIDRow) Endpoint {
-	return Endpoint{
-		MerchantID: row.MerchantID, ID: row.ID, ProductID: row.ProductID, URL: row.Url, EventTypes: row.EventTypes,
-		Enabled: row.Status == "ENABLED", CreatedAt: row.CreatedAt,
+// endpointFrom shows a row as it is at the time: a rolled secret whose deadline has come has taken its place.
+func endpointFrom(row db.WebhookEndpoint, now time.Time) Endpoint {
+	e := Endpoint{
+		MerchantID: row.MerchantID, ID: row.ID, ProductID: row.ProductID, URL: row.Url, Description: row.Description,
+		EventTypes: row.EventTypes, APIVersion: row.ApiVersion, TimeoutSeconds: row.TimeoutSeconds, RateLimit: row.RateLimit,
+		Status: row.Status, DisabledReason: row.DisabledReason, DisabledAt: row.DisabledAt, CreatedAt: row.CreatedAt,
+		PublicKey: publicKeyText(row.PublicKey),
 	}
+	for _, name := range row.HeaderNames {
+		e.Headers = append(e.Headers, Header{Name: name})
+	}
+	switch next := publicKeyText(row.NextPublicKey); {
+	case row.NextSecretAt == nil:
+	case row.NextSecretAt.After(now):
+		e.NextPublicKey, e.NextSecretAt = next, row.NextSecretAt
+	default:
+		e.PublicKey = next
+	}
+	return e
 }

@@ -23,15 +23,16 @@ func TestAnEndpointIsStoredWithASecretThatOnlyItsRowOpens(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, webhook.Endpoint{
 		MerchantID: m.id, ID: e.ID, ProductID: &m.productID, URL: "https://example.com/hooks?a=b",
-		EventTypes: []string{"payment.failed", "invoice.created"}, Enabled: true, CreatedAt: start,
+		EventTypes: []string{"payment.failed", "invoice.created"}, APIVersion: webhook.APIVersion, TimeoutSeconds: 10,
+		Status: webhook.EndpointEnabled, PublicKey: e.PublicKey, CreatedAt: e.CreatedAt,
 	}, e)
+	require.True(t, e.CreatedAt.Equal(start))
+	require.Regexp(t, `^whpk_[0-9A-Za-z+/]{43}=$`, *e.PublicKey)
 	require.True(t, strings.HasPrefix(string(key), "whsec_"))
 	require.Equal(t, "[redacted]", fmt.Sprint(key))
 
 	stored, err := w.Endpoint(t.Context(), m.id, e.ID)
 	require.NoError(t, err)
-	require.True(t, stored.CreatedAt.Equal(e.CreatedAt))
-	stored.CreatedAt = e.CreatedAt
 	require.Equal(t, e, stored)
 	var sealed []byte
 	require.NoError(t, w.DB.Tenant(m.id).QueryRow(t.Context(), `select secret_cipher from webhook_endpoint`).Scan(&sealed))
@@ -63,6 +64,15 @@ func TestEndpointCreateReportsEveryFault(t *testing.T) {
 		{"a URL that Postgres would not take", webhook.EndpointCreate{URL: "https://example.com/\x00\xff"}, "INVALID url"},
 		{"an unknown type", webhook.EndpointCreate{URL: "https://example.com", EventTypes: []string{"invoice.created", "x"}}, "INVALID eventTypes.1"},
 		{"an empty list of types", webhook.EndpointCreate{URL: "https://example.com", EventTypes: []string{}}, "INVALID eventTypes"},
+		{"a pattern that fits nothing", webhook.EndpointCreate{URL: "https://example.com", EventTypes: []string{"subscription.r*", "*.created", "sub*", "x.*", "**"}},
+			"INVALID eventTypes.0, INVALID eventTypes.1, INVALID eventTypes.2, INVALID eventTypes.3, INVALID eventTypes.4"},
+		{"a description that is too long", webhook.EndpointCreate{URL: "https://example.com", Description: strings.Repeat("é", 501)}, "INVALID description"},
+		{"a description with NUL", webhook.EndpointCreate{URL: "https://example.com", Description: "a\x00b"}, "INVALID description"},
+		{"a description that is not text", webhook.EndpointCreate{URL: "https://example.com", Description: "\xff"}, "INVALID description"},
+		{"too little time", webhook.EndpointCreate{URL: "https://example.com", TimeoutSeconds: number(4)}, "INVALID timeoutSeconds"},
+		{"too much time", webhook.EndpointCreate{URL: "https://example.com", TimeoutSeconds: number(31)}, "INVALID timeoutSeconds"},
+		{"a rate of nothing", webhook.EndpointCreate{URL: "https://example.com", RateLimit: number(0)}, "INVALID rateLimit"},
+		{"a rate beyond all", webhook.EndpointCreate{URL: "https://example.com", RateLimit: number(1001)}, "INVALID rateLimit"},
 		{"an unknown product", webhook.EndpointCreate{URL: "https://example.com", ProductID: &unknown}, "NOT_FOUND product"},
 		{"another merchant's product", webhook.EndpointCreate{URL: "https://example.com", ProductID: &stranger.productID}, "NOT_FOUND product"},
 		{"several", webhook.EndpointCreate{URL: "x", EventTypes: []string{"y"}, ProductID: &unknown}, "INVALID url, INVALID eventTypes.0, NOT_FOUND product"},
@@ -78,6 +88,8 @@ func TestEndpointCreateReportsEveryFault(t *testing.T) {
 	}
 	require.Zero(t, m.ask(t, `select count(*) from webhook_endpoint where merchant_id = $1`))
 }
+
+func number(n int32) *int32 { return &n }
 
 func TestAMerchantHasAtMostAHundredEndpointsHoweverManyAreMadeAtOnce(t *testing.T) {
 	t.Parallel()
@@ -116,11 +128,11 @@ func TestEndpointsAndDeliveriesAreListedNewestFirstAndStayWithTheirMerchant(t *t
 	r := receive(t, nil)
 	first, _ := m.endpoint(t, r.URL)
 	second, _ := m.endpoint(t, r.URL)
-	endpoints, hasNext, err := w.Endpoints(t.Context(), m.id, page.Request{Size: 1})
+	endpoints, hasNext, err := w.Endpoints(t.Context(), m.id, webhook.EndpointFilter{}, page.Request{Size: 1})
 	require.NoError(t, err)
 	require.True(t, hasNext)
 	require.Equal(t, second.ID, endpoints[0].ID)
-	endpoints, hasNext, err = w.Endpoints(t.Context(), m.id, page.Request{Size: 1, After: second.ID})
+	endpoints, hasNext, err = w.Endpoints(t.Context(), m.id, webhook.EndpointFilter{}, page.Request{Size: 1, After: second.ID})
 	require.NoError(t, err)
 	require.False(t, hasNext)
 	require.Equal(t, first.ID, endpoints[0].ID)

@@ -75,7 +75,7 @@ func TestAGoneReceiverDisablesTheEndpointAndNothingMoreIsSent(t *testing.T) {
 	m.drain(t, e)
 	stored, err := w.Endpoint(t.Context(), m.id, e.ID)
 	require.NoError(t, err)
-	require.False(t, stored.Enabled)
+	require.Equal(t, webhook.EndpointDisabled, stored.Status)
 	require.Len(t, r.got(), 10, "those that were under way")
 	require.Equal(t, int64(12), m.ask(t, `select count(*) from webhook_delivery where merchant_id = $1 and status = 'PENDING'`),
 		"they wait for the endpoint to be enabled again")

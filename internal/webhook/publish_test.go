@@ -59,7 +59,7 @@ func TestEventsGoToTheEndpointsThatWantThem(t *testing.T) {
 		{"a disabled one gets nothing", create(m, webhook.EndpointCreate{}), 0},
 		{"another merchant's gets nothing", create(stranger, webhook.EndpointCreate{}), 0},
 	}
-	_, err := w.DB.Tenant(m.id).Exec(t.Context(), `update webhook_endpoint set status = 'DISABLED' where id = $1`, cases[4].endpoint.ID)
+	_, err := w.DB.Tenant(m.id).Exec(t.Context(), `update webhook_endpoint set status = 'DISABLED', disabled_reason = 'MANUAL', disabled_at = now() where id = $1`, cases[4].endpoint.ID)
 	require.NoError(t, err)
 	subscription := m.subscription(t)
 	events := []webhook.Event{

@@ -11,22 +11,48 @@ import (
 	"strings"
 	"time"
 
+	"portico/db"
 	"portico/internal/fault"
-	"portico/internal/secret"
 )
 
 const (
 	userAgent        = "Portico-Webhooks/1"
-	requestTimeout   = 10 * time.Second // for all of a request, the answer's body included
 	maxResponseBytes = 16 << 10
 )
 
 // sender makes the requests to one endpoint.
 type sender struct {
-	client *http.Client
-	url    string
-	secret secret.Text
-	now    func() time.Time
+	client     *http.Client
+	url        string
+	apiVersion string
+	headers    []Header
+	present    signer
+	next       *signer // while a rolled secret waits, and from nextAt on instead of the present one
+	nextAt     time.Time
+	now        func() time.Time
+}
+
+// newSender opens what an endpoint's row has sealed.
+func (w *Webhooks) newSender(row db.WebhookEndpoint) (*sender, error) {
+	s := &sender{
+		client: w.Guard.Client(time.Duration(row.TimeoutSeconds) * time.Second), // for all of a request, the answer's body included
+		url:    row.Url, apiVersion: row.ApiVersion, now: w.Now,
+	}
+	var err error
+	if s.headers, err = w.openHeaders(row); err != nil {
+		return nil, err
+	}
+	if s.present, err = w.openSigner(row.ID, row.SecretCipher, row.SigningKeyCipher); err != nil {
+		return nil, err
+	}
+	if row.NextSecretAt != nil {
+		next, err := w.openSigner(row.ID, row.NextSecretCipher, row.NextSigningKeyCipher)
+		if err != nil {
+			return nil, err
+		}
+		s.next, s.nextAt = &next, *row.NextSecretAt
+	}
+	return s, nil
 }
 
 // message is a delivery that is due.
@@ -73,18 +99,37 @@ func (s *sender) post(ctx context.Context, m message, at time.Time) (*http.Respo
 	if err != nil {
 		return nil, err
 	}
-	id := messageID(m.eventID)
-	signature, err := StandardSignature(string(s.secret), id, at, m.body)
-	if err != nil {
-		return nil, err
+	for _, h := range s.headers {
+		request.Header.Set(h.Name, string(*h.Value))
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", userAgent)
-	request.Header.Set("x-portal-signature", PortalSignature(string(s.secret), m.body))
-	request.Header.Set("webhook-id", id)
-	request.Header.Set("webhook-timestamp", strconv.FormatInt(at.Unix(), 10))
-	request.Header.Set("webhook-signature", signature)
+	request.Header.Set("portico-api-version", s.apiVersion)
+	if err := s.sign(request.Header, messageID(m.eventID), at, m.body); err != nil {
+		return nil, err
+	}
 	return s.client.Do(request)
+}
+
+// sign sets the headers by which a receiver knows that a request is ours. While a rolled secret waits, only webhook-signature, which may
+// have several, tells of it: existing receivers compare x-portal-signature as a whole.
+func (s *sender) sign(header http.Header, id string, at time.Time, body []byte) error {
+	signers := []signer{s.present}
+	if s.next != nil {
+		signers = append(signers, *s.next)
+		if !at.Before(s.nextAt) {
+			signers = signers[1:]
+		}
+	}
+	signature, err := standardSignatures(signers, id, at, body)
+	if err != nil {
+		return err
+	}
+	header.Set("x-portal-signature", PortalSignature(string(signers[0].secret), body))
+	header.Set("webhook-id", id)
+	header.Set("webhook-timestamp", strconv.FormatInt(at.Unix(), 10))
+	header.Set("webhook-signature", signature)
+	return nil
 }
 
 // readText is the beginning of an answer as text that Postgres takes. A body that breaks off is shown as far as it came.

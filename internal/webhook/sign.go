@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -12,7 +13,10 @@ import (
 	"time"
 )
 
-const secretPrefix = "whsec_"
+const (
+	secretPrefix    = "whsec_"
+	publicKeyPrefix = "whpk_"
+)
 
 // Standard Webhooks asks for keys of 24 to 64 bytes.
 const (
@@ -54,7 +58,16 @@ func StandardSignature(secret, id string, timestamp time.Time, body []byte) (str
 		return "", errors.New("the signing secret does not hold 24 to 64 bytes")
 	}
 	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(id + "." + strconv.FormatInt(timestamp.Unix(), 10) + "."))
-	mac.Write(body)
+	mac.Write(signedContent(id, timestamp, body))
 	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)), nil
+}
+
+// AsymmetricSignature is one signature for the header webhook-signature as Standard Webhooks defines its version 1a: v1a, and the base64
+// ed25519 signature of the same text that version 1 authenticates.
+func AsymmetricSignature(key ed25519.PrivateKey, id string, timestamp time.Time, body []byte) string {
+	return "v1a," + base64.StdEncoding.EncodeToString(ed25519.Sign(key, signedContent(id, timestamp, body)))
+}
+
+func signedContent(id string, timestamp time.Time, body []byte) []byte {
+	return append([]byte(id+"."+strconv.FormatInt(timestamp.Unix(), 10)+"."), body...)
 }

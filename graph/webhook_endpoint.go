@@ -1,0 +1,225 @@
+package graph
+
+import (
+	"context"
+
+	"portico/internal/account"
+	"portico/internal/secret"
+	"portico/internal/webhook"
+)
+
+// WebhookEndpoint is webhook.Endpoint as the schema shows it.
+type WebhookEndpoint struct{ webhook.Endpoint }
+
+func showEndpoint(row webhook.Endpoint, _ *siblings[WebhookEndpoint]) *WebhookEndpoint {
+	return &WebhookEndpoint{row}
+}
+
+// IsNode implements Node.
+func (*WebhookEndpoint) IsNode() {}
+
+// ID is the global id.
+func (e *WebhookEndpoint) ID() string { return gid("WebhookEndpoint", e.rowID()) }
+
+func (e *WebhookEndpoint) rowID() int64 { return e.Endpoint.ID }
+
+// ProductID is the global id of the product whose events it receives, nil for all.
+func (e *WebhookEndpoint) ProductID() *string {
+	if e.Endpoint.ProductID == nil {
+		return nil
+	}
+	id := gid("Product", *e.Endpoint.ProductID)
+	return &id
+}
+
+// Headers are what goes along with every request.
+func (e *WebhookEndpoint) Headers() []*WebhookHeader {
+	shown := make([]*WebhookHeader, len(e.Endpoint.Headers))
+	for i, h := range e.Endpoint.Headers {
+		shown[i] = &WebhookHeader{h}
+	}
+	return shown
+}
+
+// WebhookHeader is webhook.Header as the schema shows it.
+type WebhookHeader struct{ webhook.Header }
+
+// Value is nil where it is not shown.
+func (h *WebhookHeader) Value() *string {
+	if h.Header.Value == nil {
+		return nil
+	}
+	return reveal(*h.Header.Value)
+}
+
+// WebhookEndpoint is one of the merchant's.
+func (r query) WebhookEndpoint(ctx context.Context, id string) (*WebhookEndpoint, error) {
+	row, err := rowID("id", "WebhookEndpoint", id)
+	if err != nil {
+		return nil, err
+	}
+	endpoint, err := r.Webhooks.Endpoint(ctx, callerOf(ctx).MerchantID, row)
+	return orNull(&WebhookEndpoint{endpoint}, err)
+}
+
+// WebhookEndpoints are the merchant's, narrowed by the arguments.
+func (r query) WebhookEndpoints(
+	ctx context.Context, product *ProductRef, status *string, first *int32, after *string,
+) (*Connection[WebhookEndpoint], error) {
+	request, err := pageOf(first, after)
+	if err != nil {
+		return nil, err
+	}
+	productID, err := r.optionalProduct(ctx, product)
+	if err != nil {
+		return nil, err
+	}
+	filter := webhook.EndpointFilter{ProductID: productID, Status: status}
+	endpoints, more, err := r.Webhooks.Endpoints(ctx, callerOf(ctx).MerchantID, filter, request)
+	return connected(endpoints, more, err, showEndpoint, (*WebhookEndpoint).rowID)
+}
+
+// optionalProduct is the id of the merchant's product that is named, nil when none is.
+func (r *Resolver) optionalProduct(ctx context.Context, named *ProductRef) (*int64, error) {
+	if named == nil {
+		return nil, nil //nolint:nilnil // what is left out has no id
+	}
+	id, err := r.productID(ctx, *named)
+	return &id, err
+}
+
+// WebhookEndpointCreate registers an endpoint.
+func (r mutation) WebhookEndpointCreate(ctx context.Context, in WebhookEndpointCreateInput) (*WebhookEndpointCreatePayload, error) {
+	var plain secret.Text
+	productID, err := r.optionalProduct(ctx, in.Product)
+	var endpoint webhook.Endpoint
+	if err == nil {
+		endpoint, plain, err = r.Webhooks.EndpointCreate(ctx, callerOf(ctx).MerchantID, webhook.EndpointCreate{
+			URL: in.URL, ProductID: productID, EventTypes: in.EventTypes, Description: in.Description,
+			TimeoutSeconds: &in.TimeoutSeconds, RateLimit: in.RateLimit, Headers: headers(in.Headers),
+		})
+	}
+	if err != nil {
+		refused, err := userErrors(err)
+		return &WebhookEndpointCreatePayload{UserErrors: refused}, err
+	}
+	return &WebhookEndpointCreatePayload{WebhookEndpoint: &WebhookEndpoint{endpoint}, Secret: reveal(plain)}, nil
+}
+
+func headers(given []*WebhookHeaderInput) []webhook.Header {
+	all := make([]webhook.Header, len(given))
+	for i, h := range given {
+		all[i] = webhook.Header{Name: h.Name, Value: (*secret.Text)(h.Value)}
+	}
+	return all
+}
+
+// WebhookEndpointUpdate changes an endpoint.
+func (r mutation) WebhookEndpointUpdate(ctx context.Context, in WebhookEndpointUpdateInput) (*WebhookEndpointUpdatePayload, error) {
+	endpoint, err := r.changedEndpoint(in.ID, func(id int64) (webhook.Endpoint, error) {
+		product, setProduct := in.Product.ValueOK()
+		rateLimit, setRateLimit := in.RateLimit.ValueOK()
+		productID, err := r.optionalProduct(ctx, product)
+		if err != nil {
+			return webhook.Endpoint{}, err
+		}
+		return r.Webhooks.EndpointUpdate(ctx, callerOf(ctx).MerchantID, webhook.EndpointUpdate{
+			ID: id, URL: in.URL, Description: in.Description, EventTypes: in.EventTypes, TimeoutSeconds: in.TimeoutSeconds,
+			SetProduct: setProduct, ProductID: productID, SetRateLimit: setRateLimit, RateLimit: rateLimit,
+			SetHeaders: in.Headers != nil, Headers: headers(in.Headers),
+		})
+	})
+	if err != nil {
+		refused, err := userErrors(err)
+		return &WebhookEndpointUpdatePayload{UserErrors: refused}, err
+	}
+	return &WebhookEndpointUpdatePayload{WebhookEndpoint: endpoint}, nil
+}
+
+// WebhookEndpointDelete takes an endpoint away.
+func (r mutation) WebhookEndpointDelete(ctx context.Context, in WebhookEndpointDeleteInput) (*WebhookEndpointDeletePayload, error) {
+	id, err := rowID("id", "WebhookEndpoint", in.ID)
+	if err == nil {
+		err = r.Webhooks.EndpointDelete(ctx, callerOf(ctx).MerchantID, id)
+	}
+	if err != nil {
+		refused, err := userErrors(err)
+		return &WebhookEndpointDeletePayload{UserErrors: refused}, err
+	}
+	deleted := gid("WebhookEndpoint", id)
+	return &WebhookEndpointDeletePayload{DeletedID: &deleted}, nil
+}
+
+// WebhookEndpointEnable has an endpoint receive events again.
+func (r mutation) WebhookEndpointEnable(ctx context.Context, in WebhookEndpointEnableInput) (*WebhookEndpointEnablePayload, error) {
+	endpoint, err := r.changedEndpoint(in.ID, func(id int64) (webhook.Endpoint, error) {
+		return r.Webhooks.EndpointEnable(ctx, callerOf(ctx).MerchantID, id)
+	})
+	if err != nil {
+		refused, err := userErrors(err)
+		return &WebhookEndpointEnablePayload{UserErrors: refused}, err
+	}
+	return &WebhookEndpointEnablePayload{WebhookEndpoint: endpoint}, nil
+}
+
+// WebhookEndpointDisable has an endpoint receive nothing.
+func (r mutation) WebhookEndpointDisable(ctx context.Context, in WebhookEndpointDisableInput) (*WebhookEndpointDisablePayload, error) {
+	endpoint, err := r.changedEndpoint(in.ID, func(id int64) (webhook.Endpoint, error) {
+		return r.Webhooks.EndpointDisable(ctx, callerOf(ctx).MerchantID, id)
+	})
+	if err != nil {
+		refused, err := userErrors(err)
+		return &WebhookEndpointDisablePayload{UserErrors: refused}, err
+	}
+	return &WebhookEndpointDisablePayload{WebhookEndpoint: endpoint}, nil
+}
+
+// WebhookEndpointRollSecret makes a new signing secret.
+func (r mutation) WebhookEndpointRollSecret(
+	ctx context.Context, in WebhookEndpointRollSecretInput,
+) (*WebhookEndpointRollSecretPayload, error) {
+	var rolled secret.Text
+	endpoint, err := r.changedEndpoint(in.ID, func(id int64) (endpoint webhook.Endpoint, err error) {
+		endpoint, rolled, err = r.Webhooks.EndpointRollSecret(ctx, callerOf(ctx).MerchantID, id, in.OverlapSeconds)
+		return endpoint, err
+	})
+	if err != nil {
+		refused, err := userErrors(err)
+		return &WebhookEndpointRollSecretPayload{UserErrors: refused}, err
+	}
+	return &WebhookEndpointRollSecretPayload{WebhookEndpoint: endpoint, Secret: reveal(rolled)}, nil
+}
+
+// WebhookEndpointActivateSecret has the new signing secret sign alone.
+func (r mutation) WebhookEndpointActivateSecret(
+	ctx context.Context, in WebhookEndpointActivateSecretInput,
+) (*WebhookEndpointActivateSecretPayload, error) {
+	endpoint, err := r.changedEndpoint(in.ID, func(id int64) (webhook.Endpoint, error) {
+		return r.Webhooks.EndpointActivateSecret(ctx, callerOf(ctx).MerchantID, id)
+	})
+	if err != nil {
+		refused, err := userErrors(err)
+		return &WebhookEndpointActivateSecretPayload{UserErrors: refused}, err
+	}
+	return &WebhookEndpointActivateSecretPayload{WebhookEndpoint: endpoint}, nil
+}
+
+// changedEndpoint does something to the endpoint with the global id, and shows it.
+func (r mutation) changedEndpoint(id string, change func(id int64) (webhook.Endpoint, error)) (*WebhookEndpoint, error) {
+	row, err := rowID("id", "WebhookEndpoint", id)
+	if err != nil {
+		return nil, err
+	}
+	endpoint, err := change(row)
+	if err != nil {
+		return nil, err
+	}
+	return &WebhookEndpoint{endpoint}, nil
+}
+
+func (r *Resolver) webhookEndpoints(ctx context.Context, ids []int64) (map[int64]*WebhookEndpoint, error) {
+	read := func(ctx context.Context, caller account.Caller, ids []int64) (map[int64]webhook.Endpoint, error) {
+		return r.Webhooks.EndpointsByID(ctx, caller.MerchantID, ids)
+	}
+	return readByID(ctx, "WebhookEndpoint", ids, read, showEndpoint)
+}
