@@ -1,0 +1,137 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"portico/db/dbtest"
+	"portico/internal/secret"
+	"portico/internal/webhook"
+)
+
+// snippet is the block of docs/webhooks.md that defines a function of JavaScript.
+func snippet(t *testing.T, function string) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/webhooks.md")
+	require.NoError(t, err)
+	for _, block := range regexp.MustCompile("(?ms)^```js\n(.*?)^```$").FindAllStringSubmatch(string(page), -1) {
+		if regexp.MustCompile(`\bfunction ` + function + `\(`).MatchString(block[1]) {
+			return block[1]
+		}
+	}
+	require.Fail(t, "the page does not define "+function)
+	return ""
+}
+
+// TestAReceiverThatLosesEventsFindsAndRepairsItsGaps runs the documentation's own code in a receiver that forgets what it acknowledged.
+func TestAReceiverThatLosesEventsFindsAndRepairsItsGaps(t *testing.T) {
+	t.Parallel()
+	env := []string{
+		"DATABASE_URL=" + dbtest.Empty(t),
+		"PORTICO_KEYS=1:" + string(secret.NewKey()), "PORTICO_PEPPER=" + string(secret.NewKey()),
+		"PORTICO_WEBHOOK_ALLOW_LOOPBACK=true", "PORTICO_WEBHOOK_ALLOW_HTTP=true",
+		fmt.Sprintf("PORTICO_ADDR=127.0.0.1:%d", freePort(t)),
+	}
+	portico(t, env, "migrate").wait()
+	base := "http://" + env[len(env)-1][len("PORTICO_ADDR="):]
+	portico(t, env, "serve").line(`"msg":"serving"`)
+	portico(t, env, "work").line(`"msg":"working"`)
+
+	public := api{t: t, url: base + "/graphql"}
+	signedUp := public.do(`mutation { merchantSignUp(input: {name: "Acorn", email: "owner@acorn.test", password: "correct horse battery"}) {
+		sessionToken userErrors { message } } }`, nil)
+	member := public.with("Authorization", "Bearer "+signedUp.text("merchantSignUp.sessionToken"))
+	sandbox := member.do(`mutation { sandboxCreate(input: {name: "Acorn test"}) { merchant { shop } userErrors { message } } }`, nil)
+	key := member.with("Portico-Merchant", sandbox.text("sandboxCreate.merchant.shop")).
+		do(`mutation { apiKeyCreate(input: {name: "server"}) { secret userErrors { message } } }`, nil).text("apiKeyCreate.secret")
+	merchant := public.with("X-API-Key", key)
+	port := freePort(t)
+	address := fmt.Sprintf("http://127.0.0.1:%d", port)
+	merchant.do(`mutation { productCreate(input: {identifier: "rosterly", name: "Rosterly", launchUrl: "http://127.0.0.1:1/launch"}) {
+		userErrors { message } } }`, nil)
+	plan := merchant.do(`mutation { planCreate(input: {product: {identifier: "rosterly"}, name: "Pro", tier: "pro",
+		prices: [{interval: MONTH, money: {amountMinor: 4900, currency: "USD"}}]}) { plan { id } userErrors { message } } }`, nil).text("planCreate.plan.id")
+	endpoint := merchant.do(`mutation($url: String!, $types: [String!]) { webhookEndpointCreate(input: {url: $url, eventTypes: $types}) {
+		secret userErrors { message } } }`, object{"url": address, "types": webhook.Types()})
+
+	folder := t.TempDir()
+	program, err := os.ReadFile(filepath.Join("testdata", "receiver", "forgetful.mjs"))
+	require.NoError(t, err)
+	for name, text := range map[string]string{
+		"forgetful": string(program), "repair": snippet(t, "repair"), "verifyWebhook": snippet(t, "verifyWebhook"),
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name+".mjs"), []byte(text), 0o600))
+	}
+	start(t, []string{
+		fmt.Sprintf("PORT=%d", port), "SECRET=" + endpoint.text("webhookEndpointCreate.secret"), "PORTICO=" + base, "API_KEY=" + key,
+	}, "node", filepath.Join(folder, "forgetful.mjs")).line("listening")
+
+	clock := merchant.do(`mutation { testClockCreate(input: {name: "years", now: "2026-01-31T09:30:00Z"}) { testClock { id } userErrors { message } } }`,
+		nil).text("testClockCreate.testClock.id")
+	for _, email := range []string{"ada@example.test", "bob@example.test", "eve@example.test"} {
+		merchant.do(`mutation($in: CustomerCreateInput!) { customerCreate(input: $in) { userErrors { message } } }`, object{"in": object{
+			"email": email, "name": "Ada", "testClock": clock, "userMeta": object{"note": "<b>&\u2028", "10": 1e21, "9": 1e-7},
+		}})
+		merchant.do(`mutation($email: String!) { paymentMethodAttach(input: {customer: {email: $email}, token: "pm_card_visa"}) {
+			userErrors { message } } }`, object{"email": email})
+		merchant.do(`mutation($email: String!, $plan: ID!) { subscriptionCreate(input: {customer: {email: $email}, plan: $plan, interval: MONTH}) {
+			userErrors { message } } }`, object{"email": email, "plan": plan})
+	}
+
+	state := func() object { return get(t, address+"/state") }
+	repair := func() string { return get(t, address+"/repair").text("cursor") }
+	// published waits until every event is delivered and shown, and returns their ids.
+	published := func(atLeast int) (ids []any) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			ids = nil
+			for after, more := any(nil), true; more; {
+				events := merchant.do(`query($after: String) { events(first: 100, after: $after) { nodes { body } pageInfo { hasNextPage endCursor } } }`,
+					object{"after": after}).object("events")
+				for _, node := range events.list("nodes") {
+					ids = append(ids, node.at("body.id"))
+				}
+				after, more = events.at("pageInfo.endCursor"), events.at("pageInfo.hasNextPage") == true
+			}
+			pending := merchant.do(`{ webhookDeliveries(status: PENDING) { nodes { id } } }`, nil)
+			return len(ids) >= atLeast && len(pending.list("webhookDeliveries.nodes")) == 0
+		}, patience, 50*time.Millisecond)
+		return ids
+	}
+	advance := func(to string) {
+		t.Helper()
+		merchant.do(`mutation($id: ID!, $to: DateTime!) { testClockAdvance(input: {testClock: $id, to: $to}) { userErrors { message } } }`,
+			object{"id": clock, "to": to})
+	}
+
+	const perPeriod = 3 * 3 // of three subscriptions, more than a page of events in all: the invoice, the payment, and the beginning or renewal
+	advance("2027-02-28T09:30:00Z")
+	ids := published(14 * perPeriod)
+	require.Len(t, ids, 14*perPeriod)
+	before := state()
+	require.Positive(t, before["lost"])
+	require.Positive(t, before["gaps"])
+	require.EqualValues(t, len(ids)-len(before["ids"].([]any)), before["lost"])
+	cursor := repair()
+	after := state()
+	require.ElementsMatch(t, ids, after["ids"])
+	require.Zero(t, after["gaps"])
+	require.Equal(t, before["lost"], after["repaired"])
+
+	// The next repair begins where this one ended.
+	advance("2027-08-31T09:30:00Z")
+	ids = published(20 * perPeriod)
+	require.NotEqual(t, cursor, repair())
+	after = state()
+	require.ElementsMatch(t, ids, after["ids"])
+	require.Zero(t, after["gaps"])
+	require.Equal(t, after["lost"], after["repaired"])
+	require.Zero(t, after["unlike"], "an event is the same whichever way it comes")
+	require.Zero(t, after["forged"])
+}
