@@ -639,16 +639,47 @@ func (q *Queries) Storefronts(ctx context.Context, db DBTX, ids []int64) ([]Stor
 	return items, nil
 }
 
-const takeEventSequence = `-- name: TakeEventSequence :one
-update merchant set event_sequence = event_sequence + 1 where id = $1 returning event_sequence
+const takeEventSequences = `-- name: TakeEventSequences :many
+with locked as (
+    select m.id from merchant m where m.id = any($1::bigint[]) order by m.id for no key update
+), taken as (
+    update merchant set event_sequence = event_sequence + n.events
+    from (select unnest($1::bigint[]) as id, unnest($2::bigint[]) as events) n
+    where merchant.id = n.id and merchant.id in (select id from locked)
+    returning merchant.id, merchant.event_sequence
+)
+select id, event_sequence from taken order by id
 `
 
-// For an event about no subscription.
-func (q *Queries) TakeEventSequence(ctx context.Context, db DBTX, merchantID int64) (int64, error) {
-	row := db.QueryRow(ctx, takeEventSequence, merchantID)
-	var event_sequence int64
-	err := row.Scan(&event_sequence)
-	return event_sequence, err
+type TakeEventSequencesParams struct {
+	Ids    []int64
+	Events []int64
+}
+
+type TakeEventSequencesRow struct {
+	ID            int64
+	EventSequence int64
+}
+
+// For so many events about no subscription of each merchant: the last of their numbers.
+func (q *Queries) TakeEventSequences(ctx context.Context, db DBTX, arg TakeEventSequencesParams) ([]TakeEventSequencesRow, error) {
+	rows, err := db.Query(ctx, takeEventSequences, arg.Ids, arg.Events)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TakeEventSequencesRow
+	for rows.Next() {
+		var i TakeEventSequencesRow
+		if err := rows.Scan(&i.ID, &i.EventSequence); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const touchAPIKey = `-- name: TouchAPIKey :exec

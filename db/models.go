@@ -45,6 +45,32 @@ type AuditEntry struct {
 	UserAgent  string
 }
 
+type ClaimChange struct {
+	MerchantID  int64
+	ID          int64
+	CustomerID  int64
+	ProductID   int64
+	Version     int64
+	Key         string
+	ValueBefore json.RawMessage
+	ValueAfter  json.RawMessage
+	ExpiresAt   *time.Time
+	ActorKind   string
+	ActorID     *int64
+	ChangedAt   time.Time
+}
+
+type ClaimSet struct {
+	MerchantID  int64
+	CustomerID  int64
+	ProductID   int64
+	Version     int64
+	Claims      json.RawMessage
+	ExpireAt    *time.Time
+	TestClockID *int64
+	UpdatedAt   time.Time
+}
+
 type Client struct {
 	MerchantID int64
 	ID         int64
@@ -397,6 +423,7 @@ type Product struct {
 	IntegrationPageUrl     *string
 	NextLaunchSecretCipher []byte
 	NextLaunchSecretAt     *time.Time
+	AccessTokenAlgorithm   string
 }
 
 type ProductReview struct {
@@ -433,6 +460,17 @@ type Session struct {
 	Address    string
 	UserAgent  string
 	Totp       bool
+}
+
+type SigningKey struct {
+	ID               int64
+	Kid              string
+	Algorithm        string
+	PublicKey        []byte
+	PrivateKeyCipher []byte
+	CreatedAt        time.Time
+	SignsFrom        time.Time
+	RevokedAt        *time.Time
 }
 
 type Subscription struct {

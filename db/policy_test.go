@@ -27,6 +27,7 @@ var tenantless = map[string]string{
 	"magic_link":             "asked for before anybody is known",
 	"installation":           "the pepper is everybody's",
 	"encryption_key":         "the keys are everybody's",
+	"signing_key":            "as encryption_key",
 	"rate_bucket":            "callers without a merchant spend, too",
 	"test_gateway_charge":    "the books of a stranger",
 	"member_token":           "a member's",

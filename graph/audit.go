@@ -143,6 +143,10 @@ func resultOf(payload any) audit.Result {
 			if len(value) > 0 && result.MerchantID == 0 {
 				result.MerchantID = value[0].Merchant.ID
 			}
+		case *CustomerClaims:
+			if value != nil {
+				result.Object = gid("Customer", value.CustomerClaims.CustomerID)
+			}
 		case Node:
 			if reflect.ValueOf(value).IsNil() {
 				continue

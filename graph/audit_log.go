@@ -32,14 +32,18 @@ func (e *AuditEntry) ID() string { return gid("AuditEntry", e.Entry.ID) }
 
 // Actor is who acted.
 func (e *AuditEntry) Actor() *AuditActor {
-	actor := &AuditActor{Kind: e.ActorKind, Label: e.ActorLabel}
-	for typename, kind := range actorTypes() {
-		if kind == e.ActorKind && e.ActorID != 0 {
-			id := gid(typename, e.ActorID)
-			actor.ID = &id
+	return &AuditActor{Kind: e.ActorKind, ID: actorID(e.ActorKind, e.ActorID), Label: e.ActorLabel}
+}
+
+// actorID is the global id of an actor, nil for nobody in particular.
+func actorID(kind account.Kind, id int64) *string {
+	for typename, acts := range actorTypes() {
+		if acts == kind && id != 0 {
+			id := gid(typename, id)
+			return &id
 		}
 	}
-	return actor
+	return nil
 }
 
 // Address is the client's.

@@ -25,6 +25,8 @@ type PageInfo struct {
 type (
 	apiKeyConnection          = Connection[APIKey]
 	apiKeyEdge                = Edge[APIKey]
+	claimChangeConnection     = Connection[ClaimChange]
+	claimChangeEdge           = Edge[ClaimChange]
 	clientConnection          = Connection[Client]
 	clientEdge                = Edge[Client]
 	auditEntryConnection      = Connection[AuditEntry]

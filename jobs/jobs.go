@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"portico/internal/access"
 	"portico/internal/account"
 	"portico/internal/audit"
 	"portico/internal/billing"
@@ -41,6 +42,7 @@ const (
 // Domain is what the workers call.
 type Domain struct {
 	Accounts *account.Accounts
+	Access   *access.Access
 	Billing  *billing.Billing
 	Webhooks *webhook.Webhooks
 	Mail     *mail.Outbox
@@ -77,6 +79,7 @@ func schedule() []*river.PeriodicJob {
 		every(time.Hour, AccountTidy{}),
 		every(time.Hour, MailRetire{}),
 		every(5*time.Minute, PortalRetire{}),
+		every(5*time.Second, ClaimExpiry{}),
 		every(5*time.Second, TokenCount{}),
 		every(time.Hour, AuditRetire{}),
 		every(10*time.Minute, RateRetire{}),
@@ -147,6 +150,10 @@ func workers(d Domain) *river.Workers {
 	})
 	work(all, func(ctx context.Context, _ *river.Job[PortalRetire]) error {
 		return d.Portal.Retire(ctx)
+	})
+	work(all, func(ctx context.Context, _ *river.Job[ClaimExpiry]) error {
+		_, err := d.Access.ClaimsExpire(ctx)
+		return err
 	})
 	work(all, func(ctx context.Context, _ *river.Job[MailRetire]) error {
 		return d.Mail.Retire(ctx)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"portico/db/dbtest"
+	"portico/internal/access"
 	"portico/internal/account"
 	"portico/internal/audit"
 	"portico/internal/billing"
@@ -55,8 +56,8 @@ func TestTheScheduleRunsEverySweep(t *testing.T) {
 	now := func() time.Time { return time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC) }
 	hooks := &webhook.Webhooks{DB: d, Keys: keys, Jobs: inserter, Guard: webhook.NewGuard(webhook.GuardOptions{}), Now: now, Log: log}
 	worker, err := jobs.NewWorker(d.Pool(), jobs.Domain{
-		Accounts: &account.Accounts{DB: d, Keys: keys, Now: now},
-		Rates:    &rate.Limiter{DB: d, Now: now}, Idempotency: &idempotency.Keys{DB: d, Now: now, Log: log},
+		Accounts: &account.Accounts{DB: d, Keys: keys, Now: now}, Access: &access.Access{DB: d, Keys: keys, Now: now},
+		Rates: &rate.Limiter{DB: d, Now: now}, Idempotency: &idempotency.Keys{DB: d, Now: now, Log: log},
 		Mail:     &mail.Outbox{DB: d, Keys: keys, Jobs: inserter, Now: now, Log: log},
 		Portal:   &portal.Portal{DB: d, Keys: keys, Jobs: inserter, Now: now, Log: log},
 		Audit:    &audit.Log{DB: d, Now: now, Retention: 24 * time.Hour, Log: log},
@@ -69,8 +70,8 @@ func TestTheScheduleRunsEverySweep(t *testing.T) {
 		var done int
 		err := d.Pool().QueryRow(t.Context(), `select count(distinct kind) from river_job where state = 'completed' and kind in
 			('renewal.sweep', 'expiry.sweep', 'charge.resume', 'test_clock.resume', 'webhook.wake', 'mail.retire', 'portal.retire',
-			'merchant.close', 'account.tidy', 'token.count', 'audit.retire', 'rate.retire', 'idempotency.retire')`).Scan(&done)
-		return err == nil && done == 13
+			'merchant.close', 'claim.expire', 'account.tidy', 'token.count', 'audit.retire', 'rate.retire', 'idempotency.retire')`).Scan(&done)
+		return err == nil && done == 14
 	}, 30*time.Second, 50*time.Millisecond)
 }
 

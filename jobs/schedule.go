@@ -97,6 +97,12 @@ type RateRetire struct{ maintenance }
 // Kind implements river.JobArgs.
 func (RateRetire) Kind() string { return "rate.retire" }
 
+// ClaimExpiry takes away claims that have ended.
+type ClaimExpiry struct{ maintenance }
+
+// Kind implements river.JobArgs.
+func (ClaimExpiry) Kind() string { return "claim.expire" }
+
 // IdempotencyRetire forgets keys that are no longer kept.
 type IdempotencyRetire struct{ maintenance }
 

@@ -91,7 +91,7 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 	}
 	a.webhooks = &webhook.Webhooks{DB: d, Keys: keys, Jobs: inserter, Guard: guard, Now: now, Log: log}
 	a.catalog = &catalog.Catalog{DB: d, Keys: keys, Now: now, Webhooks: a.webhooks, PublicURL: c.PublicURL}
-	a.access = &access.Access{DB: d, Keys: keys, Now: now, Issuer: c.PublicURL}
+	a.access = &access.Access{DB: d, Keys: keys, Accounts: a.accounts, Webhooks: a.webhooks, Now: now, Issuer: c.PublicURL}
 	a.billing = &billing.Billing{
 		DB: d, Accounts: a.accounts, Catalog: a.catalog, Webhooks: a.webhooks, Jobs: inserter, Now: now, Log: log,
 		Gateways:    map[string]gateway.Gateway{gateway.TestName: &gateway.Test{Pool: d.Pool(), Now: now, Loss: c.TestGatewayLoss}},

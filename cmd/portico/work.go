@@ -49,7 +49,7 @@ func (w *workCommand) Run(ctx context.Context) error {
 
 func startWorker(ctx context.Context, a *app, queues []string) (*river.Client[pgx.Tx], error) {
 	worker, err := jobs.NewWorker(a.db.Pool(), jobs.Domain{
-		Accounts: a.accounts, Billing: a.billing, Webhooks: a.webhooks, Mail: a.mail, Portal: a.portal, Vault: a.vault,
+		Accounts: a.accounts, Access: a.access, Billing: a.billing, Webhooks: a.webhooks, Mail: a.mail, Portal: a.portal, Vault: a.vault,
 		Audit: a.audit, Rates: a.rates, Idempotency: a.repeats,
 	}, queues, a.log)
 	if err != nil {

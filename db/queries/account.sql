@@ -20,9 +20,17 @@ returning *;
 -- name: Merchant :one
 select * from merchant where id = @merchant_id;
 
--- name: TakeEventSequence :one
--- For an event about no subscription.
-update merchant set event_sequence = event_sequence + 1 where id = @merchant_id returning event_sequence;
+-- name: TakeEventSequences :many
+-- For so many events about no subscription of each merchant: the last of their numbers.
+with locked as (
+    select m.id from merchant m where m.id = any(@ids::bigint[]) order by m.id for no key update
+), taken as (
+    update merchant set event_sequence = event_sequence + n.events
+    from (select unnest(@ids::bigint[]) as id, unnest(@events::bigint[]) as events) n
+    where merchant.id = n.id and merchant.id in (select id from locked)
+    returning merchant.id, merchant.event_sequence
+)
+select id, event_sequence from taken order by id;
 
 -- name: MerchantsOfMember :many
 -- Real merchants first, then sandboxes, each oldest first; none that is closed.

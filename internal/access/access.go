@@ -1,4 +1,5 @@
-// Package access owns the answer to "may this customer use this product now?" and the launch tokens that carry it to products.
+// Package access owns the answer to "may this customer use this product now?", the claims that are made of customers, and the tokens that
+// carry both to products.
 package access
 
 import (
@@ -13,14 +14,17 @@ import (
 	"portico/internal/catalog"
 	"portico/internal/fault"
 	"portico/internal/secret"
+	"portico/internal/webhook"
 )
 
 // Access decides on access and mints tokens.
 type Access struct {
-	DB     *db.DB
-	Keys   *secret.Keyring
-	Now    func() time.Time
-	Issuer string // the public URL of this installation: the iss of its tokens, and where its own upgrade pages are
+	DB       *db.DB
+	Keys     *secret.Keyring
+	Accounts *account.Accounts // finds and creates the customers that claims are about
+	Webhooks *webhook.Webhooks // is told of claims
+	Now      func() time.Time
+	Issuer   string // the public URL of this installation: the iss of its tokens, and where its own upgrade pages are
 }
 
 // Reason says why access is allowed or not.

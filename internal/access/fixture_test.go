@@ -1,15 +1,19 @@
 package access
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
 	"portico/db/dbtest"
 	"portico/internal/account"
 	"portico/internal/catalog"
 	"portico/internal/secret"
+	"portico/internal/webhook"
 )
 
 var piDay = time.Date(2026, 3, 14, 15, 9, 26, 535897000, time.UTC)
@@ -30,7 +34,13 @@ func newAccess(t *testing.T) *Access {
 	t.Helper()
 	keys, err := secret.NewKeyring("1:"+secret.NewKey(), secret.NewKey())
 	require.NoError(t, err)
-	return &Access{DB: dbtest.New(t), Keys: keys, Now: func() time.Time { return piDay }, Issuer: "https://portal.example"}
+	a := &Access{DB: dbtest.New(t), Keys: keys, Now: func() time.Time { return piDay }, Issuer: "https://portal.example"}
+	now := func() time.Time { return a.Now() }
+	jobs, err := river.NewClient(riverpgxv5.New(a.DB.Pool()), &river.Config{})
+	require.NoError(t, err)
+	a.Accounts = &account.Accounts{DB: a.DB, Keys: keys, Now: now}
+	a.Webhooks = &webhook.Webhooks{DB: a.DB, Keys: keys, Jobs: jobs, Now: now, Log: slog.New(slog.DiscardHandler)}
+	return a
 }
 
 func newShop(t *testing.T, a *Access, handle string) *shop {

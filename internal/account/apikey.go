@@ -19,6 +19,8 @@ const (
 	ScopeAccessRead         = "ACCESS_READ"
 	ScopeCatalogRead        = "CATALOG_READ"
 	ScopeCatalogWrite       = "CATALOG_WRITE"
+	ScopeClaimsRead         = "CLAIMS_READ"
+	ScopeClaimsWrite        = "CLAIMS_WRITE"
 	ScopeCustomersRead      = "CUSTOMERS_READ"
 	ScopeCustomersWrite     = "CUSTOMERS_WRITE"
 	ScopeSubscriptionsRead  = "SUBSCRIPTIONS_READ"
@@ -31,7 +33,7 @@ const (
 // Scopes are all there are, in the schema's order.
 func Scopes() []string {
 	return []string{
-		ScopeAccessRead, ScopeCatalogRead, ScopeCatalogWrite, ScopeCustomersRead, ScopeCustomersWrite,
+		ScopeAccessRead, ScopeCatalogRead, ScopeCatalogWrite, ScopeClaimsRead, ScopeClaimsWrite, ScopeCustomersRead, ScopeCustomersWrite,
 		ScopeSubscriptionsRead, ScopeSubscriptionsWrite, ScopeTokensWrite, ScopeWebhooksRead, ScopeWebhooksWrite,
 	}
 }

@@ -19,6 +19,8 @@ const (
 	KindCustomer  Kind = "CUSTOMER"
 	KindPerson    Kind = "PERSON"
 	KindOperator  Kind = "OPERATOR"
+	// KindSystem is no caller: Portico itself, where it says who did something.
+	KindSystem Kind = "SYSTEM"
 )
 
 // Role is what a member may do in a merchant.

@@ -29,6 +29,13 @@ func userMeta(check *fault.Check, field string, raw json.RawMessage) json.RawMes
 	return raw
 }
 
+// JSONObject checks what a caller gives as a JSON object under the rules of userMeta.
+func JSONObject(field string, raw json.RawMessage) (json.RawMessage, error) {
+	var check fault.Check
+	raw = userMeta(&check, field, raw)
+	return raw, check.Err()
+}
+
 func refuseUserMeta(raw []byte) string {
 	switch {
 	case len(raw) > maxUserMetaBytes:

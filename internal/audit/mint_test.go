@@ -134,7 +134,7 @@ func TestAnUnusualRateIsFlaggedOnceADay(t *testing.T) {
 			w.mint(1)
 			flags := w.unusual()
 			require.Len(t, flags, 2, "and on the next day again")
-			require.Equal(t, audit.System, flags[0].ActorKind)
+			require.Equal(t, account.KindSystem, flags[0].ActorKind)
 			require.Equal(t, "gid://portico/Customer/1", *flags[0].Object)
 			require.Equal(t, audit.Done, flags[0].Outcome)
 		})

@@ -32,9 +32,6 @@ type Entry struct {
 	UserAgent  string // see Summary
 }
 
-// System is the kind of actor that Portico itself is.
-const System account.Kind = "SYSTEM"
-
 // Query narrows the record by what is given.
 type Query struct {
 	Actor  *Actor

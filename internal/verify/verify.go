@@ -92,7 +92,7 @@ const (
 )
 
 func checks() []check {
-	all := slices.Concat(ledgerChecks(), billingChecks(), gatewayChecks(), webhookChecks(), tenancyChecks(), dueChecks(), secretChecks())
+	all := slices.Concat(ledgerChecks(), billingChecks(), gatewayChecks(), webhookChecks(), tenancyChecks(), dueChecks(), secretChecks(), claimChecks())
 	slices.SortStableFunc(all, func(a, b check) int { return a.invariant - b.invariant })
 	return all
 }

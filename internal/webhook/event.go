@@ -26,12 +26,13 @@ const (
 	PaymentFailed        Type = "payment.failed"
 	ProductApproved      Type = "product.approved"
 	ProductRejected      Type = "product.rejected"
+	ClaimsUpdated        Type = "claims.updated"
 )
 
 // Types is every type of event.
 func Types() []Type {
 	return append(DefaultTypes(), SubscriptionPastDue, SubscriptionExpired, InvoiceCreated, PaymentSucceeded, PaymentFailed,
-		ProductApproved, ProductRejected)
+		ProductApproved, ProductRejected, ClaimsUpdated)
 }
 
 // DefaultTypes is what an endpoint receives that names no types.

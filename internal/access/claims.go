@@ -1,0 +1,439 @@
+package access
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/db"
+	"portico/internal/account"
+	"portico/internal/catalog"
+	"portico/internal/fault"
+	"portico/internal/page"
+	"portico/internal/webhook"
+)
+
+// maxClaimKeys is how many keys one change may name: enough to replace everything.
+const maxClaimKeys = 2 * MaxClaims
+
+// ClaimsSet says what is to be said of a customer in a product.
+type ClaimsSet struct {
+	Customer account.CustomerRef // by an e-mail address that no customer has: one is created
+	Product  catalog.ProductRef
+	// Claims is a JSON object that is merged by key: a string, number or boolean is set, null deletes.
+	Claims json.RawMessage
+	// ExpiresAt ends the claims that are set; nil means never. Expiries says something else of single keys.
+	ExpiresAt *time.Time
+	Expiries  map[string]*time.Time
+	IfVersion *int64 // change nothing unless the claims are of this version, which is 0 before the first
+}
+
+// ClaimsUnset says which claims of a customer in a product are to go.
+type ClaimsUnset struct {
+	Customer  account.CustomerRef
+	Product   catalog.ProductRef
+	Keys      []string
+	IfVersion *int64
+}
+
+// ClaimsSet merges claims into those of a customer, and creates the customer where an e-mail address has none. A key that is set gets
+// the expiry that is given with it, or none. What makes no difference makes no new version and no event. Claims of another version than
+// IfVersion are a CONFLICT, with what they are at present beside the error.
+func (a *Access) ClaimsSet(ctx context.Context, caller account.Caller, in ClaimsSet) (CustomerClaims, error) {
+	patch, err := in.patch()
+	if err != nil {
+		return CustomerClaims{}, err
+	}
+	of, err := a.claimantRef(ctx, caller, in.Customer, in.Product, in.mayCreate(patch))
+	if err != nil {
+		return CustomerClaims{}, err
+	}
+	return a.changeClaims(ctx, caller, of, in.IfVersion, patch)
+}
+
+// ClaimsUnset deletes claims of a customer. Keys that are not there make no difference; otherwise it is as ClaimsSet.
+func (a *Access) ClaimsUnset(ctx context.Context, caller account.Caller, in ClaimsUnset) (CustomerClaims, error) {
+	switch {
+	case len(in.Keys) == 0:
+		return CustomerClaims{}, fault.Required("keys")
+	case len(in.Keys) > maxClaimKeys:
+		return CustomerClaims{}, fault.Invalid("keys", "must be at most %d", maxClaimKeys)
+	}
+	patch := make(map[string]*keptClaim, len(in.Keys))
+	for _, key := range in.Keys {
+		patch[key] = nil
+	}
+	of, err := a.claimantRef(ctx, caller, in.Customer, in.Product, false)
+	if err != nil {
+		return CustomerClaims{}, err
+	}
+	return a.changeClaims(ctx, caller, of, in.IfVersion, patch)
+}
+
+// Claims are those of a customer in a product: NOT_FOUND on customer or product where there is none such, as is every product but its own
+// for a client.
+func (a *Access) Claims(
+	ctx context.Context, caller account.Caller, customer account.CustomerRef, product catalog.ProductRef,
+) (CustomerClaims, error) {
+	of, err := a.claimantRef(ctx, caller, customer, product, false)
+	if err != nil {
+		return CustomerClaims{}, err
+	}
+	found, err := a.claimant(ctx, a.DB.Tenant(of.merchantID), of)
+	if err != nil {
+		return CustomerClaims{}, err
+	}
+	return found.claims(), nil
+}
+
+// ClaimChange is a change of one key.
+type ClaimChange struct {
+	ID        int64
+	Version   int64 // that it made, together with the others of the same version
+	Key       string
+	Before    json.RawMessage // nil when it was not there
+	After     json.RawMessage // nil when it is gone
+	ExpiresAt *time.Time      // of what is there after it
+	ActorKind account.Kind    // SYSTEM for a claim that expired
+	ActorID   int64
+	ChangedAt time.Time // in real time
+}
+
+// ClaimsHistory is what has changed in the claims of a customer in a product, newest first: up to a row more than the page, which tells
+// whether there is another. The last 500 versions are there at least.
+func (a *Access) ClaimsHistory(
+	ctx context.Context, caller account.Caller, customer account.CustomerRef, product catalog.ProductRef, r page.Request,
+) ([]ClaimChange, error) {
+	of, err := a.claimantRef(ctx, caller, customer, product, false)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := a.DB.ClaimChanges(ctx, a.DB.Tenant(of.merchantID), db.ClaimChangesParams{
+		MerchantID: of.merchantID, CustomerID: of.customerID, ProductID: of.productID, Before: r.Before(), RowLimit: r.Limit(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list changes of claims: %w", err)
+	}
+	changes := make([]ClaimChange, len(rows))
+	for i, row := range rows {
+		changes[i] = ClaimChange{
+			ID: row.ID, Version: row.Version, Key: row.Key, Before: row.ValueBefore, After: row.ValueAfter, ExpiresAt: inUTC(row.ExpiresAt),
+			ActorKind: account.Kind(row.ActorKind), ChangedAt: row.ChangedAt.UTC(),
+		}
+		if row.ActorID != nil {
+			changes[i].ActorID = *row.ActorID
+		}
+	}
+	return changes, nil
+}
+
+// patch reads the input. All that is wrong with it is reported together.
+func (in ClaimsSet) patch() (map[string]*keptClaim, error) {
+	object, err := account.JSONObject("claims", in.Claims)
+	if err != nil {
+		return nil, err
+	}
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(object, &given); err != nil {
+		return nil, fault.Invalid("claims", "must be a JSON object")
+	}
+	switch {
+	case len(given) == 0:
+		return nil, fault.Required("claims")
+	case len(given) > maxClaimKeys:
+		return nil, fault.Invalid("claims", "must name at most %d keys at once", maxClaimKeys)
+	}
+	var check fault.Check
+	blame := func(key, sentence string) {
+		if sentence != "" {
+			check.Add(&fault.Error{Code: fault.CodeInvalid, Field: []string{"claims", key}, Message: sentence})
+		}
+	}
+	patch := make(map[string]*keptClaim, len(given))
+	for key, raw := range given {
+		blame(key, checkClaimKey(key))
+		if string(raw) == "null" {
+			patch[key] = nil
+			continue
+		}
+		value, wrong := claimValue(raw)
+		blame(key, wrong)
+		expires := in.ExpiresAt
+		if own, is := in.Expiries[key]; is {
+			expires = own
+		}
+		patch[key] = &keptClaim{Value: value, ExpiresAt: toMicroseconds(expires)}
+	}
+	for key := range in.Expiries {
+		if patch[key] == nil {
+			check.Add(fault.Invalid("expiries", "may name only keys that are set by claims, and %q is not", key))
+		}
+	}
+	return patch, check.Err()
+}
+
+// toMicroseconds is what Postgres can store.
+func toMicroseconds(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	cut := t.UTC().Truncate(time.Microsecond)
+	return &cut
+}
+
+// mayCreate tells whether there is anything to create a customer for.
+func (in ClaimsSet) mayCreate(patch map[string]*keptClaim) bool {
+	if in.IfVersion != nil && *in.IfVersion != 0 {
+		return false
+	}
+	for _, claim := range patch {
+		if claim != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// claimantRef names a customer in a product.
+type claimantRef struct{ merchantID, customerID, productID int64 }
+
+func (a *Access) claimantRef(
+	ctx context.Context, caller account.Caller, customer account.CustomerRef, product catalog.ProductRef, create bool,
+) (claimantRef, error) {
+	if err := checkRefs(customer, product); err != nil {
+		return claimantRef{}, err
+	}
+	row, err := a.DB.ProductByRef(ctx, a.DB.Tenant(caller.MerchantID), db.ProductByRefParams{
+		MerchantID: caller.MerchantID, ID: product.ID, Identifier: product.Identifier,
+	})
+	if db.IsNoRows(err) || (err == nil && !caller.Reaches(row.Product.ID)) {
+		return claimantRef{}, fault.NotFound("product", "product")
+	}
+	if err != nil {
+		return claimantRef{}, fmt.Errorf("find a product: %w", err)
+	}
+	var found account.Customer
+	if create && customer.Email != nil {
+		found, err = a.visitor(ctx, caller, *customer.Email, row.Product.ID)
+	} else {
+		found, err = a.Accounts.Customer(ctx, caller, customer)
+	}
+	return claimantRef{caller.MerchantID, found.ID, row.Product.ID}, err
+}
+
+// visitor finds or creates a customer, who has to do with the product from now on.
+func (a *Access) visitor(ctx context.Context, caller account.Caller, email string, productID int64) (account.Customer, error) {
+	email, err := account.EmailAddress("customer.email", email)
+	if err != nil {
+		return account.Customer{}, err
+	}
+	customer, err := a.Accounts.CustomerVisit(ctx, caller, account.Visit{Email: email})
+	if err != nil {
+		return account.Customer{}, err
+	}
+	return customer, a.Accounts.CustomerLink(ctx, caller, customer.ID, productID)
+}
+
+func (a *Access) claimant(ctx context.Context, tx db.DBTX, of claimantRef) (*claimant, error) {
+	found, err := a.claimants(ctx, tx, []claimantRef{of})
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fault.NotFound("customer", "customer")
+	}
+	return found[0], nil
+}
+
+func (a *Access) claimants(ctx context.Context, tx db.DBTX, refs []claimantRef) ([]*claimant, error) {
+	read := db.ClaimSubjectsParams{Now: a.Now()}
+	read.MerchantIds, read.CustomerIds, read.ProductIds = claimantColumns(refs)
+	rows, err := a.DB.ClaimSubjects(ctx, tx, read)
+	if err != nil {
+		return nil, fmt.Errorf("read claims: %w", err)
+	}
+	found := make([]*claimant, len(rows))
+	for i, row := range rows {
+		if found[i], err = claimantOf(row); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+func claimantColumns(refs []claimantRef) (merchantIDs, customerIDs, productIDs []int64) {
+	for _, ref := range refs {
+		merchantIDs, customerIDs = append(merchantIDs, ref.merchantID), append(customerIDs, ref.customerID)
+		productIDs = append(productIDs, ref.productID)
+	}
+	return merchantIDs, customerIDs, productIDs
+}
+
+func (a *Access) changeClaims(
+	ctx context.Context, caller account.Caller, of claimantRef, ifVersion *int64, patch map[string]*keptClaim,
+) (CustomerClaims, error) {
+	var shown CustomerClaims
+	err := a.DB.Tenant(of.merchantID).Tx(ctx, func(tx pgx.Tx) error {
+		// The first set of a customer has no row to lock.
+		if _, err := a.DB.LockClaimant(ctx, tx, db.LockClaimantParams{MerchantID: of.merchantID, ID: of.customerID}); err != nil {
+			return err
+		}
+		if err := a.lockClaims(ctx, tx, []claimantRef{of}); err != nil {
+			return err
+		}
+		found, err := a.claimant(ctx, tx, of)
+		if err != nil {
+			return err
+		}
+		if ifVersion != nil && *ifVersion != found.version {
+			shown = found.claims()
+			return fault.New(fault.CodeConflict, "ifVersion", "the claims are of version %d", found.version)
+		}
+		changed, err := found.apply(patch)
+		if err != nil {
+			return err
+		}
+		if len(changed) > 0 {
+			err = a.saveClaims(ctx, tx, caller, []claimsChange{{found, changed}})
+		}
+		shown = found.claims()
+		return err
+	})
+	if err != nil {
+		return shown, fmt.Errorf("change the claims of customer %d: %w", of.customerID, err)
+	}
+	return shown, nil
+}
+
+func (a *Access) lockClaims(ctx context.Context, tx pgx.Tx, refs []claimantRef) error {
+	merchantIDs, customerIDs, productIDs := claimantColumns(refs)
+	_, err := a.DB.LockClaimSets(ctx, tx, db.LockClaimSetsParams{MerchantIds: merchantIDs, CustomerIds: customerIDs, ProductIds: productIDs})
+	return err
+}
+
+// claimsChange is a new version of somebody's claims.
+type claimsChange struct {
+	of      *claimant
+	changed []claimed
+}
+
+// saveClaims stores new versions with their history, and announces them.
+func (a *Access) saveClaims(ctx context.Context, tx pgx.Tx, caller account.Caller, changes []claimsChange) error {
+	now := a.Now()
+	var sets db.SaveClaimSetsParams
+	var history db.InsertClaimChangesParams
+	events := make([]webhook.Announcement, len(changes))
+	for i, c := range changes {
+		c.of.version++
+		c.of.row.UpdatedAt = &now
+		row := c.of.row
+		document, err := json.Marshal(c.of.kept)
+		if err != nil {
+			return fmt.Errorf("write claims: %w", err)
+		}
+		sets.MerchantIds, sets.CustomerIds = append(sets.MerchantIds, row.MerchantID), append(sets.CustomerIds, row.CustomerID)
+		sets.ProductIds, sets.Versions = append(sets.ProductIds, row.ProductID), append(sets.Versions, c.of.version)
+		sets.Claims, sets.ExpireAts = append(sets.Claims, string(document)), append(sets.ExpireAts, orEpoch(c.of.nextExpiry()))
+		sets.TestClockIds, sets.UpdatedAts = append(sets.TestClockIds, orZero(row.TestClockID)), append(sets.UpdatedAts, now)
+		for _, one := range c.changed {
+			addHistory(&history, c.of, one, caller, now)
+		}
+		events[i] = c.event()
+	}
+	if err := a.DB.SaveClaimSets(ctx, tx, sets); err != nil {
+		return fmt.Errorf("save claims: %w", err)
+	}
+	if err := a.DB.InsertClaimChanges(ctx, tx, history); err != nil {
+		return fmt.Errorf("save changes of claims: %w", err)
+	}
+	for _, c := range changes {
+		if err := a.forgetClaimChanges(ctx, tx, c.of); err != nil {
+			return err
+		}
+	}
+	return a.Webhooks.Announce(ctx, tx, events...)
+}
+
+func addHistory(history *db.InsertClaimChangesParams, of *claimant, one claimed, caller account.Caller, now time.Time) {
+	kind, actor := caller.Kind, caller.ID()
+	if one.expired {
+		kind, actor = account.KindSystem, 0
+	}
+	value := func(c *keptClaim) string {
+		if c == nil {
+			return ""
+		}
+		return string(c.Value)
+	}
+	var expires *time.Time
+	if one.after != nil {
+		expires = one.after.ExpiresAt
+	}
+	history.MerchantIds, history.CustomerIds = append(history.MerchantIds, of.row.MerchantID), append(history.CustomerIds, of.row.CustomerID)
+	history.ProductIds, history.Versions = append(history.ProductIds, of.row.ProductID), append(history.Versions, of.version)
+	history.Keys, history.Befores = append(history.Keys, one.key), append(history.Befores, value(one.before))
+	history.Afters, history.ExpiresAts = append(history.Afters, value(one.after)), append(history.ExpiresAts, orEpoch(expires))
+	history.ActorKinds, history.ActorIds = append(history.ActorKinds, string(kind)), append(history.ActorIds, actor)
+	history.ChangedAts = append(history.ChangedAts, now)
+}
+
+// The history keeps at least so many versions, and is cut every so many.
+const (
+	keptVersions = 500
+	cutEvery     = 100
+)
+
+func (a *Access) forgetClaimChanges(ctx context.Context, tx pgx.Tx, of *claimant) error {
+	if of.version <= keptVersions || of.version%cutEvery != 0 {
+		return nil
+	}
+	err := a.DB.DeleteClaimChanges(ctx, tx, db.DeleteClaimChangesParams{
+		MerchantID: of.row.MerchantID, CustomerID: of.row.CustomerID, ProductID: of.row.ProductID, Version: of.version - keptVersions,
+	})
+	if err != nil {
+		return fmt.Errorf("forget old changes of claims: %w", err)
+	}
+	return nil
+}
+
+// event is claims.updated. It tells all claims, those of the subscription too, so that a receiver can put them in the place of what it
+// has; a change of the subscription alone is told by the subscription's own events.
+func (c claimsChange) event() webhook.Announcement {
+	row := c.of.row
+	keys := make([]string, len(c.changed))
+	for i, one := range c.changed {
+		keys[i] = one.key
+	}
+	slices.Sort(keys)
+	return webhook.Announcement{
+		MerchantID: row.MerchantID, ProductID: row.ProductID, Type: webhook.ClaimsUpdated, OccurredAt: row.NowAt, Data: webhook.Object{
+			{Key: "customerId", Value: row.Number},
+			{Key: "email", Value: row.Email},
+			{Key: "productIdentifier", Value: row.Identifier},
+			{Key: "version", Value: c.of.version},
+			{Key: "changed", Value: slices.Compact(keys)},
+			{Key: "claims", Value: c.of.claims().Object()},
+			{Key: "userMeta", Value: row.UserMeta},
+		},
+	}
+}
+
+// orEpoch and orZero stand in arrays for what is null.
+
+func orEpoch(t *time.Time) time.Time {
+	if t == nil {
+		return time.Unix(0, 0).UTC()
+	}
+	return *t
+}
+
+func orZero(id *int64) int64 {
+	if id == nil {
+		return 0
+	}
+	return *id
+}
