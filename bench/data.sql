@@ -88,11 +88,9 @@ insert into webhook_endpoint (merchant_id, id, url, secret_cipher, event_types, 
 select id, id, 'https://rosterly.example/webhooks', cipher, '{subscription.created}', 'DISABLED', 'MANUAL', created_at, created_at
 from terms, sealed;
 
-insert into webhook_delivery (merchant_id, id, endpoint_id, event_id, subscription_id, status, attempt_count, created_at, finished_at)
-select merchant_id, i, merchant_id, i, i, 'DELIVERED', 1, created_at, created_at from sold;
-
-insert into webhook_attempt (merchant_id, delivery_id, number, status_code, duration_ms, created_at)
-select merchant_id, i, 1, 200, 20, created_at from sold;
+insert into webhook_attempt (merchant_id, delivery_id, number, endpoint_id, event_id, event_created_at, subscription_id, status_code,
+    duration_ms, created_at, delivery_created_at, outcome, finished_at)
+select merchant_id, i, 1, merchant_id, i, created_at, i, 200, 20, created_at, created_at, 'DELIVERED', created_at from sold;
 
 select setval(pg_get_serial_sequence(t.name, 'id'), t.used)
 from terms, lateral (values

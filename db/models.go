@@ -585,14 +585,21 @@ type Totp struct {
 }
 
 type WebhookAttempt struct {
-	MerchantID   int64
-	DeliveryID   int64
-	Number       int32
-	StatusCode   *int32
-	Error        *string
-	ResponseBody string
-	DurationMs   int32
-	CreatedAt    time.Time
+	MerchantID        int64
+	DeliveryID        int64
+	Number            int32
+	EndpointID        int64
+	EventID           int64
+	EventCreatedAt    time.Time
+	SubscriptionID    int64
+	StatusCode        *int32
+	Error             *string
+	ResponseBody      string
+	DurationMs        int32
+	CreatedAt         time.Time
+	DeliveryCreatedAt time.Time
+	Outcome           *string
+	FinishedAt        *time.Time
 }
 
 type WebhookDelivery struct {
@@ -600,12 +607,12 @@ type WebhookDelivery struct {
 	ID             int64
 	EndpointID     int64
 	EventID        int64
+	EventCreatedAt time.Time
 	SubscriptionID int64
-	Status         string
 	AttemptCount   int32
-	NextAttemptAt  *time.Time
+	FirstAttemptAt *time.Time
+	NextAttemptAt  time.Time
 	CreatedAt      time.Time
-	FinishedAt     *time.Time
 }
 
 type WebhookEndpoint struct {

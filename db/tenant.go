@@ -13,13 +13,17 @@ import (
 const (
 	setTenant    = `select set_config('portico.tenant', $1, true)`
 	enterWithKey = `select enter_with_key($1, $2, $3, $4)`
+	// byIndex leaves a plan that reaches rows one by one as the only one.
+	byIndex = `, set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+		set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`
 )
 
 // Scope runs statements that see the rows of the named merchants only. It satisfies DBTX for single statements, each of which
 // travels with its setting in one round trip; Tx opens a transaction in the same scope.
 type Scope struct {
-	pool   *pgxpool.Pool
-	tenant string
+	pool    *pgxpool.Pool
+	tenant  string
+	byIndex bool
 }
 
 // Tenant is the scope of the given merchants. With none it sees nothing.
@@ -33,6 +37,13 @@ func (d *DB) Tenant(merchantIDs ...int64) Scope {
 
 // System sees every merchant's rows: for sweeps and for look-ups by a credential that is about to name the merchant.
 func (d *DB) System() Scope { return Scope{pool: d.pool, tenant: "system"} }
+
+// ByIndex is the same scope for single statements on a table that is empty now and full a moment later: a plan that was made of the
+// empty one would read all of the full one, and again for each row that is looked for.
+func (s Scope) ByIndex() Scope {
+	s.byIndex = true
+	return s
+}
 
 // Tx runs fn in a transaction of this scope: committed when fn returns nil, rolled back otherwise.
 func (s Scope) Tx(ctx context.Context, fn func(tx pgx.Tx) error) error {
@@ -96,11 +107,14 @@ func (s Scope) send(ctx context.Context, sql string, args []any) (pgx.BatchResul
 		return nil, err
 	}
 	batch := &pgx.Batch{}
-	if admission == nil {
-		batch.Queue(setTenant, s.tenant)
-	} else {
-		batch.Queue(enterWithKey, s.tenant, admission.merchantID, admission.keyID, admission.version)
+	enter, as := setTenant, []any{s.tenant}
+	if admission != nil {
+		enter, as = enterWithKey, append(as, admission.merchantID, admission.keyID, admission.version)
 	}
+	if s.byIndex {
+		enter += byIndex
+	}
+	batch.Queue(enter, as...)
 	batch.Queue(sql, args...)
 	results := s.pool.SendBatch(ctx, batch)
 	_, err = results.Exec()

@@ -78,19 +78,18 @@ func (q *Queries) AttemptsByDelivery(ctx context.Context, db DBTX, arg AttemptsB
 
 const cancelDeliveries = `-- name: CancelDeliveries :one
 with ended as materialized (
-    select d.id, d.attempt_count from webhook_delivery d
+    select d.id, d.attempt_count, d.first_attempt_at from webhook_delivery d
     join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
-    where d.merchant_id = $1 and d.endpoint_id = $2 and d.status = 'PENDING' and e.status = 'DELETED'
+    where d.merchant_id = $1 and d.endpoint_id = $2 and d.next_attempt_at > '-infinity' and e.status = 'DELETED'
     order by d.next_attempt_at, d.id
     limit $3
-    for no key update of d
+    for update of d
 ), failed as (
-    update webhook_delivery d set status = 'FAILED', next_attempt_at = null, finished_at = $4::timestamptz
+    update webhook_attempt a set outcome = 'FAILED', finished_at = $4::timestamptz
     from ended
-    where d.merchant_id = $1 and d.id = ended.id and ended.attempt_count > 0
-), forgotten as (
-    delete from webhook_delivery d using ended
-    where d.merchant_id = $1 and d.id = ended.id and ended.attempt_count = 0
+    where a.merchant_id = $1 and a.delivery_id = ended.id and a.number = ended.attempt_count and a.created_at >= ended.first_attempt_at
+), gone as (
+    delete from webhook_delivery d using ended where d.merchant_id = $1 and d.id = ended.id
 )
 select count(*) from ended
 `
@@ -127,6 +126,71 @@ func (q *Queries) CountEndpoints(ctx context.Context, db DBTX, merchantID int64)
 	return count, err
 }
 
+const deadDeliveries = `-- name: DeadDeliveries :many
+select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
+from webhook_attempt
+where merchant_id = $1 and delivery_id < $2 and outcome <> 'DELIVERED' and outcome = $3::text
+  and ($4::bigint is null or endpoint_id = $4)
+order by delivery_id desc
+limit $5
+`
+
+type DeadDeliveriesParams struct {
+	MerchantID int64
+	Before     int64
+	Outcome    string
+	EndpointID *int64
+	Most       int32
+}
+
+type DeadDeliveriesRow struct {
+	MerchantID        int64
+	DeliveryID        int64
+	EndpointID        int64
+	EventID           int64
+	EventCreatedAt    time.Time
+	Outcome           *string
+	Number            int32
+	DeliveryCreatedAt time.Time
+	FinishedAt        *time.Time
+}
+
+func (q *Queries) DeadDeliveries(ctx context.Context, db DBTX, arg DeadDeliveriesParams) ([]DeadDeliveriesRow, error) {
+	rows, err := db.Query(ctx, deadDeliveries,
+		arg.MerchantID,
+		arg.Before,
+		arg.Outcome,
+		arg.EndpointID,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeadDeliveriesRow
+	for rows.Next() {
+		var i DeadDeliveriesRow
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.DeliveryID,
+			&i.EndpointID,
+			&i.EventID,
+			&i.EventCreatedAt,
+			&i.Outcome,
+			&i.Number,
+			&i.DeliveryCreatedAt,
+			&i.FinishedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deleteEndpoint = `-- name: DeleteEndpoint :exec
 update webhook_endpoint set status = 'DELETED', deleted_at = $1::timestamptz, disabled_reason = null, disabled_at = null,
     headers_cipher = null, secret_cipher = null, next_secret_cipher = null, next_secret_at = null,
@@ -143,60 +207,6 @@ type DeleteEndpointParams struct {
 func (q *Queries) DeleteEndpoint(ctx context.Context, db DBTX, arg DeleteEndpointParams) error {
 	_, err := db.Exec(ctx, deleteEndpoint, arg.Now, arg.MerchantID, arg.ID)
 	return err
-}
-
-const deliveriesByID = `-- name: DeliveriesByID :many
-select merchant_id, id, endpoint_id, event_id, status, attempt_count, next_attempt_at, created_at, finished_at
-from webhook_delivery
-where merchant_id = $1 and id = any($2::bigint[])
-order by id
-`
-
-type DeliveriesByIDParams struct {
-	MerchantID int64
-	Ids        []int64
-}
-
-type DeliveriesByIDRow struct {
-	MerchantID    int64
-	ID            int64
-	EndpointID    int64
-	EventID       int64
-	Status        string
-	AttemptCount  int32
-	NextAttemptAt *time.Time
-	CreatedAt     time.Time
-	FinishedAt    *time.Time
-}
-
-func (q *Queries) DeliveriesByID(ctx context.Context, db DBTX, arg DeliveriesByIDParams) ([]DeliveriesByIDRow, error) {
-	rows, err := db.Query(ctx, deliveriesByID, arg.MerchantID, arg.Ids)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []DeliveriesByIDRow
-	for rows.Next() {
-		var i DeliveriesByIDRow
-		if err := rows.Scan(
-			&i.MerchantID,
-			&i.ID,
-			&i.EndpointID,
-			&i.EventID,
-			&i.Status,
-			&i.AttemptCount,
-			&i.NextAttemptAt,
-			&i.CreatedAt,
-			&i.FinishedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const disableEndpoint = `-- name: DisableEndpoint :exec
@@ -227,39 +237,34 @@ with asked as (
     where a.owner = (select e.lease_owner from webhook_endpoint e
                      where e.merchant_id = a.merchant_id and e.id = a.endpoint_id and e.status = 'ENABLED')
 ), due as (
-    select s.place, s.slots, s.merchant_id, s.endpoint_id, d.id, d.event_id, d.subscription_id, d.attempt_count, d.next_attempt_at
+    select s.place, s.slots, s.merchant_id, s.endpoint_id, d.id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count,
+        d.next_attempt_at
     from served s
     cross join lateral (
-        select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.subscription_id, d.status, d.attempt_count, d.next_attempt_at, d.created_at, d.finished_at from webhook_delivery d
-        where d.merchant_id = s.merchant_id and d.endpoint_id = s.endpoint_id and d.status = 'PENDING'
+        select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count, d.first_attempt_at, d.next_attempt_at, d.created_at from webhook_delivery d
+        where d.merchant_id = s.merchant_id and d.endpoint_id = s.endpoint_id
           and d.next_attempt_at <= $1::timestamptz and d.id <> all(s.sending)
         order by d.next_attempt_at, d.id
         limit $7
     ) d
 ), judged as (
-    select due.place, due.slots, due.merchant_id, due.endpoint_id, due.id, due.event_id, due.subscription_id, due.attempt_count, due.next_attempt_at, holder.until, row_number() over (partition by due.place, holder.until is null order by due.next_attempt_at, due.id) as nth
+    select due.place, due.slots, due.merchant_id, due.endpoint_id, due.id, due.event_id, due.event_created_at, due.subscription_id, due.attempt_count, due.next_attempt_at, holder.until, row_number() over (partition by due.place, holder.until is null order by due.next_attempt_at, due.id) as nth
     from due
     left join lateral (
         select least(h.next_attempt_at, h.hold_ends) as until
         from (
-            select u.id, u.next_attempt_at, case when u.attempt_count > 0 then (
-                select a.created_at + make_interval(secs => $8::float8) from webhook_attempt a
-                where a.merchant_id = due.merchant_id and a.delivery_id = u.id and a.number = 1
-            ) end as hold_ends
+            select u.id, u.next_attempt_at, u.first_attempt_at + make_interval(secs => $8::float8) as hold_ends
             from webhook_delivery u
             where u.merchant_id = due.merchant_id and u.endpoint_id = due.endpoint_id and u.subscription_id = due.subscription_id
-              and u.status = 'PENDING' and u.id < due.id
+              and u.id < due.id
         ) h
         where h.hold_ends is null or h.hold_ends > $1::timestamptz
         order by h.id
         limit 1
     ) holder on true
 )
-select j.place::int as place, j.id, j.event_id, j.attempt_count, (j.until is not null)::bool as held,
-    coalesce(j.until, $1::timestamptz)::timestamptz as held_until,
-    (case when j.until is null then (
-        select e.body from event e where e.merchant_id = j.merchant_id and e.id = j.event_id
-    ) end)::bytea as body
+select j.place::int as place, j.merchant_id::bigint as merchant_id, j.id, j.event_id, j.event_created_at, j.attempt_count, (j.until is not null)::bool as held,
+    coalesce(j.until, $1::timestamptz)::timestamptz as held_until
 from judged j
 where j.until is not null or j.nth <= j.slots
 order by j.place, j.next_attempt_at, j.id
@@ -277,17 +282,18 @@ type DueDeliveriesParams struct {
 }
 
 type DueDeliveriesRow struct {
-	Place        int32
-	ID           int64
-	EventID      int64
-	AttemptCount int32
-	Held         bool
-	HeldUntil    time.Time
-	Body         []byte
+	Place          int32
+	MerchantID     int64
+	ID             int64
+	EventID        int64
+	EventCreatedAt time.Time
+	AttemptCount   int32
+	Held           bool
+	HeldUntil      time.Time
 }
 
-// What the owners of endpoints' leases have to do, by their places in the arrays: deliveries to send now, with their bodies, and the
-// held ones that were passed on the way, without. A delivery is held by an earlier unfinished one of its subscription, until
+// What the owners of endpoints' leases have to do, by their places in the arrays: deliveries to send now, and the held ones that were
+// passed on the way. A delivery is held by an earlier unfinished one of its subscription, until
 // that has been tried for the first time and then for the given number of seconds. Whoever has lost the lease has nothing to do,
 // nor has anybody for a disabled endpoint.
 func (q *Queries) DueDeliveries(ctx context.Context, db DBTX, arg DueDeliveriesParams) ([]DueDeliveriesRow, error) {
@@ -310,12 +316,13 @@ func (q *Queries) DueDeliveries(ctx context.Context, db DBTX, arg DueDeliveriesP
 		var i DueDeliveriesRow
 		if err := rows.Scan(
 			&i.Place,
+			&i.MerchantID,
 			&i.ID,
 			&i.EventID,
+			&i.EventCreatedAt,
 			&i.AttemptCount,
 			&i.Held,
 			&i.HeldUntil,
-			&i.Body,
 		); err != nil {
 			return nil, err
 		}
@@ -385,13 +392,8 @@ const endpointIsWaiting = `-- name: EndpointIsWaiting :one
 select exists (
     select from webhook_endpoint e
     where e.merchant_id = $1 and e.id = $2 and e.status = 'ENABLED'
-      and (e.lease_until is null or e.lease_until <= $3::timestamptz) and (
-        select d.id from webhook_delivery d
-        where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.status = 'PENDING'
-          and d.next_attempt_at <= $3::timestamptz
-        order by d.next_attempt_at, d.id
-        limit 1
-    ) is not null
+      and (e.lease_until is null or e.lease_until <= $3::timestamptz)
+      and delivery_waits(e.merchant_id, e.id, $3::timestamptz, false)
 )
 `
 
@@ -486,7 +488,7 @@ func (q *Queries) EndpointsByID(ctx context.Context, db DBTX, arg EndpointsByIDP
 const endpointsToWake = `-- name: EndpointsToWake :many
 with recursive waiting as (
     (select d.merchant_id, d.endpoint_id from webhook_delivery d
-     where d.status = 'PENDING'
+     where d.next_attempt_at > '-infinity'
      order by d.merchant_id, d.endpoint_id
      limit 1)
     union all
@@ -494,7 +496,7 @@ with recursive waiting as (
     from waiting w
     cross join lateral (
         select d.merchant_id, d.endpoint_id from webhook_delivery d
-        where d.status = 'PENDING' and (d.merchant_id, d.endpoint_id) > (w.merchant_id, w.endpoint_id)
+        where d.next_attempt_at > '-infinity' and (d.merchant_id, d.endpoint_id) > (w.merchant_id, w.endpoint_id)
         order by d.merchant_id, d.endpoint_id
         limit 1
     ) following
@@ -504,7 +506,7 @@ from waiting w
 join webhook_endpoint e on e.merchant_id = w.merchant_id and e.id = w.endpoint_id
 cross join lateral (
     select d.next_attempt_at from webhook_delivery d
-    where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.status = 'PENDING' and d.next_attempt_at <= $1::timestamptz
+    where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.next_attempt_at <= $1::timestamptz
     order by d.next_attempt_at
     limit 1
 ) oldest
@@ -535,6 +537,57 @@ func (q *Queries) EndpointsToWake(ctx context.Context, db DBTX, arg EndpointsToW
 	for rows.Next() {
 		var i EndpointsToWakeRow
 		if err := rows.Scan(&i.MerchantID, &i.EndpointID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const eventBodies = `-- name: EventBodies :many
+select e.merchant_id, e.id, e.body
+from (
+    select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as id, unnest($3::timestamptz[]) as created_at
+) p
+join event e on e.merchant_id = p.merchant_id and e.id = p.id and e.created_at = p.created_at
+where e.created_at between $4::timestamptz and $5::timestamptz
+order by e.id
+`
+
+type EventBodiesParams struct {
+	MerchantIds []int64
+	Ids         []int64
+	CreatedAts  []time.Time
+	Oldest      time.Time
+	Newest      time.Time
+}
+
+type EventBodiesRow struct {
+	MerchantID int64
+	ID         int64
+	Body       []byte
+}
+
+// The bodies of events whose time is known, within the bounds of these times, which keep the plan to few partitions.
+func (q *Queries) EventBodies(ctx context.Context, db DBTX, arg EventBodiesParams) ([]EventBodiesRow, error) {
+	rows, err := db.Query(ctx, eventBodies,
+		arg.MerchantIds,
+		arg.Ids,
+		arg.CreatedAts,
+		arg.Oldest,
+		arg.Newest,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EventBodiesRow
+	for rows.Next() {
+		var i EventBodiesRow
+		if err := rows.Scan(&i.MerchantID, &i.ID, &i.Body); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -659,6 +712,256 @@ func (q *Queries) EventsByID(ctx context.Context, db DBTX, arg EventsByIDParams)
 	return items, nil
 }
 
+const finishedDeliveries = `-- name: FinishedDeliveries :many
+select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
+from webhook_attempt
+where merchant_id = $1 and delivery_id < $2 and outcome is not null
+  and ($3::text is null or outcome = $3)
+order by delivery_id desc
+limit $4
+`
+
+type FinishedDeliveriesParams struct {
+	MerchantID int64
+	Before     int64
+	Outcome    *string
+	Most       int32
+}
+
+type FinishedDeliveriesRow struct {
+	MerchantID        int64
+	DeliveryID        int64
+	EndpointID        int64
+	EventID           int64
+	EventCreatedAt    time.Time
+	Outcome           *string
+	Number            int32
+	DeliveryCreatedAt time.Time
+	FinishedAt        *time.Time
+}
+
+func (q *Queries) FinishedDeliveries(ctx context.Context, db DBTX, arg FinishedDeliveriesParams) ([]FinishedDeliveriesRow, error) {
+	rows, err := db.Query(ctx, finishedDeliveries,
+		arg.MerchantID,
+		arg.Before,
+		arg.Outcome,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FinishedDeliveriesRow
+	for rows.Next() {
+		var i FinishedDeliveriesRow
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.DeliveryID,
+			&i.EndpointID,
+			&i.EventID,
+			&i.EventCreatedAt,
+			&i.Outcome,
+			&i.Number,
+			&i.DeliveryCreatedAt,
+			&i.FinishedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const finishedDeliveriesByID = `-- name: FinishedDeliveriesByID :many
+select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
+from webhook_attempt
+where merchant_id = $1 and delivery_id = any($2::bigint[]) and outcome is not null
+order by delivery_id
+`
+
+type FinishedDeliveriesByIDParams struct {
+	MerchantID int64
+	Ids        []int64
+}
+
+type FinishedDeliveriesByIDRow struct {
+	MerchantID        int64
+	DeliveryID        int64
+	EndpointID        int64
+	EventID           int64
+	EventCreatedAt    time.Time
+	Outcome           *string
+	Number            int32
+	DeliveryCreatedAt time.Time
+	FinishedAt        *time.Time
+}
+
+func (q *Queries) FinishedDeliveriesByID(ctx context.Context, db DBTX, arg FinishedDeliveriesByIDParams) ([]FinishedDeliveriesByIDRow, error) {
+	rows, err := db.Query(ctx, finishedDeliveriesByID, arg.MerchantID, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FinishedDeliveriesByIDRow
+	for rows.Next() {
+		var i FinishedDeliveriesByIDRow
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.DeliveryID,
+			&i.EndpointID,
+			&i.EventID,
+			&i.EventCreatedAt,
+			&i.Outcome,
+			&i.Number,
+			&i.DeliveryCreatedAt,
+			&i.FinishedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const finishedDeliveriesOfEvent = `-- name: FinishedDeliveriesOfEvent :many
+select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
+from webhook_attempt
+where merchant_id = $1 and event_id = $2 and delivery_id < $3 and outcome is not null
+  and ($4::bigint is null or endpoint_id = $4)
+  and ($5::text is null or outcome = $5)
+order by delivery_id desc
+limit $6
+`
+
+type FinishedDeliveriesOfEventParams struct {
+	MerchantID int64
+	EventID    int64
+	Before     int64
+	EndpointID *int64
+	Outcome    *string
+	Most       int32
+}
+
+type FinishedDeliveriesOfEventRow struct {
+	MerchantID        int64
+	DeliveryID        int64
+	EndpointID        int64
+	EventID           int64
+	EventCreatedAt    time.Time
+	Outcome           *string
+	Number            int32
+	DeliveryCreatedAt time.Time
+	FinishedAt        *time.Time
+}
+
+func (q *Queries) FinishedDeliveriesOfEvent(ctx context.Context, db DBTX, arg FinishedDeliveriesOfEventParams) ([]FinishedDeliveriesOfEventRow, error) {
+	rows, err := db.Query(ctx, finishedDeliveriesOfEvent,
+		arg.MerchantID,
+		arg.EventID,
+		arg.Before,
+		arg.EndpointID,
+		arg.Outcome,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FinishedDeliveriesOfEventRow
+	for rows.Next() {
+		var i FinishedDeliveriesOfEventRow
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.DeliveryID,
+			&i.EndpointID,
+			&i.EventID,
+			&i.EventCreatedAt,
+			&i.Outcome,
+			&i.Number,
+			&i.DeliveryCreatedAt,
+			&i.FinishedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const finishedDeliveriesToEndpoint = `-- name: FinishedDeliveriesToEndpoint :many
+select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
+from webhook_attempt
+where merchant_id = $1 and endpoint_id = $2 and delivery_id < $3 and outcome is not null
+  and ($4::text is null or outcome = $4)
+order by delivery_id desc
+limit $5
+`
+
+type FinishedDeliveriesToEndpointParams struct {
+	MerchantID int64
+	EndpointID int64
+	Before     int64
+	Outcome    *string
+	Most       int32
+}
+
+type FinishedDeliveriesToEndpointRow struct {
+	MerchantID        int64
+	DeliveryID        int64
+	EndpointID        int64
+	EventID           int64
+	EventCreatedAt    time.Time
+	Outcome           *string
+	Number            int32
+	DeliveryCreatedAt time.Time
+	FinishedAt        *time.Time
+}
+
+func (q *Queries) FinishedDeliveriesToEndpoint(ctx context.Context, db DBTX, arg FinishedDeliveriesToEndpointParams) ([]FinishedDeliveriesToEndpointRow, error) {
+	rows, err := db.Query(ctx, finishedDeliveriesToEndpoint,
+		arg.MerchantID,
+		arg.EndpointID,
+		arg.Before,
+		arg.Outcome,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FinishedDeliveriesToEndpointRow
+	for rows.Next() {
+		var i FinishedDeliveriesToEndpointRow
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.DeliveryID,
+			&i.EndpointID,
+			&i.EventID,
+			&i.EventCreatedAt,
+			&i.Outcome,
+			&i.Number,
+			&i.DeliveryCreatedAt,
+			&i.FinishedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const freeLease = `-- name: FreeLease :one
 with freed as (
     update webhook_endpoint e set lease_owner = null, lease_until = null
@@ -667,13 +970,7 @@ with freed as (
 )
 select exists (
     select from freed f
-    where f.status = 'ENABLED' and ($1::bool or (
-        select d.id from webhook_delivery d
-        where d.merchant_id = f.merchant_id and d.endpoint_id = f.id and d.status = 'PENDING'
-          and d.next_attempt_at <= $2::timestamptz
-        order by d.next_attempt_at, d.id
-        limit 1
-    ) is not null)
+    where f.status = 'ENABLED' and ($1::bool or delivery_waits(f.merchant_id, f.id, $2::timestamptz, false))
 )
 `
 
@@ -706,8 +1003,8 @@ with published as (
         unnest($4::bigint[]) as subscription_id, unnest($5::bigint[]) as product_id,
         unnest($6::text[]) as type
 ), added as (
-    insert into webhook_delivery (merchant_id, endpoint_id, event_id, subscription_id, next_attempt_at, created_at)
-    select p.merchant_id, e.id, p.event_id, p.subscription_id, $1::timestamptz, $1::timestamptz
+    insert into webhook_delivery (merchant_id, endpoint_id, event_id, event_created_at, subscription_id, next_attempt_at, created_at)
+    select p.merchant_id, e.id, p.event_id, $1::timestamptz, p.subscription_id, $1::timestamptz, $1::timestamptz
     from published p
     join webhook_endpoint e on e.merchant_id = p.merchant_id
     where e.status = 'ENABLED' and e.event_types && array[p.type, split_part(p.type, '.', 1) || '.*', '*'] and (e.product_id is null or e.product_id = p.product_id)
@@ -718,14 +1015,8 @@ select e.merchant_id, e.id as endpoint_id
 from webhook_endpoint e
 where (e.merchant_id, e.id) in (select a.merchant_id, a.endpoint_id from added a)
   and (e.lease_until is null or e.lease_until <= $1::timestamptz)
-  and (
-      -- Does not see what this statement adds.
-      select d.id from webhook_delivery d
-      where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.status = 'PENDING' and d.attempt_count = 0
-        and d.next_attempt_at <= $1::timestamptz
-      order by d.next_attempt_at, d.id
-      limit 1
-  ) is null
+  -- Does not see what this statement adds.
+  and not delivery_waits(e.merchant_id, e.id, $1::timestamptz, true)
 order by e.merchant_id, e.id
 `
 
@@ -744,9 +1035,8 @@ type InsertDeliveriesRow struct {
 }
 
 // Deliveries -------------------------------------------------------------------------------------------------------------
-// Pending deliveries are none at all or very many, and the planner's idea of how many is usually out of date. These statements
-// leave it one way to go: rows are reached one by one through their key, where finished_at says what status says without
-// offering the partial indexes; and first rows in the order of an index.
+// Deliveries that are to be sent are none at all or very many, and the planner's idea of how many is usually out of date. These
+// statements run in a scope ByIndex, and each is offered one index: rows by their key, and first rows in the order of an index.
 // One delivery for every enabled endpoint that wants the event. Answers which of these endpoints need to be drained: those that
 // nobody is draining and where no earlier event waits for its first attempt, because that event's job will find this one too.
 func (q *Queries) InsertDeliveries(ctx context.Context, db DBTX, arg InsertDeliveriesParams) ([]InsertDeliveriesRow, error) {
@@ -942,72 +1232,6 @@ func (q *Queries) LeaseEndpoint(ctx context.Context, db DBTX, arg LeaseEndpointP
 	return i, err
 }
 
-const listDeliveries = `-- name: ListDeliveries :many
-select merchant_id, id, endpoint_id, event_id, status, attempt_count, next_attempt_at, created_at, finished_at
-from webhook_delivery
-where merchant_id = $1 and id < $2
-  and ($3::bigint is null or endpoint_id = $3)
-  and ($4::text is null or status = $4)
-order by id desc
-limit $5
-`
-
-type ListDeliveriesParams struct {
-	MerchantID int64
-	Before     int64
-	EndpointID *int64
-	Status     *string
-	Most       int32
-}
-
-type ListDeliveriesRow struct {
-	MerchantID    int64
-	ID            int64
-	EndpointID    int64
-	EventID       int64
-	Status        string
-	AttemptCount  int32
-	NextAttemptAt *time.Time
-	CreatedAt     time.Time
-	FinishedAt    *time.Time
-}
-
-func (q *Queries) ListDeliveries(ctx context.Context, db DBTX, arg ListDeliveriesParams) ([]ListDeliveriesRow, error) {
-	rows, err := db.Query(ctx, listDeliveries,
-		arg.MerchantID,
-		arg.Before,
-		arg.EndpointID,
-		arg.Status,
-		arg.Most,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ListDeliveriesRow
-	for rows.Next() {
-		var i ListDeliveriesRow
-		if err := rows.Scan(
-			&i.MerchantID,
-			&i.ID,
-			&i.EndpointID,
-			&i.EventID,
-			&i.Status,
-			&i.AttemptCount,
-			&i.NextAttemptAt,
-			&i.CreatedAt,
-			&i.FinishedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const listEndpoints = `-- name: ListEndpoints :many
 select merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at from webhook_endpoint
 where merchant_id = $1 and id < $2 and status <> 'DELETED'
@@ -1138,7 +1362,7 @@ func (q *Queries) LockMerchantForEndpoint(ctx context.Context, db DBTX, merchant
 const parkDeliveries = `-- name: ParkDeliveries :exec
 update webhook_delivery d set next_attempt_at = p.until
 from (select unnest($2::bigint[]) as id, unnest($3::timestamptz[]) as until) p
-where d.merchant_id = $1 and d.id = p.id and d.finished_at is null
+where d.merchant_id = $1 and d.id = p.id
 `
 
 type ParkDeliveriesParams struct {
@@ -1150,6 +1374,125 @@ type ParkDeliveriesParams struct {
 func (q *Queries) ParkDeliveries(ctx context.Context, db DBTX, arg ParkDeliveriesParams) error {
 	_, err := db.Exec(ctx, parkDeliveries, arg.MerchantID, arg.Ids, arg.Untils)
 	return err
+}
+
+const pendingDeliveries = `-- name: PendingDeliveries :many
+
+select merchant_id, id, endpoint_id, event_id, event_created_at, attempt_count, next_attempt_at, created_at
+from webhook_delivery
+where merchant_id = $1 and id < $2
+  and ($3::bigint is null or endpoint_id = $3)
+  and ($4::bigint is null or event_id = $4)
+order by id desc
+limit $5
+`
+
+type PendingDeliveriesParams struct {
+	MerchantID int64
+	Before     int64
+	EndpointID *int64
+	EventID    *int64
+	Most       int32
+}
+
+type PendingDeliveriesRow struct {
+	MerchantID     int64
+	ID             int64
+	EndpointID     int64
+	EventID        int64
+	EventCreatedAt time.Time
+	AttemptCount   int32
+	NextAttemptAt  time.Time
+	CreatedAt      time.Time
+}
+
+// What became of deliveries ----------------------------------------------------------------------------------------------
+// One statement for each index: the planner must not find a middle way that suits none.
+func (q *Queries) PendingDeliveries(ctx context.Context, db DBTX, arg PendingDeliveriesParams) ([]PendingDeliveriesRow, error) {
+	rows, err := db.Query(ctx, pendingDeliveries,
+		arg.MerchantID,
+		arg.Before,
+		arg.EndpointID,
+		arg.EventID,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PendingDeliveriesRow
+	for rows.Next() {
+		var i PendingDeliveriesRow
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.ID,
+			&i.EndpointID,
+			&i.EventID,
+			&i.EventCreatedAt,
+			&i.AttemptCount,
+			&i.NextAttemptAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const pendingDeliveriesByID = `-- name: PendingDeliveriesByID :many
+select merchant_id, id, endpoint_id, event_id, event_created_at, attempt_count, next_attempt_at, created_at
+from webhook_delivery
+where merchant_id = $1 and id = any($2::bigint[])
+order by id
+`
+
+type PendingDeliveriesByIDParams struct {
+	MerchantID int64
+	Ids        []int64
+}
+
+type PendingDeliveriesByIDRow struct {
+	MerchantID     int64
+	ID             int64
+	EndpointID     int64
+	EventID        int64
+	EventCreatedAt time.Time
+	AttemptCount   int32
+	NextAttemptAt  time.Time
+	CreatedAt      time.Time
+}
+
+func (q *Queries) PendingDeliveriesByID(ctx context.Context, db DBTX, arg PendingDeliveriesByIDParams) ([]PendingDeliveriesByIDRow, error) {
+	rows, err := db.Query(ctx, pendingDeliveriesByID, arg.MerchantID, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PendingDeliveriesByIDRow
+	for rows.Next() {
+		var i PendingDeliveriesByIDRow
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.ID,
+			&i.EndpointID,
+			&i.EventID,
+			&i.EventCreatedAt,
+			&i.AttemptCount,
+			&i.NextAttemptAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const renewLease = `-- name: RenewLease :execrows
@@ -1250,41 +1593,53 @@ func (q *Queries) RollEndpointSecret(ctx context.Context, db DBTX, arg RollEndpo
 
 const settleDeliveries = `-- name: SettleDeliveries :exec
 with outcome as (
-    select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as endpoint_id,
-        unnest($3::bigint[]) as owner, unnest($4::bigint[]) as id, unnest($5::int[]) as number,
-        unnest($6::text[]) as status, unnest($7::timestamptz[]) as next_attempt_at,
-        unnest($8::int[]) as status_code, unnest($9::text[]) as error,
-        unnest($10::text[]) as response_body, unnest($11::int[]) as duration_ms, unnest($12::timestamptz[]) as started_at
-), settled as (
-    update webhook_delivery d set status = o.status, attempt_count = d.attempt_count + 1,
-        next_attempt_at = case when o.status = 'PENDING' then o.next_attempt_at end,
-        finished_at = case when o.status <> 'PENDING' then $13::timestamptz end
+    select unnest($2::bigint[]) as merchant_id, unnest($3::bigint[]) as endpoint_id,
+        unnest($4::bigint[]) as owner, unnest($5::bigint[]) as id, unnest($6::int[]) as number,
+        unnest($7::text[]) as status, unnest($8::timestamptz[]) as next_attempt_at,
+        unnest($9::int[]) as status_code, unnest($10::text[]) as error,
+        unnest($11::text[]) as response_body, unnest($12::int[]) as duration_ms, unnest($13::timestamptz[]) as started_at
+), tried as (
+    select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.subscription_id, d.created_at, o.number, o.status,
+        o.next_attempt_at, o.status_code, o.error, o.response_body, o.duration_ms, o.started_at
     from outcome o
-    where d.merchant_id = o.merchant_id and d.id = o.id and d.finished_at is null and d.attempt_count = o.number - 1
+    join webhook_delivery d on d.merchant_id = o.merchant_id and d.id = o.id
+    where d.attempt_count = o.number - 1
       and o.owner = (select e.lease_owner from webhook_endpoint e where e.merchant_id = o.merchant_id and e.id = o.endpoint_id)
-    returning d.merchant_id, d.id, d.endpoint_id, d.subscription_id, d.status, d.attempt_count, o.status_code, o.error,
-        o.response_body, o.duration_ms, o.started_at
+    for update of d
+), rescheduled as (
+    update webhook_delivery d set attempt_count = t.number, next_attempt_at = t.next_attempt_at,
+        first_attempt_at = coalesce(d.first_attempt_at, t.started_at)
+    from tried t
+    where t.status = 'PENDING' and d.merchant_id = t.merchant_id and d.id = t.id
+), finished as (
+    delete from webhook_delivery d
+    using tried t
+    where t.status <> 'PENDING' and d.merchant_id = t.merchant_id and d.id = t.id
 ), follower as materialized (
-    select s.merchant_id, (
+    select t.merchant_id, (
         select n.id from webhook_delivery n
-        where n.merchant_id = s.merchant_id and n.endpoint_id = s.endpoint_id and n.subscription_id = s.subscription_id
-          and n.status = 'PENDING' and n.id > s.id and n.id <> all($4::bigint[])
+        where n.merchant_id = t.merchant_id and n.endpoint_id = t.endpoint_id and n.subscription_id = t.subscription_id
+          and n.id > t.id and n.id <> all($5::bigint[])
         order by n.id
         limit 1
     ) as id
-    from settled s
-    where s.status <> 'PENDING'
+    from tried t
+    where t.status <> 'PENDING'
 ), called_up as (
-    update webhook_delivery d set next_attempt_at = $13::timestamptz
+    update webhook_delivery d set next_attempt_at = $1::timestamptz
     from follower f
-    where f.id is not null and d.merchant_id = f.merchant_id and d.id = f.id and d.attempt_count = 0 and d.next_attempt_at > $13::timestamptz
+    where f.id is not null and d.merchant_id = f.merchant_id and d.id = f.id and d.attempt_count = 0 and d.next_attempt_at > $1::timestamptz
 )
-insert into webhook_attempt (merchant_id, delivery_id, number, status_code, error, response_body, duration_ms, created_at)
-select s.merchant_id, s.id, s.attempt_count, nullif(s.status_code, 0), nullif(s.error, ''), s.response_body, s.duration_ms, s.started_at
-from settled s
+insert into webhook_attempt (merchant_id, delivery_id, number, endpoint_id, event_id, event_created_at, subscription_id, status_code,
+    error, response_body, duration_ms, created_at, delivery_created_at, outcome, finished_at)
+select t.merchant_id, t.id, t.number, t.endpoint_id, t.event_id, t.event_created_at, t.subscription_id, nullif(t.status_code, 0),
+    nullif(t.error, ''), t.response_body, t.duration_ms, t.started_at, t.created_at, nullif(t.status, 'PENDING'),
+    case when t.status <> 'PENDING' then $1::timestamptz end
+from tried t
 `
 
 type SettleDeliveriesParams struct {
+	Now            time.Time
 	MerchantIds    []int64
 	EndpointIds    []int64
 	Owners         []int64
@@ -1297,13 +1652,14 @@ type SettleDeliveriesParams struct {
 	ResponseBodies []string
 	DurationsMs    []int32
 	StartedAts     []time.Time
-	Now            time.Time
 }
 
-// Records one attempt for each delivery, and calls up the parked follower of each that is finished. Nothing happens to those whose
-// endpoint's lease has gone to another owner, who will send them again, nor to those that are recorded already.
+// Records one attempt for each delivery, deletes those that are finished, and calls up the parked follower of each. What is left of a
+// finished one is its last attempt. Nothing happens to those whose endpoint's lease has gone to another owner, who will send them
+// again, nor to those that are recorded already.
 func (q *Queries) SettleDeliveries(ctx context.Context, db DBTX, arg SettleDeliveriesParams) error {
 	_, err := db.Exec(ctx, settleDeliveries,
+		arg.Now,
 		arg.MerchantIds,
 		arg.EndpointIds,
 		arg.Owners,
@@ -1316,7 +1672,6 @@ func (q *Queries) SettleDeliveries(ctx context.Context, db DBTX, arg SettleDeliv
 		arg.ResponseBodies,
 		arg.DurationsMs,
 		arg.StartedAts,
-		arg.Now,
 	)
 	return err
 }

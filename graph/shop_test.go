@@ -84,14 +84,13 @@ func (w *world) open(name string) *shop {
 	s.ids["CustomerSubscription"] = a.text("subscriptionCreate.subscription.id")
 	_, s.ids["PortalToken"] = s.portalToken(s.ids["Customer"])
 	const eventsOfAPurchase = 3
-	a = s.awaitEvents(eventsOfAPurchase, nil)
-	s.ids["Event"] = a.text("events.nodes.0.id")
+	s.awaitEvents(eventsOfAPurchase, nil)
 	a = w.must(s.key, `{
-		invoices { nodes { id } } ledgerEntries { nodes { id } } webhookDeliveries { nodes { id } }
+		invoices { nodes { id } } ledgerEntries { nodes { id } } webhookDeliveries { nodes { id eventId } }
 		customers { nodes { paymentMethods { id } } }
 	}`, nil)
 	s.ids["Invoice"], s.ids["LedgerEntry"] = a.text("invoices.nodes.0.id"), a.text("ledgerEntries.nodes.0.id")
-	s.ids["WebhookDelivery"] = a.text("webhookDeliveries.nodes.0.id")
+	s.ids["WebhookDelivery"], s.ids["Event"] = a.text("webhookDeliveries.nodes.0.id"), a.text("webhookDeliveries.nodes.0.eventId")
 	s.ids["PaymentMethod"] = a.text("customers.nodes.0.paymentMethods.0.id")
 	return s
 }

@@ -41,6 +41,7 @@ func strangers() map[string]struct{ typename, document, want string } {
 		"portalTokens.customer.id":   {"Customer", `query($id: ID!) { portalTokens(customer: {id: $id}) { nodes { id } } }`, notFound},
 		"auditLog.actor":             {"Member", `query($id: ID!) { auditLog(actor: $id) { nodes { actor { id } } } }`, empty},
 		"auditLog.object":            {"PaymentMethod", `query($id: ID!) { auditLog(object: $id) { nodes { object } } }`, empty},
+		"webhookDeliveries.event":    {"Event", `query($id: ID!) { webhookDeliveries(event: $id) { nodes { id } } }`, empty},
 		"webhookDeliveries.endpoint": {"WebhookEndpoint", `query($id: ID!) { webhookDeliveries(endpoint: $id) { nodes { id } } }`, empty},
 
 		"webhookEndpoints.product.id": {"Product", `query($id: ID!) { webhookEndpoints(` + product + `) { nodes { id } } }`, notFound},

@@ -28,6 +28,9 @@ func (d *WebhookDelivery) rowID() int64 { return d.Delivery.ID }
 // EndpointID is the global id of the receiver.
 func (d *WebhookDelivery) EndpointID() string { return gid("WebhookEndpoint", d.Delivery.EndpointID) }
 
+// EventID is the global id of what is delivered.
+func (d *WebhookDelivery) EventID() string { return gid("Event", d.Delivery.EventID) }
+
 type deliveryFields struct{ *Resolver }
 
 // WebhookDelivery implements ResolverRoot.
@@ -35,7 +38,7 @@ func (r *Resolver) WebhookDelivery() WebhookDeliveryResolver { return deliveryFi
 
 // WebhookDeliveries are the merchant's, narrowed by the arguments.
 func (r query) WebhookDeliveries(
-	ctx context.Context, endpoint, status *string, first *int32, after *string,
+	ctx context.Context, endpoint, event, status *string, first *int32, after *string,
 ) (*Connection[WebhookDelivery], error) {
 	request, err := pageOf(first, after)
 	if err != nil {
@@ -45,14 +48,18 @@ func (r query) WebhookDeliveries(
 	if err != nil {
 		return nil, err
 	}
-	filter := webhook.DeliveryFilter{EndpointID: endpointID, Status: status}
+	eventID, err := optional("event", "Event", event)
+	if err != nil {
+		return nil, err
+	}
+	filter := webhook.DeliveryFilter{EndpointID: endpointID, EventID: eventID, Status: status}
 	deliveries, more, err := r.Webhooks.Deliveries(ctx, callerOf(ctx).MerchantID, filter, request)
 	return connected(deliveries, more, err, showDelivery, (*WebhookDelivery).rowID)
 }
 
 // Event is what is delivered.
 func (r deliveryFields) Event(ctx context.Context, delivery *WebhookDelivery) (*Event, error) {
-	return child(ctx, delivery, delivery.siblings, "event", func(d *WebhookDelivery) int64 { return d.EventID }, r.events)
+	return child(ctx, delivery, delivery.siblings, "event", func(d *WebhookDelivery) int64 { return d.Delivery.EventID }, r.events)
 }
 
 // Attempts are the delivery's so far.

@@ -34,7 +34,7 @@ func settling() []unfinished {
 		{
 			"deliveries on their way", `select count(*) from webhook_delivery d
 			join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
-			where d.status = 'PENDING' and e.status = 'ENABLED'`,
+			where e.status = 'ENABLED'`,
 		},
 	}
 }

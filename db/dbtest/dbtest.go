@@ -45,6 +45,28 @@ func Empty(t testing.TB) string {
 	return newDatabase(t, adminURL(t), "template0")
 }
 
+// As returns the address of a database for a new plain role, which owns nothing there and may do what everybody may.
+func As(t testing.TB, address string) string {
+	t.Helper()
+	admin := adminURL(t)
+	role := "role_" + strings.ToLower(rand.Text())
+	create := fmt.Sprintf("create role %s login nosuperuser nobypassrls nocreaterole nocreatedb noreplication", role)
+	if err := execute(t.Context(), admin, create); err != nil {
+		t.Fatalf("create a role: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := execute(context.Background(), admin, "drop role "+role); err != nil {
+			t.Errorf("drop the role: %v", err)
+		}
+	})
+	its, err := url.Parse(address)
+	if err != nil {
+		t.Fatalf("read the address of the database: %v", err)
+	}
+	its.User = url.User(role)
+	return its.String()
+}
+
 func adminURL(t testing.TB) string {
 	t.Helper()
 	admin, err := cluster()

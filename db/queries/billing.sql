@@ -360,7 +360,7 @@ with closed as (
       and not exists (
           select from webhook_delivery d
           join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
-          where d.merchant_id = m.id and d.status = 'PENDING' and e.status = 'ENABLED')
+          where d.merchant_id = m.id and e.status = 'ENABLED')
     returning merchant.id
 ), revoked as (
     update api_key set revoked_at = @now::timestamptz

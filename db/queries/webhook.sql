@@ -23,6 +23,16 @@ from event
 where merchant_id = @merchant_id and id = any(@ids::bigint[])
 order by id;
 
+-- name: EventBodies :many
+-- The bodies of events whose time is known, within the bounds of these times, which keep the plan to few partitions.
+select e.merchant_id, e.id, e.body
+from (
+    select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id, unnest(@created_ats::timestamptz[]) as created_at
+) p
+join event e on e.merchant_id = p.merchant_id and e.id = p.id and e.created_at = p.created_at
+where e.created_at between @oldest::timestamptz and @newest::timestamptz
+order by e.id;
+
 -- Endpoints --------------------------------------------------------------------------------------------------------------
 
 -- name: LockMerchantForEndpoint :exec
@@ -93,19 +103,18 @@ select deleted_at::timestamptz from webhook_endpoint where merchant_id = @mercha
 -- Ends what is on its way to a deleted endpoint, so many at once: what was tried has failed, and what was not is forgotten. Answers how
 -- many those were.
 with ended as materialized (
-    select d.id, d.attempt_count from webhook_delivery d
+    select d.id, d.attempt_count, d.first_attempt_at from webhook_delivery d
     join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
-    where d.merchant_id = @merchant_id and d.endpoint_id = @endpoint_id and d.status = 'PENDING' and e.status = 'DELETED'
+    where d.merchant_id = @merchant_id and d.endpoint_id = @endpoint_id and d.next_attempt_at > '-infinity' and e.status = 'DELETED'
     order by d.next_attempt_at, d.id
     limit @batch
-    for no key update of d
+    for update of d
 ), failed as (
-    update webhook_delivery d set status = 'FAILED', next_attempt_at = null, finished_at = @now::timestamptz
+    update webhook_attempt a set outcome = 'FAILED', finished_at = @now::timestamptz
     from ended
-    where d.merchant_id = @merchant_id and d.id = ended.id and ended.attempt_count > 0
-), forgotten as (
-    delete from webhook_delivery d using ended
-    where d.merchant_id = @merchant_id and d.id = ended.id and ended.attempt_count = 0
+    where a.merchant_id = @merchant_id and a.delivery_id = ended.id and a.number = ended.attempt_count and a.created_at >= ended.first_attempt_at
+), gone as (
+    delete from webhook_delivery d using ended where d.merchant_id = @merchant_id and d.id = ended.id
 )
 select count(*) from ended;
 
@@ -143,13 +152,7 @@ with freed as (
 )
 select exists (
     select from freed f
-    where f.status = 'ENABLED' and (@expecting::bool or (
-        select d.id from webhook_delivery d
-        where d.merchant_id = f.merchant_id and d.endpoint_id = f.id and d.status = 'PENDING'
-          and d.next_attempt_at <= @now::timestamptz
-        order by d.next_attempt_at, d.id
-        limit 1
-    ) is not null)
+    where f.status = 'ENABLED' and (@expecting::bool or delivery_waits(f.merchant_id, f.id, @now::timestamptz, false))
 );
 
 -- name: EndpointIsWaiting :one
@@ -157,13 +160,8 @@ select exists (
 select exists (
     select from webhook_endpoint e
     where e.merchant_id = @merchant_id and e.id = @id and e.status = 'ENABLED'
-      and (e.lease_until is null or e.lease_until <= @now::timestamptz) and (
-        select d.id from webhook_delivery d
-        where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.status = 'PENDING'
-          and d.next_attempt_at <= @now::timestamptz
-        order by d.next_attempt_at, d.id
-        limit 1
-    ) is not null
+      and (e.lease_until is null or e.lease_until <= @now::timestamptz)
+      and delivery_waits(e.merchant_id, e.id, @now::timestamptz, false)
 );
 
 -- name: EndpointIsGone :exec
@@ -176,7 +174,7 @@ where merchant_id = @merchant_id and id = @id and lease_owner = @owner::bigint a
 -- endpoint through the index, so that its cost does not grow with the deliveries that wait.
 with recursive waiting as (
     (select d.merchant_id, d.endpoint_id from webhook_delivery d
-     where d.status = 'PENDING'
+     where d.next_attempt_at > '-infinity'
      order by d.merchant_id, d.endpoint_id
      limit 1)
     union all
@@ -184,7 +182,7 @@ with recursive waiting as (
     from waiting w
     cross join lateral (
         select d.merchant_id, d.endpoint_id from webhook_delivery d
-        where d.status = 'PENDING' and (d.merchant_id, d.endpoint_id) > (w.merchant_id, w.endpoint_id)
+        where d.next_attempt_at > '-infinity' and (d.merchant_id, d.endpoint_id) > (w.merchant_id, w.endpoint_id)
         order by d.merchant_id, d.endpoint_id
         limit 1
     ) following
@@ -194,7 +192,7 @@ from waiting w
 join webhook_endpoint e on e.merchant_id = w.merchant_id and e.id = w.endpoint_id
 cross join lateral (
     select d.next_attempt_at from webhook_delivery d
-    where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.status = 'PENDING' and d.next_attempt_at <= @now::timestamptz
+    where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.next_attempt_at <= @now::timestamptz
     order by d.next_attempt_at
     limit 1
 ) oldest
@@ -203,9 +201,8 @@ order by oldest.next_attempt_at, e.merchant_id, e.id
 limit @most;
 
 -- Deliveries -------------------------------------------------------------------------------------------------------------
--- Pending deliveries are none at all or very many, and the planner's idea of how many is usually out of date. These statements
--- leave it one way to go: rows are reached one by one through their key, where finished_at says what status says without
--- offering the partial indexes; and first rows in the order of an index.
+-- Deliveries that are to be sent are none at all or very many, and the planner's idea of how many is usually out of date. These
+-- statements run in a scope ByIndex, and each is offered one index: rows by their key, and first rows in the order of an index.
 
 -- name: InsertDeliveries :many
 -- One delivery for every enabled endpoint that wants the event. Answers which of these endpoints need to be drained: those that
@@ -215,8 +212,8 @@ with published as (
         unnest(@subscription_ids::bigint[]) as subscription_id, unnest(@product_ids::bigint[]) as product_id,
         unnest(@types::text[]) as type
 ), added as (
-    insert into webhook_delivery (merchant_id, endpoint_id, event_id, subscription_id, next_attempt_at, created_at)
-    select p.merchant_id, e.id, p.event_id, p.subscription_id, @now::timestamptz, @now::timestamptz
+    insert into webhook_delivery (merchant_id, endpoint_id, event_id, event_created_at, subscription_id, next_attempt_at, created_at)
+    select p.merchant_id, e.id, p.event_id, @now::timestamptz, p.subscription_id, @now::timestamptz, @now::timestamptz
     from published p
     join webhook_endpoint e on e.merchant_id = p.merchant_id
     where e.status = 'ENABLED' and e.event_types && array[p.type, split_part(p.type, '.', 1) || '.*', '*'] and (e.product_id is null or e.product_id = p.product_id)
@@ -227,19 +224,13 @@ select e.merchant_id, e.id as endpoint_id
 from webhook_endpoint e
 where (e.merchant_id, e.id) in (select a.merchant_id, a.endpoint_id from added a)
   and (e.lease_until is null or e.lease_until <= @now::timestamptz)
-  and (
-      -- Does not see what this statement adds.
-      select d.id from webhook_delivery d
-      where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.status = 'PENDING' and d.attempt_count = 0
-        and d.next_attempt_at <= @now::timestamptz
-      order by d.next_attempt_at, d.id
-      limit 1
-  ) is null
+  -- Does not see what this statement adds.
+  and not delivery_waits(e.merchant_id, e.id, @now::timestamptz, true)
 order by e.merchant_id, e.id;
 
 -- name: DueDeliveries :many
--- What the owners of endpoints' leases have to do, by their places in the arrays: deliveries to send now, with their bodies, and the
--- held ones that were passed on the way, without. A delivery is held by an earlier unfinished one of its subscription, until
+-- What the owners of endpoints' leases have to do, by their places in the arrays: deliveries to send now, and the held ones that were
+-- passed on the way. A delivery is held by an earlier unfinished one of its subscription, until
 -- that has been tried for the first time and then for the given number of seconds. Whoever has lost the lease has nothing to do,
 -- nor has anybody for a disabled endpoint.
 with asked as (
@@ -251,11 +242,12 @@ with asked as (
     where a.owner = (select e.lease_owner from webhook_endpoint e
                      where e.merchant_id = a.merchant_id and e.id = a.endpoint_id and e.status = 'ENABLED')
 ), due as (
-    select s.place, s.slots, s.merchant_id, s.endpoint_id, d.id, d.event_id, d.subscription_id, d.attempt_count, d.next_attempt_at
+    select s.place, s.slots, s.merchant_id, s.endpoint_id, d.id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count,
+        d.next_attempt_at
     from served s
     cross join lateral (
         select d.* from webhook_delivery d
-        where d.merchant_id = s.merchant_id and d.endpoint_id = s.endpoint_id and d.status = 'PENDING'
+        where d.merchant_id = s.merchant_id and d.endpoint_id = s.endpoint_id
           and d.next_attempt_at <= @now::timestamptz and d.id <> all(s.sending)
         order by d.next_attempt_at, d.id
         limit @look_at
@@ -266,24 +258,18 @@ with asked as (
     left join lateral (
         select least(h.next_attempt_at, h.hold_ends) as until
         from (
-            select u.id, u.next_attempt_at, case when u.attempt_count > 0 then (
-                select a.created_at + make_interval(secs => @hold_seconds::float8) from webhook_attempt a
-                where a.merchant_id = due.merchant_id and a.delivery_id = u.id and a.number = 1
-            ) end as hold_ends
+            select u.id, u.next_attempt_at, u.first_attempt_at + make_interval(secs => @hold_seconds::float8) as hold_ends
             from webhook_delivery u
             where u.merchant_id = due.merchant_id and u.endpoint_id = due.endpoint_id and u.subscription_id = due.subscription_id
-              and u.status = 'PENDING' and u.id < due.id
+              and u.id < due.id
         ) h
         where h.hold_ends is null or h.hold_ends > @now::timestamptz
         order by h.id
         limit 1
     ) holder on true
 )
-select j.place::int as place, j.id, j.event_id, j.attempt_count, (j.until is not null)::bool as held,
-    coalesce(j.until, @now::timestamptz)::timestamptz as held_until,
-    (case when j.until is null then (
-        select e.body from event e where e.merchant_id = j.merchant_id and e.id = j.event_id
-    ) end)::bytea as body
+select j.place::int as place, j.merchant_id::bigint as merchant_id, j.id, j.event_id, j.event_created_at, j.attempt_count, (j.until is not null)::bool as held,
+    coalesce(j.until, @now::timestamptz)::timestamptz as held_until
 from judged j
 where j.until is not null or j.nth <= j.slots
 order by j.place, j.next_attempt_at, j.id;
@@ -291,59 +277,113 @@ order by j.place, j.next_attempt_at, j.id;
 -- name: ParkDeliveries :exec
 update webhook_delivery d set next_attempt_at = p.until
 from (select unnest(@ids::bigint[]) as id, unnest(@untils::timestamptz[]) as until) p
-where d.merchant_id = @merchant_id and d.id = p.id and d.finished_at is null;
+where d.merchant_id = @merchant_id and d.id = p.id;
 
 -- name: SettleDeliveries :exec
--- Records one attempt for each delivery, and calls up the parked follower of each that is finished. Nothing happens to those whose
--- endpoint's lease has gone to another owner, who will send them again, nor to those that are recorded already.
+-- Records one attempt for each delivery, deletes those that are finished, and calls up the parked follower of each. What is left of a
+-- finished one is its last attempt. Nothing happens to those whose endpoint's lease has gone to another owner, who will send them
+-- again, nor to those that are recorded already.
 with outcome as (
     select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@endpoint_ids::bigint[]) as endpoint_id,
         unnest(@owners::bigint[]) as owner, unnest(@ids::bigint[]) as id, unnest(@numbers::int[]) as number,
         unnest(@statuses::text[]) as status, unnest(@next_attempt_ats::timestamptz[]) as next_attempt_at,
         unnest(@status_codes::int[]) as status_code, unnest(@errors::text[]) as error,
         unnest(@response_bodies::text[]) as response_body, unnest(@durations_ms::int[]) as duration_ms, unnest(@started_ats::timestamptz[]) as started_at
-), settled as (
-    update webhook_delivery d set status = o.status, attempt_count = d.attempt_count + 1,
-        next_attempt_at = case when o.status = 'PENDING' then o.next_attempt_at end,
-        finished_at = case when o.status <> 'PENDING' then @now::timestamptz end
+), tried as (
+    select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.subscription_id, d.created_at, o.number, o.status,
+        o.next_attempt_at, o.status_code, o.error, o.response_body, o.duration_ms, o.started_at
     from outcome o
-    where d.merchant_id = o.merchant_id and d.id = o.id and d.finished_at is null and d.attempt_count = o.number - 1
+    join webhook_delivery d on d.merchant_id = o.merchant_id and d.id = o.id
+    where d.attempt_count = o.number - 1
       and o.owner = (select e.lease_owner from webhook_endpoint e where e.merchant_id = o.merchant_id and e.id = o.endpoint_id)
-    returning d.merchant_id, d.id, d.endpoint_id, d.subscription_id, d.status, d.attempt_count, o.status_code, o.error,
-        o.response_body, o.duration_ms, o.started_at
+    for update of d
+), rescheduled as (
+    update webhook_delivery d set attempt_count = t.number, next_attempt_at = t.next_attempt_at,
+        first_attempt_at = coalesce(d.first_attempt_at, t.started_at)
+    from tried t
+    where t.status = 'PENDING' and d.merchant_id = t.merchant_id and d.id = t.id
+), finished as (
+    delete from webhook_delivery d
+    using tried t
+    where t.status <> 'PENDING' and d.merchant_id = t.merchant_id and d.id = t.id
 ), follower as materialized (
-    select s.merchant_id, (
+    select t.merchant_id, (
         select n.id from webhook_delivery n
-        where n.merchant_id = s.merchant_id and n.endpoint_id = s.endpoint_id and n.subscription_id = s.subscription_id
-          and n.status = 'PENDING' and n.id > s.id and n.id <> all(@ids::bigint[])
+        where n.merchant_id = t.merchant_id and n.endpoint_id = t.endpoint_id and n.subscription_id = t.subscription_id
+          and n.id > t.id and n.id <> all(@ids::bigint[])
         order by n.id
         limit 1
     ) as id
-    from settled s
-    where s.status <> 'PENDING'
+    from tried t
+    where t.status <> 'PENDING'
 ), called_up as (
     update webhook_delivery d set next_attempt_at = @now::timestamptz
     from follower f
     where f.id is not null and d.merchant_id = f.merchant_id and d.id = f.id and d.attempt_count = 0 and d.next_attempt_at > @now::timestamptz
 )
-insert into webhook_attempt (merchant_id, delivery_id, number, status_code, error, response_body, duration_ms, created_at)
-select s.merchant_id, s.id, s.attempt_count, nullif(s.status_code, 0), nullif(s.error, ''), s.response_body, s.duration_ms, s.started_at
-from settled s;
+insert into webhook_attempt (merchant_id, delivery_id, number, endpoint_id, event_id, event_created_at, subscription_id, status_code,
+    error, response_body, duration_ms, created_at, delivery_created_at, outcome, finished_at)
+select t.merchant_id, t.id, t.number, t.endpoint_id, t.event_id, t.event_created_at, t.subscription_id, nullif(t.status_code, 0),
+    nullif(t.error, ''), t.response_body, t.duration_ms, t.started_at, t.created_at, nullif(t.status, 'PENDING'),
+    case when t.status <> 'PENDING' then @now::timestamptz end
+from tried t;
 
--- name: ListDeliveries :many
-select merchant_id, id, endpoint_id, event_id, status, attempt_count, next_attempt_at, created_at, finished_at
+-- What became of deliveries ----------------------------------------------------------------------------------------------
+-- One statement for each index: the planner must not find a middle way that suits none.
+
+-- name: PendingDeliveries :many
+select merchant_id, id, endpoint_id, event_id, event_created_at, attempt_count, next_attempt_at, created_at
 from webhook_delivery
 where merchant_id = @merchant_id and id < @before
   and (sqlc.narg(endpoint_id)::bigint is null or endpoint_id = sqlc.narg(endpoint_id))
-  and (sqlc.narg(status)::text is null or status = sqlc.narg(status))
+  and (sqlc.narg(event_id)::bigint is null or event_id = sqlc.narg(event_id))
 order by id desc
 limit @most;
 
--- name: DeliveriesByID :many
-select merchant_id, id, endpoint_id, event_id, status, attempt_count, next_attempt_at, created_at, finished_at
+-- name: PendingDeliveriesByID :many
+select merchant_id, id, endpoint_id, event_id, event_created_at, attempt_count, next_attempt_at, created_at
 from webhook_delivery
 where merchant_id = @merchant_id and id = any(@ids::bigint[])
 order by id;
+
+-- name: FinishedDeliveries :many
+select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
+from webhook_attempt
+where merchant_id = @merchant_id and delivery_id < @before and outcome is not null
+  and (sqlc.narg(outcome)::text is null or outcome = sqlc.narg(outcome))
+order by delivery_id desc
+limit @most;
+
+-- name: FinishedDeliveriesToEndpoint :many
+select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
+from webhook_attempt
+where merchant_id = @merchant_id and endpoint_id = @endpoint_id and delivery_id < @before and outcome is not null
+  and (sqlc.narg(outcome)::text is null or outcome = sqlc.narg(outcome))
+order by delivery_id desc
+limit @most;
+
+-- name: FinishedDeliveriesOfEvent :many
+select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
+from webhook_attempt
+where merchant_id = @merchant_id and event_id = @event_id and delivery_id < @before and outcome is not null
+  and (sqlc.narg(endpoint_id)::bigint is null or endpoint_id = sqlc.narg(endpoint_id))
+  and (sqlc.narg(outcome)::text is null or outcome = sqlc.narg(outcome))
+order by delivery_id desc
+limit @most;
+
+-- name: DeadDeliveries :many
+select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
+from webhook_attempt
+where merchant_id = @merchant_id and delivery_id < @before and outcome <> 'DELIVERED' and outcome = @outcome::text
+  and (sqlc.narg(endpoint_id)::bigint is null or endpoint_id = sqlc.narg(endpoint_id))
+order by delivery_id desc
+limit @most;
+
+-- name: FinishedDeliveriesByID :many
+select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
+from webhook_attempt
+where merchant_id = @merchant_id and delivery_id = any(@ids::bigint[]) and outcome is not null
+order by delivery_id;
 
 -- name: AttemptsByDelivery :many
 select delivery_id, number, status_code, error, response_body, duration_ms, created_at

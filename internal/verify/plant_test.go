@@ -221,6 +221,10 @@ func tenancyPlants() []plant {
 			sql: `create policy more on plan using (true)`,
 		},
 		{
+			name: "a partition without a policy", violated: []string{guarded}, example: "table event_default",
+			sql: `drop policy tenant on event_default`,
+		},
+		{
 			name: "a policy that lets all through", violated: []string{guarded}, example: "table plan",
 			sql: `drop policy tenant on plan; create policy tenant on plan using (true)`,
 		},

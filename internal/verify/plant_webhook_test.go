@@ -1,7 +1,7 @@
 package verify
 
 const deleteEvents = `
-	delete from webhook_attempt where delivery_id in (select id from webhook_delivery where event_id in (select id from deleted));
+	delete from webhook_attempt where event_id in (select id from deleted);
 	delete from webhook_delivery where event_id in (select id from deleted);
 	delete from event where id in (select id from deleted)`
 
@@ -10,20 +10,25 @@ func webhookPlants() []plant {
 		sequences = "event sequences count up from 1"
 		last      = "an event sequence stands at its last event"
 		bodies    = "an event's body is JSON and tells of that event"
-		lanes     = "a delivery is in the lane of its event's subscription"
+		subjects  = "an event is about a subscription of its merchant"
+		lanes     = "what is to be sent has its event, and is in the lane of its subscription"
 		attempts  = "the attempts of a delivery count up from 1 to its count"
-		finished  = "a delivery is delivered when its last attempt was answered 2xx, and has not failed untried"
+		outcomes  = "a delivery is to be sent, or has one outcome: that of its last attempt"
+		finished  = "a delivery is delivered when its last attempt was answered 2xx"
 		due       = "no delivery to an enabled endpoint is due"
 		nobody    = "nothing is on its way to a deleted endpoint"
 
 		oneEvent   = ` where id = (select id from event where subscription_id = {renewed} and sequence = 2)`
-		delivered  = `(select min(id) from webhook_delivery where status = 'DELIVERED')`
-		failing    = `(select min(id) from webhook_delivery where status = 'PENDING' and attempt_count = 1)`
-		untried    = `(select min(id) from webhook_delivery where status = 'PENDING' and attempt_count = 0)`
+		delivered  = `(select min(delivery_id) from webhook_attempt where outcome = 'DELIVERED')`
+		failing    = `(select min(id) from webhook_delivery where attempt_count = 1)`
+		untried    = `(select min(id) from webhook_delivery where attempt_count = 0)`
 		triedTwice = `(select min(id) from webhook_delivery where attempt_count = 2)`
-		more       = `
-			insert into webhook_attempt (merchant_id, delivery_id, number, status_code, duration_ms, created_at)
-			select merchant_id, delivery_id, 2, 503, 1, {now} from webhook_attempt where delivery_id = ` + failing + `;
+		again      = `
+			insert into webhook_attempt (merchant_id, delivery_id, number, endpoint_id, event_id, event_created_at, subscription_id,
+				status_code, duration_ms, created_at, delivery_created_at)
+			select merchant_id, delivery_id, 2, endpoint_id, event_id, event_created_at, subscription_id, 503, 1, {now}, delivery_created_at
+			from webhook_attempt where delivery_id = `
+		more = again + failing + `;
 			update webhook_delivery set attempt_count = 2 where id = ` + failing + `;`
 	)
 	return []plant{
@@ -74,9 +79,18 @@ func webhookPlants() []plant {
 			sql: `update event set body = convert_to(replace(convert_from(body, 'UTF8'), '"sequence":2,', '"sequence":3,'), 'UTF8')` + oneEvent,
 		},
 		{
+			name: "an event about another merchant's subscription", violated: []string{subjects}, example: `event {m}/1000000`,
+			sql: `insert into event (merchant_id, id, type, subscription_id, sequence, body, occurred_at, created_at)
+				select {m}, 1000000, 'subscription.updated', 1000000, 1, convert_to('{"event":"subscription.updated","id":"evt_1000000","sequence":1}', 'UTF8'), {now}, {now}`,
+		},
+		{
 			name: "a delivery in another lane", violated: []string{lanes}, example: `webhook_delivery {m}/\d+`,
 			sql: `update webhook_delivery set subscription_id = {twin}
 				where id = (select min(id) from webhook_delivery where subscription_id = {renewed})`,
+		},
+		{
+			name: "a delivery whose event is not where it looks for it", violated: []string{lanes}, example: `webhook_delivery {m}/\d+`,
+			sql: `update webhook_delivery set event_created_at = event_created_at - interval '1 second' where id = ` + failing,
 		},
 		{
 			name: "an attempt that is missing", violated: []string{attempts}, example: `webhook_delivery {m}/\d+`,
@@ -84,11 +98,15 @@ func webhookPlants() []plant {
 		},
 		{
 			name: "an attempt that was not counted", violated: []string{attempts}, example: `webhook_delivery {m}/\d+`,
-			sql: `update webhook_delivery set attempt_count = 0 where id = ` + failing,
+			sql: `update webhook_delivery set attempt_count = 0, first_attempt_at = null where id = ` + failing,
 		},
 		{
 			name: "a second attempt without a first", violated: []string{attempts}, example: `webhook_delivery {m}/\d+`,
 			sql: `update webhook_attempt set number = 2 where delivery_id = ` + failing,
+		},
+		{
+			name: "a last attempt without the one before", violated: []string{attempts}, example: `webhook_delivery {m}/\d+`,
+			sql: `update webhook_attempt set number = 2 where delivery_id = ` + delivered,
 		},
 		{
 			name: "a third attempt without a second", violated: []string{attempts}, example: `webhook_delivery {m}/\d+`,
@@ -100,8 +118,26 @@ func webhookPlants() []plant {
 		},
 		{
 			name: "a delivery that arrived with its second attempt",
-			sql: more + `update webhook_attempt set status_code = 204 where number = 2;
-				update webhook_delivery set status = 'DELIVERED', next_attempt_at = null, finished_at = {now} where attempt_count = 2`,
+			sql: more + `update webhook_attempt set status_code = 204, outcome = 'DELIVERED', finished_at = {now} where number = 2;
+				delete from webhook_delivery where attempt_count = 2`,
+		},
+		{
+			name: "a delivery that is nowhere", violated: []string{outcomes}, example: `webhook_delivery {m}/\d+`,
+			sql: `delete from webhook_delivery where id = ` + failing,
+		},
+		{
+			name: "a delivery that has failed and is sent again", violated: []string{outcomes}, example: `webhook_delivery {m}/\d+`,
+			sql: `update webhook_attempt set outcome = 'FAILED', finished_at = {now} where delivery_id = ` + failing,
+		},
+		{
+			name: "a delivery that has two ends", violated: []string{outcomes}, example: `webhook_delivery {m}/\d+`,
+			sql: more + `update webhook_attempt set outcome = 'FAILED', finished_at = {now} where delivery_id = ` + triedTwice + `;
+				delete from webhook_delivery where attempt_count = 2`,
+		},
+		{
+			name: "a delivery that was tried after its end", violated: []string{outcomes}, example: `webhook_delivery {m}/\d+`,
+			sql: `update webhook_attempt set outcome = 'FAILED', finished_at = {now}, status_code = 500 where delivery_id = ` + delivered + `;` +
+				again + delivered,
 		},
 		{
 			name: "a delivery that was refused and is called delivered", violated: []string{finished}, example: `webhook_delivery {m}/\d+`,
@@ -112,12 +148,12 @@ func webhookPlants() []plant {
 			sql: `update webhook_attempt set status_code = null where delivery_id = ` + delivered,
 		},
 		{
-			name: "a delivery that arrived and is sent again", violated: []string{finished}, example: `webhook_delivery {m}/\d+`,
-			sql: `update webhook_attempt set status_code = 204 where delivery_id = ` + failing,
+			name: "a delivery that arrived and is called failed", violated: []string{finished}, example: `webhook_delivery {m}/\d+`,
+			sql: `update webhook_attempt set outcome = 'FAILED' where delivery_id = ` + delivered,
 		},
 		{
-			name: "a delivery that nobody tried and is called failed", violated: []string{finished}, example: `webhook_delivery {m}/\d+`,
-			sql: `update webhook_delivery set status = 'FAILED', next_attempt_at = null, finished_at = {now} where id = ` + untried,
+			name: "a delivery that arrived and is sent again", violated: []string{finished}, example: `webhook_delivery {m}/\d+`,
+			sql: `update webhook_attempt set status_code = 204 where delivery_id = ` + failing,
 		},
 		{
 			name: "a delivery that waits for a worker", noted: []string{due}, example: `webhook_delivery {m}/\d+`,

@@ -7,7 +7,8 @@ func tenancyChecks() []check {
 	}
 }
 
-// The tables, with an expression that names a row r of each by its primary key.
+// The tables, with an expression that names a row r of each by its primary key, without what only says in which partition it lies.
+// Partitions are read through their table.
 const tables = `
 with named_table as (
     select c.oid, c.relname, coalesce((
@@ -16,9 +17,10 @@ with named_table as (
         cross join lateral unnest(i.indkey) with ordinality key (attnum, place)
         join pg_attribute a on a.attrelid = i.indrelid and a.attnum = key.attnum
         where i.indrelid = c.oid and i.indisprimary
+          and not exists (select from pg_partitioned_table p where p.partrelid = c.oid and a.attnum = any (p.partattrs))
     ), 'r.ctid') as row_name
     from pg_class c
-    where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+    where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
 )`
 
 const tenantTables = tables + `, tenant_table as (
@@ -45,14 +47,18 @@ where k.contype = 'f' and source.relname <> 'merchant'
 group by k.oid, k.conname, source.oid, source.relname, source.row_name, source.tenant, target.relname, target.tenant
 order by source.relname, k.conname`
 
-// The policy must be guard_tenant's, which is the one that most tables have.
-const unguardedTables = tenantTables + `, policy as (
-    select t.relname, c.relrowsecurity and c.relforcerowsecurity as forced, p.oid,
-        replace(pg_get_expr(p.polqual, p.polrelid), format('(%I = ANY', t.tenant), '(merchant_id = ANY') as condition,
+// The policy must be guard_tenant's, which is the one that most tables have. Partitions have it too, for whoever reads them by name.
+const unguardedTables = tenantTables + `, guarded as (
+    select oid, tenant from tenant_table
+    union all
+    select i.inhrelid, t.tenant from tenant_table t join pg_inherits i on i.inhparent = t.oid
+), policy as (
+    select c.relname, c.relrowsecurity and c.relforcerowsecurity as forced, p.oid,
+        replace(pg_get_expr(p.polqual, p.polrelid), format('(%I = ANY', g.tenant), '(merchant_id = ANY') as condition,
         p.polcmd = '*' and p.polpermissive and p.polroles = '{0}' and p.polwithcheck is null as whole
-    from tenant_table t
-    join pg_class c on c.oid = t.oid
-    left join pg_policy p on p.polrelid = t.oid
+    from guarded g
+    join pg_class c on c.oid = g.oid
+    left join pg_policy p on p.polrelid = g.oid
 ), usual as (
     select mode() within group (order by condition) as condition from policy
 )

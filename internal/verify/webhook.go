@@ -14,9 +14,11 @@ func webhookChecks() []check {
 		{invariant: 5, name: "event sequences count up from 1", ask: rows(missingEvents)},
 		{invariant: 5, name: "an event sequence stands at its last event", ask: rows(wrongEventSequences)},
 		{invariant: 5, name: "an event's body is JSON and tells of that event", ask: wrongBodies},
-		{invariant: 5, name: "a delivery is in the lane of its event's subscription", ask: rows(strayDeliveries)},
+		{invariant: 5, name: "an event is about a subscription of its merchant", ask: rows(eventsOfNothing)},
+		{invariant: 5, name: "what is to be sent has its event, and is in the lane of its subscription", ask: rows(strayDeliveries)},
 		{invariant: 5, name: "the attempts of a delivery count up from 1 to its count", ask: rows(missingDeliveryAttempts)},
-		{invariant: 5, name: "a delivery is delivered when its last attempt was answered 2xx, and has not failed untried", ask: rows(wronglyFinished)},
+		{invariant: 5, name: "a delivery is to be sent, or has one outcome: that of its last attempt", ask: rows(wrongOutcomes)},
+		{invariant: 5, name: "a delivery is delivered when its last attempt was answered 2xx", ask: rows(wronglyFinished)},
 		{invariant: 5, name: "no delivery to an enabled endpoint is due", ask: rows(dueDeliveries), weight: violationAtRest},
 		{invariant: 5, name: "nothing is on its way to a deleted endpoint", ask: rows(deliveriesToNobody), weight: violationAtRest},
 	}
@@ -46,11 +48,18 @@ left join (
 ) e on e.merchant_id = m.id
 where m.event_sequence <> coalesce(e.last, 0)`
 
+const eventsOfNothing = `
+select 'event ' || e.merchant_id || '/' || e.id
+from event e
+left join subscription s on s.merchant_id = e.merchant_id and s.id = e.subscription_id
+left join merchant m on m.id = e.merchant_id
+where m.id is null or (e.subscription_id is not null and s.id is null)`
+
 const strayDeliveries = `
 select 'webhook_delivery ' || d.merchant_id || '/' || d.id
 from webhook_delivery d
-join event e on e.merchant_id = d.merchant_id and e.id = d.event_id
-where d.subscription_id <> coalesce(e.subscription_id, 0)`
+left join event e on e.merchant_id = d.merchant_id and e.id = d.event_id and e.created_at = d.event_created_at
+where e.id is null or d.subscription_id <> coalesce(e.subscription_id, 0)`
 
 const missingDeliveryAttempts = `
 with tried as (
@@ -58,34 +67,43 @@ with tried as (
     from webhook_attempt
     group by merchant_id, delivery_id
 )
-select 'webhook_delivery ' || d.merchant_id || '/' || d.id
+select 'webhook_delivery ' || coalesce(d.merchant_id, t.merchant_id) || '/' || coalesce(d.id, t.delivery_id)
 from webhook_delivery d
-left join tried t on t.merchant_id = d.merchant_id and t.delivery_id = d.id
+full join tried t on t.merchant_id = d.merchant_id and t.delivery_id = d.id
 where d.attempt_count <> coalesce(t.attempts, 0) or t.first <> 1 or t.last <> t.attempts`
+
+const wrongOutcomes = `
+with tried as (
+    select merchant_id, delivery_id, max(number) as last, count(outcome) as outcomes, max(number) filter (where outcome is not null) as final
+    from webhook_attempt
+    group by merchant_id, delivery_id
+)
+select 'webhook_delivery ' || t.merchant_id || '/' || t.delivery_id
+from tried t
+left join webhook_delivery d on d.merchant_id = t.merchant_id and d.id = t.delivery_id
+where t.outcomes <> case when d.id is null then 1 else 0 end or t.final <> t.last`
 
 const wronglyFinished = `
 with last_attempt as (
-    select distinct on (merchant_id, delivery_id) merchant_id, delivery_id, status_code
+    select distinct on (merchant_id, delivery_id) merchant_id, delivery_id, status_code, outcome
     from webhook_attempt
     order by merchant_id, delivery_id, number desc
 )
-select 'webhook_delivery ' || d.merchant_id || '/' || d.id
-from webhook_delivery d
-left join last_attempt a on a.merchant_id = d.merchant_id and a.delivery_id = d.id
-where (d.status = 'DELIVERED') <> coalesce(a.status_code between 200 and 299, false)
-   or (d.status = 'FAILED' and a.delivery_id is null)`
+select 'webhook_delivery ' || merchant_id || '/' || delivery_id
+from last_attempt
+where coalesce(outcome = 'DELIVERED', false) <> coalesce(status_code between 200 and 299, false)`
 
 const dueDeliveries = `
 select 'webhook_delivery ' || d.merchant_id || '/' || d.id
 from webhook_delivery d
 join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
-where d.status = 'PENDING' and d.next_attempt_at <= @now::timestamptz and e.status = 'ENABLED'`
+where d.next_attempt_at <= @now::timestamptz and e.status = 'ENABLED'`
 
 const deliveriesToNobody = `
 select 'webhook_delivery ' || d.merchant_id || '/' || d.id
 from webhook_delivery d
 join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
-where d.status = 'PENDING' and e.status = 'DELETED'`
+where e.status = 'DELETED'`
 
 // wrongBodies reads every body here: Postgres cannot try whether bytes are JSON without failing.
 func wrongBodies(ctx context.Context, tx pgx.Tx, _ pgx.NamedArgs) (found, error) {

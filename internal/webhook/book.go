@@ -55,7 +55,7 @@ func (w *Webhooks) settle(ctx context.Context, records []record) ([]struct{}, er
 			p.StartedAts = append(p.StartedAts, r.startedAt)
 		}
 	}
-	if err := w.DB.SettleDeliveries(ctx, w.DB.Tenant(tenants(p.MerchantIds)...), p); err != nil {
+	if err := w.DB.SettleDeliveries(ctx, w.DB.Tenant(tenants(p.MerchantIds)...).ByIndex(), p); err != nil {
 		return nil, fmt.Errorf("record attempts: %w", err)
 	}
 	return make([]struct{}, len(records)), nil

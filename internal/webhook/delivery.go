@@ -1,9 +1,13 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"portico/db"
 	"portico/internal/page"
@@ -16,17 +20,19 @@ const (
 	DeliveryFailed    = "FAILED"    // every attempt failed, or its endpoint was deleted behind a failed one
 )
 
-// Delivery is one event on its way to one endpoint.
+// Delivery is one event on its way to one endpoint. Of one that is finished its last attempt is left, for as long as attempts are
+// kept.
 type Delivery struct {
-	MerchantID    int64
-	ID            int64
-	EndpointID    int64
-	EventID       int64
-	Status        string
-	AttemptCount  int32
-	NextAttemptAt *time.Time // while it is pending
-	CreatedAt     time.Time
-	FinishedAt    *time.Time
+	MerchantID     int64
+	ID             int64
+	EndpointID     int64
+	EventID        int64
+	EventCreatedAt time.Time // with EventID, where the event is found
+	Status         string
+	AttemptCount   int32
+	NextAttemptAt  *time.Time // while it is pending
+	CreatedAt      time.Time
+	FinishedAt     *time.Time
 }
 
 // Attempt is one request to a receiver.
@@ -42,34 +48,125 @@ type Attempt struct {
 // DeliveryFilter narrows a list of deliveries by what is given.
 type DeliveryFilter struct {
 	EndpointID *int64
+	EventID    *int64
 	Status     *string
 }
 
 // Deliveries is a page of the merchant's deliveries, newest first, and whether more follow.
 func (w *Webhooks) Deliveries(ctx context.Context, merchantID int64, f DeliveryFilter, p page.Request) ([]Delivery, bool, error) {
-	rows, err := w.DB.ListDeliveries(ctx, w.DB.Tenant(merchantID), db.ListDeliveriesParams{
-		MerchantID: merchantID, Before: p.Before(), Most: p.Limit(), EndpointID: f.EndpointID, Status: f.Status,
+	var all []Delivery
+	// A delivery that is finished between two statements would be in neither.
+	err := w.DB.Tenant(merchantID).Snapshot(ctx, func(tx pgx.Tx) error {
+		if f.Status == nil || *f.Status == DeliveryPending {
+			rows, err := w.DB.PendingDeliveries(ctx, tx, db.PendingDeliveriesParams{
+				MerchantID: merchantID, Before: p.Before(), Most: p.Limit(), EndpointID: f.EndpointID, EventID: f.EventID,
+			})
+			if err != nil {
+				return err
+			}
+			for _, row := range rows {
+				all = append(all, pendingDelivery(row))
+			}
+		}
+		if f.Status == nil || *f.Status != DeliveryPending {
+			rows, err := w.finished(ctx, tx, merchantID, f, p)
+			if err != nil {
+				return err
+			}
+			for _, row := range rows {
+				all = append(all, finishedDelivery(row))
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("list deliveries: %w", err)
 	}
-	deliveries := make([]Delivery, len(rows))
-	for i, row := range rows {
-		deliveries[i] = Delivery(row)
+	slices.SortFunc(all, func(a, b Delivery) int { return cmp.Compare(b.ID, a.ID) })
+	all, more := page.Trim(all, p.Size)
+	return all, more, nil
+}
+
+// finished asks the question whose index suits the filter best.
+func (w *Webhooks) finished(
+	ctx context.Context, tx pgx.Tx, merchantID int64, f DeliveryFilter, p page.Request,
+) ([]db.FinishedDeliveriesRow, error) {
+	switch {
+	case f.EventID != nil:
+		rows, err := w.DB.FinishedDeliveriesOfEvent(ctx, tx, db.FinishedDeliveriesOfEventParams{
+			MerchantID: merchantID, EventID: *f.EventID, Before: p.Before(), Most: p.Limit(), EndpointID: f.EndpointID, Outcome: f.Status,
+		})
+		return finishedRows(rows), err
+	case f.Status != nil && *f.Status != DeliveryDelivered:
+		rows, err := w.DB.DeadDeliveries(ctx, tx, db.DeadDeliveriesParams{
+			MerchantID: merchantID, Outcome: *f.Status, Before: p.Before(), Most: p.Limit(), EndpointID: f.EndpointID,
+		})
+		return finishedRows(rows), err
+	case f.EndpointID != nil:
+		rows, err := w.DB.FinishedDeliveriesToEndpoint(ctx, tx, db.FinishedDeliveriesToEndpointParams{
+			MerchantID: merchantID, EndpointID: *f.EndpointID, Before: p.Before(), Most: p.Limit(), Outcome: f.Status,
+		})
+		return finishedRows(rows), err
+	default:
+		return w.DB.FinishedDeliveries(ctx, tx, db.FinishedDeliveriesParams{
+			MerchantID: merchantID, Before: p.Before(), Most: p.Limit(), Outcome: f.Status,
+		})
 	}
-	deliveries, more := page.Trim(deliveries, p.Size)
-	return deliveries, more, nil
+}
+
+// finishedRow is the answers of the same columns to different questions.
+type finishedRow interface {
+	db.FinishedDeliveriesOfEventRow | db.DeadDeliveriesRow | db.FinishedDeliveriesToEndpointRow | db.FinishedDeliveriesByIDRow
+}
+
+func finishedRows[R finishedRow](rows []R) []db.FinishedDeliveriesRow {
+	same := make([]db.FinishedDeliveriesRow, len(rows))
+	for i, row := range rows {
+		same[i] = db.FinishedDeliveriesRow(row)
+	}
+	return same
+}
+
+func pendingDelivery(row db.PendingDeliveriesRow) Delivery {
+	return Delivery{
+		MerchantID: row.MerchantID, ID: row.ID, EndpointID: row.EndpointID, EventID: row.EventID, EventCreatedAt: row.EventCreatedAt,
+		Status: DeliveryPending, AttemptCount: row.AttemptCount, NextAttemptAt: &row.NextAttemptAt, CreatedAt: row.CreatedAt,
+	}
+}
+
+func finishedDelivery(row db.FinishedDeliveriesRow) Delivery {
+	return Delivery{
+		MerchantID: row.MerchantID, ID: row.DeliveryID, EndpointID: row.EndpointID, EventID: row.EventID,
+		EventCreatedAt: row.EventCreatedAt, Status: *row.Outcome, AttemptCount: row.Number, CreatedAt: row.DeliveryCreatedAt,
+		FinishedAt: row.FinishedAt,
+	}
 }
 
 // DeliveriesByID is the merchant's deliveries among the ids.
 func (w *Webhooks) DeliveriesByID(ctx context.Context, merchantID int64, ids []int64) (map[int64]Delivery, error) {
-	rows, err := w.DB.DeliveriesByID(ctx, w.DB.Tenant(merchantID), db.DeliveriesByIDParams{MerchantID: merchantID, Ids: ids})
+	deliveries := make(map[int64]Delivery, len(ids))
+	err := w.DB.Tenant(merchantID).Snapshot(ctx, func(tx pgx.Tx) error {
+		pending, err := w.DB.PendingDeliveriesByID(ctx, tx, db.PendingDeliveriesByIDParams{MerchantID: merchantID, Ids: ids})
+		if err != nil {
+			return err
+		}
+		for _, row := range pending {
+			deliveries[row.ID] = pendingDelivery(db.PendingDeliveriesRow(row))
+		}
+		if len(deliveries) == len(ids) {
+			return nil
+		}
+		finished, err := w.DB.FinishedDeliveriesByID(ctx, tx, db.FinishedDeliveriesByIDParams{MerchantID: merchantID, Ids: ids})
+		if err != nil {
+			return err
+		}
+		for _, row := range finishedRows(finished) {
+			deliveries[row.DeliveryID] = finishedDelivery(row)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read deliveries by id: %w", err)
-	}
-	deliveries := make(map[int64]Delivery, len(rows))
-	for _, row := range rows {
-		deliveries[row.ID] = Delivery(row)
 	}
 	return deliveries, nil
 }

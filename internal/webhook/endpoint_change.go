@@ -167,7 +167,7 @@ func (w *Webhooks) CancelDeliveries(ctx context.Context, merchantID, endpointID 
 		return 0, fmt.Errorf("find deleted endpoint %d: %w", endpointID, err)
 	}
 	for {
-		canceled, err := w.DB.CancelDeliveries(ctx, scope, db.CancelDeliveriesParams{
+		canceled, err := w.DB.CancelDeliveries(ctx, scope.ByIndex(), db.CancelDeliveriesParams{
 			MerchantID: merchantID, EndpointID: endpointID, Now: w.Now(), Batch: cancelBatch,
 		})
 		if err != nil {

@@ -185,7 +185,8 @@ func (m *merchant) jobs(t *testing.T, e webhook.Endpoint) int {
 func (m *merchant) deliveries(t *testing.T) []webhook.Delivery {
 	t.Helper()
 	var ids []int64
-	require.NoError(t, m.w.DB.Tenant(m.id).QueryRow(t.Context(), `select array_agg(id order by id) from webhook_delivery where merchant_id = $1`, m.id).Scan(&ids))
+	require.NoError(t, m.w.DB.Tenant(m.id).QueryRow(t.Context(), `select array_agg(id order by id) from (
+		select id from webhook_delivery where merchant_id = $1 union select delivery_id from webhook_attempt where merchant_id = $1) d`, m.id).Scan(&ids))
 	byID, err := m.w.DeliveriesByID(t.Context(), m.id, ids)
 	require.NoError(t, err)
 	deliveries := make([]webhook.Delivery, len(ids))

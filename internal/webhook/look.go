@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,12 +14,21 @@ import (
 // lookMoment is how long a look waits for those of other endpoints.
 const lookMoment = time.Millisecond
 
+// missingHold is how long a delivery waits whose event is no longer there.
+const missingHold = 24 * time.Hour
+
 // look is what a drain has found.
 type look struct {
-	rows  []db.DueDeliveriesRow
+	rows  []dueDelivery
 	slots int
 	at    time.Time
 	err   error
+}
+
+// dueDelivery is a delivery that is due, with its body unless it is held.
+type dueDelivery struct {
+	db.DueDeliveriesRow
+	body []byte
 }
 
 // lookFor is the question.
@@ -57,8 +67,9 @@ func (d *drain) look(ctx context.Context) {
 }
 
 // due answers the looks of several drains.
-func (w *Webhooks) due(ctx context.Context, asked []lookFor) ([][]db.DueDeliveriesRow, error) {
-	p := db.DueDeliveriesParams{Now: w.Now(), HoldSeconds: laneHold.Seconds(), LookAt: lookAt}
+func (w *Webhooks) due(ctx context.Context, asked []lookFor) ([][]dueDelivery, error) {
+	now := w.Now()
+	p := db.DueDeliveriesParams{Now: now, HoldSeconds: laneHold.Seconds(), LookAt: lookAt}
 	for _, q := range asked {
 		p.MerchantIds = append(p.MerchantIds, q.merchantID)
 		p.EndpointIds = append(p.EndpointIds, q.endpointID)
@@ -66,15 +77,54 @@ func (w *Webhooks) due(ctx context.Context, asked []lookFor) ([][]db.DueDeliveri
 		p.Slots = append(p.Slots, int32(q.slots)) //nolint:gosec // at most a hundred
 		p.Sending = append(p.Sending, q.sending)
 	}
-	rows, err := w.DB.DueDeliveries(ctx, w.DB.Tenant(tenants(p.MerchantIds)...), p)
+	scope := w.DB.Tenant(tenants(p.MerchantIds)...).ByIndex()
+	rows, err := w.DB.DueDeliveries(ctx, scope, p)
 	if err != nil {
 		return nil, fmt.Errorf("look for due deliveries: %w", err)
 	}
-	found := make([][]db.DueDeliveriesRow, len(asked))
+	bodies, err := w.bodies(ctx, scope, rows)
+	if err != nil {
+		return nil, err
+	}
+	found := make([][]dueDelivery, len(asked))
 	for _, row := range rows {
-		found[row.Place-1] = append(found[row.Place-1], row)
+		body, kept := bodies[row.EventID]
+		if !row.Held && !kept {
+			// Its event has been dropped, and the job that drops events gives it up.
+			row.Held, row.HeldUntil = true, now.Add(missingHold)
+		}
+		found[row.Place-1] = append(found[row.Place-1], dueDelivery{row, body})
 	}
 	return found, nil
+}
+
+// bodies is what the deliveries that can be sent carry, by event. Events lie in daily partitions, and the times of these lead to
+// one or two of them.
+func (w *Webhooks) bodies(ctx context.Context, scope db.Scope, due []db.DueDeliveriesRow) (map[int64][]byte, error) {
+	bodies := make(map[int64][]byte, len(due))
+	p := db.EventBodiesParams{}
+	for _, row := range due {
+		if _, asked := bodies[row.EventID]; asked || row.Held {
+			continue
+		}
+		bodies[row.EventID] = nil
+		p.MerchantIds = append(p.MerchantIds, row.MerchantID)
+		p.Ids = append(p.Ids, row.EventID)
+		p.CreatedAts = append(p.CreatedAts, row.EventCreatedAt)
+	}
+	if len(p.Ids) == 0 {
+		return bodies, nil
+	}
+	clear(bodies)
+	p.Oldest, p.Newest = slices.MinFunc(p.CreatedAts, time.Time.Compare), slices.MaxFunc(p.CreatedAts, time.Time.Compare)
+	rows, err := w.DB.EventBodies(ctx, scope, p)
+	if err != nil {
+		return nil, fmt.Errorf("read the bodies of events: %w", err)
+	}
+	for _, row := range rows {
+		bodies[row.ID] = row.Body
+	}
+	return bodies, nil
 }
 
 // takeUp makes the deliveries that can be sent ready.
@@ -98,7 +148,7 @@ func (d *drain) takeUp(found look) error {
 		}
 		taken++
 		d.sending[row.ID] = struct{}{}
-		d.ready = append(d.ready, message{deliveryID: row.ID, eventID: row.EventID, number: row.AttemptCount + 1, body: row.Body})
+		d.ready = append(d.ready, message{deliveryID: row.ID, eventID: row.EventID, number: row.AttemptCount + 1, body: row.body})
 	}
 	d.more = taken == found.slots || len(found.rows) == lookAt
 	d.held = taken < len(found.rows)
@@ -108,7 +158,7 @@ func (d *drain) takeUp(found look) error {
 // park takes held deliveries off the due-list, where they would be found again and again: until their holder is due or has lost its
 // hold. Followers of a delivery that is due itself stay, unless they fill the whole view and could hide other subscriptions;
 // SettleDeliveries calls them up.
-func (d *drain) park(ctx context.Context, rows []db.DueDeliveriesRow, now time.Time) error {
+func (d *drain) park(ctx context.Context, rows []dueDelivery, now time.Time) error {
 	parked := db.ParkDeliveriesParams{MerchantID: d.merchantID}
 	for _, row := range rows {
 		until := row.HeldUntil
@@ -123,7 +173,7 @@ func (d *drain) park(ctx context.Context, rows []db.DueDeliveriesRow, now time.T
 	if len(parked.Ids) == 0 {
 		return nil
 	}
-	if err := d.w.DB.ParkDeliveries(ctx, d.scope, parked); err != nil {
+	if err := d.w.DB.ParkDeliveries(ctx, d.scope.ByIndex(), parked); err != nil {
 		return fmt.Errorf("park deliveries: %w", err)
 	}
 	return nil

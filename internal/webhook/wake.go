@@ -41,7 +41,7 @@ func (DrainArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{Queue: 
 // has come, for drains that died, and for events whose drain ended before they were committed. It judges by the state of
 // things alone: a missed run is harmless, and so is one too many.
 func (w *Webhooks) Wake(ctx context.Context) (int, error) {
-	rows, err := w.DB.EndpointsToWake(ctx, w.DB.System(), db.EndpointsToWakeParams{Now: w.Now(), Most: wakesAtOnce})
+	rows, err := w.DB.EndpointsToWake(ctx, w.DB.System().ByIndex(), db.EndpointsToWakeParams{Now: w.Now(), Most: wakesAtOnce})
 	if err != nil {
 		return 0, fmt.Errorf("look for endpoints to wake: %w", err)
 	}

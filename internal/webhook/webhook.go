@@ -21,7 +21,7 @@ type Webhooks struct {
 	Log   *slog.Logger
 
 	// What the drains of this process share.
-	looks   group[lookFor, []db.DueDeliveriesRow]
+	looks   group[lookFor, []dueDelivery]
 	records group[record, struct{}]
 	beat    beat
 }
