@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help dev build generate lint verify test bench crash clean
+.PHONY: help dev build generate lint verify test bench crash soak clean
 
 TOOL := go tool -modfile=tools.mod
 
@@ -74,6 +74,9 @@ bench: ## Measure the budgets of docs/performance.md on a private Postgres with 
 
 crash: ## Kill workers, then Postgres, at random moments and prove that nothing is lost or doubled
 	go run ./bench/crash $(ARGS)
+
+soak: ## Publish thousands of events, kill workers and receivers at random moments and prove that every event arrives
+	go run ./bench/crash -mode deliveries -kills 100 -for 5m $(ARGS)
 
 clean: ## Remove what make has built or installed; the data of make dev stays
 	rm -rf bin $(PACKAGED:%=%/node_modules)

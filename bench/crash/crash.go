@@ -19,6 +19,7 @@ import (
 const (
 	modeWorkers  = "workers"
 	modePostgres = "postgres"
+	modeBoth     = "both"
 
 	// gatewayLoss is the share of its answers that the test gateway loses.
 	gatewayLoss = "0.2"
@@ -35,6 +36,7 @@ type options struct {
 	patience  time.Duration // with the settling
 	merchants int
 	customers int // of each merchant
+	events    int // to be published, about; where deliveries are what is looked at
 	folder    string
 	keep      bool // the folder, whatever comes out
 	out       io.Writer
@@ -50,66 +52,103 @@ func (o options) random(part uint64) *rand.Rand {
 // run starts everything, kills, waits and judges. An error means that the run itself could not be done; what Portico did wrong is
 // in the report.
 func run(ctx context.Context, o options) (r *report, err error) {
+	if o.mode == modeDeliveries {
+		return runSoak(ctx, o)
+	}
 	if o.mode != modeWorkers && o.mode != modePostgres {
-		return nil, fmt.Errorf("there is no mode %q: choose %s or %s", o.mode, modeWorkers, modePostgres)
+		return nil, fmt.Errorf("there is no mode %q: choose %s, %s, %s or %s", o.mode, modeWorkers, modePostgres, modeDeliveries, modeBoth)
 	}
 	build := "as it is"
 	if o.naive {
 		build = "with its steps in a naive order"
 	}
 	o.say("\nseed %d: kill %s %d times in %s, Portico %s", o.seed, o.mode, o.kills, o.lasting, build)
-	binary, err := buildPortico(ctx, o)
+	s, err := openSite(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	postgres, err := startPostgres(ctx, filepath.Join(o.folder, "postgres"))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, postgres.stop(context.WithoutCancel(ctx))) }()
-	port, err := freePort(ctx)
-	if err != nil {
-		return nil, err
-	}
-	h := &house{folder: o.folder, binary: binary, environment: []string{
-		"DATABASE_URL=" + postgres.url, "PORTICO_ADDR=127.0.0.1:" + port,
-		"PORTICO_KEYS=1:" + string(secret.NewKey()), "PORTICO_PEPPER=" + string(secret.NewKey()),
-		"PORTICO_WEBHOOK_ALLOW_LOOPBACK=true", "PORTICO_WEBHOOK_ALLOW_HTTP=true",
-		"PORTICO_TEST_GATEWAY_LOSS=" + gatewayLoss, "PORTICO_LOG_LEVEL=warn",
-	}}
-	if err := h.migrate(ctx); err != nil {
-		return nil, err
-	}
-	d, err := db.Open(ctx, postgres.url)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
+	defer func() { err = errors.Join(err, s.close(context.WithoutCancel(ctx))) }()
 	inbox, err := openReceiver(ctx, o.seed)
 	if err != nil {
 		return nil, err
 	}
 	defer inbox.close()
-	if err := h.open(ctx); err != nil {
-		return nil, err
-	}
-	defer h.close()
-	api := "http://127.0.0.1:" + port
-	if err := awaitReady(ctx, api); err != nil {
-		return nil, err
-	}
 
-	market := openMarket(ctx, o, api+"/graphql", inbox, d)
-	killed, killErr := (&killer{o: o, random: o.random(0), house: h, postgres: postgres, market: market}).run(ctx)
+	market := openMarket(ctx, o, s.api, inbox, s.db)
+	killed, killErr := (&killer{o: o, random: o.random(0), house: s.house, postgres: s.postgres, market: market}).run(ctx)
 	if err := errors.Join(killErr, market.close(ctx)); err != nil {
 		return nil, err
 	}
 	r = &report{killed: killed}
-	if err := settle(ctx, o, d, r); err != nil {
+	if err := settle(ctx, o, s.db, r); err != nil {
 		return nil, err
 	}
-	h.close()
-	return r, judge(ctx, o, d, r, h, market, inbox)
+	s.house.close()
+	return r, judge(ctx, o, s.db, r, s.house, market, inbox)
+}
+
+// site is an installation: its database, its processes, and what opens its secrets.
+type site struct {
+	postgres *postgres
+	db       *db.DB
+	house    *house
+	keys     *secret.Keyring
+	api      string // the URL of GraphQL
+}
+
+// openSite starts everything. Callers close it.
+func openSite(ctx context.Context, o options) (s *site, err error) {
+	s = &site{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
+		}
+	}()
+	binary, err := buildPortico(ctx, o)
+	if err != nil {
+		return s, err
+	}
+	if s.postgres, err = startPostgres(ctx, filepath.Join(o.folder, "postgres")); err != nil {
+		return s, err
+	}
+	port, err := freePort(ctx)
+	if err != nil {
+		return s, err
+	}
+	keys, pepper := "1:"+secret.NewKey(), secret.NewKey()
+	if s.keys, err = secret.NewKeyring(keys, pepper); err != nil {
+		return s, err
+	}
+	h := &house{folder: o.folder, binary: binary, environment: []string{
+		"DATABASE_URL=" + s.postgres.url, "PORTICO_ADDR=127.0.0.1:" + port,
+		"PORTICO_KEYS=" + string(keys), "PORTICO_PEPPER=" + string(pepper),
+		"PORTICO_WEBHOOK_ALLOW_LOOPBACK=true", "PORTICO_WEBHOOK_ALLOW_HTTP=true",
+		"PORTICO_TEST_GATEWAY_LOSS=" + gatewayLoss, "PORTICO_LOG_LEVEL=warn",
+	}}
+	if err := h.migrate(ctx); err != nil {
+		return s, err
+	}
+	if s.db, err = db.Open(ctx, s.postgres.url); err != nil {
+		return s, err
+	}
+	if err := h.open(ctx); err != nil {
+		return s, err
+	}
+	s.house, s.api = h, "http://127.0.0.1:"+port+"/graphql"
+	return s, awaitReady(ctx, "http://127.0.0.1:"+port)
+}
+
+func (s *site) close(ctx context.Context) error {
+	if s.house != nil {
+		s.house.close()
+	}
+	if s.db != nil {
+		s.db.Close()
+	}
+	if s.postgres != nil {
+		return s.postgres.stop(ctx)
+	}
+	return nil
 }
 
 func buildPortico(ctx context.Context, o options) (string, error) {
@@ -152,8 +191,7 @@ func awaitReady(ctx context.Context, api string) error {
 type house struct {
 	folder, binary string
 	environment    []string
-	serve          *program
-	workers        [2]*program
+	programs       []*program
 	leave          context.CancelFunc
 }
 
@@ -178,40 +216,37 @@ func (h *house) migrate(ctx context.Context) error {
 
 // open starts the API and two workers, and keeps them running.
 func (h *house) open(ctx context.Context) error {
+	return h.keep(ctx, map[string][]string{victimServe: {"serve"}, victimWorker1: {"work"}, victimWorker2: {"work"}})
+}
+
+// keep starts programs by their names, and keeps them running.
+func (h *house) keep(ctx context.Context, programs map[string][]string) error {
 	ctx, h.leave = context.WithCancel(ctx)
-	for _, p := range []struct {
-		place **program
-		name  string
-		args  []string
-	}{
-		{&h.serve, "serve", []string{"serve"}},
-		{&h.workers[0], "worker 1", []string{"work"}},
-		{&h.workers[1], "worker 2", []string{"work"}},
-	} {
-		started, err := keep(ctx, h, p.name, p.args...)
+	for name, args := range programs {
+		p, err := keep(ctx, h, name, args...)
 		if err != nil {
 			h.close()
 			return err
 		}
-		*p.place = started
+		h.programs = append(h.programs, p)
 	}
 	return nil
 }
 
-func (h *house) programs() []*program {
-	var all []*program
-	for _, p := range []*program{h.serve, h.workers[0], h.workers[1]} {
-		if p != nil {
-			all = append(all, p)
+// program is the one with the name.
+func (h *house) program(name string) *program {
+	for _, p := range h.programs {
+		if p.name == name {
+			return p
 		}
 	}
-	return all
+	return nil
 }
 
 // close asks all processes to stop and waits for them.
 func (h *house) close() {
 	h.leave()
-	for _, p := range h.programs() {
+	for _, p := range h.programs {
 		<-p.done
 	}
 }

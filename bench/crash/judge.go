@@ -185,8 +185,23 @@ func judgeWork(ctx context.Context, tx pgx.Tx, o options, r *report, inbox *rece
 
 // judgeProcesses asks for what nobody should have seen.
 func judgeProcesses(o options, r *report, h *house, m *market) error {
+	if err := judgeLogs(r, h.programs); err != nil {
+		return err
+	}
+	r.rule("every answer made sense", m.failures.complaints)
+	r.fact("asked again", fmt.Sprintf("%d requests whose answer was lost, %d that met an internal error", m.failures.lost, len(m.failures.internal)))
+	if o.mode == modePostgres {
+		return nil // every request may meet the error that the database is gone
+	}
+	internal, err := explained(h.program(victimServe), m.failures.internal)
+	r.rule("no request met an internal error", internal)
+	return err
+}
+
+// judgeLogs asks how the processes ended, and what they said.
+func judgeLogs(r *report, programs []*program) error {
 	var strays, panics []string
-	for _, p := range h.programs() {
+	for _, p := range programs {
 		strays = append(strays, p.strays...)
 		found, err := p.said(func(line string) bool {
 			return strings.HasPrefix(line, "panic:") || strings.Contains(line, "PanicError") || strings.Contains(line, "goroutine ")
@@ -198,14 +213,7 @@ func judgeProcesses(o options, r *report, h *house, m *market) error {
 	}
 	r.rule("no process ended by itself, and all stopped when asked to", strays)
 	r.rule("nothing panicked", panics)
-	r.rule("every answer made sense", m.failures.complaints)
-	r.fact("asked again", fmt.Sprintf("%d requests whose answer was lost, %d that met an internal error", m.failures.lost, len(m.failures.internal)))
-	if o.mode == modePostgres {
-		return nil // every request may meet the error that the database is gone
-	}
-	internal, err := explained(h.serve, m.failures.internal)
-	r.rule("no request met an internal error", internal)
-	return err
+	return nil
 }
 
 // explained are the internal errors with what the log says of them.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -38,8 +37,11 @@ func schedule(random *rand.Rand, mode string, kills int, lasting time.Duration) 
 }
 
 func victims(random *rand.Rand, mode string) []string {
-	if mode == modePostgres {
+	switch mode {
+	case modePostgres:
 		return []string{victimPostgres}
+	case modeDeliveries:
+		return deliveryVictims(random)
 	}
 	switch dice := random.IntN(10); {
 	case dice < 3:
@@ -94,12 +96,7 @@ func (k *killer) kill(ctx context.Context, victim string) error {
 	if victim == victimServe {
 		k.aim()
 	}
-	for _, p := range k.house.programs() {
-		if p.name == victim {
-			return p.kill(ctx)
-		}
-	}
-	return fmt.Errorf("there is no %s to kill", victim)
+	return k.house.program(victim).kill(ctx)
 }
 
 // aim waits until the API is in the middle of something.

@@ -116,7 +116,7 @@ const (
 )
 
 func (m *merchant) live(ctx context.Context) error {
-	if err := m.open(ctx); err != nil {
+	if err := errors.Join(m.enter(ctx), m.stock(ctx), m.listen(ctx), m.wind(ctx)); err != nil {
 		return fmt.Errorf("open merchant %d: %w", m.n, err)
 	}
 	var actors errgroup.Group
@@ -127,8 +127,8 @@ func (m *merchant) live(ctx context.Context) error {
 	return actors.Wait()
 }
 
-// open signs the merchant up and makes a sandbox with everything that selling needs.
-func (m *merchant) open(ctx context.Context) error {
+// enter signs the merchant up and makes a sandbox with a key.
+func (m *merchant) enter(ctx context.Context) error {
 	visitor := m.market.caller("", "")
 	account := object{"email": fmt.Sprintf("owner-%d@crash.example", m.n), "password": "correct horse battery"}
 	up, err := visitor.do(ctx, "merchantSignUp", `mutation($in: MerchantSignUpInput!) {
@@ -150,7 +150,7 @@ func (m *merchant) open(ctx context.Context) error {
 		return err
 	}
 	m.client = m.market.caller("X-API-Key", key.text("secret"))
-	return errors.Join(m.stock(ctx), m.listen(ctx), m.wind(ctx))
+	return nil
 }
 
 // must turns an answer that is no success into an error: where nothing can be in the way, the run cannot go on.

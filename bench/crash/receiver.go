@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -173,7 +174,7 @@ func verifySignatures(secret string, header http.Header, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if header.Get("webhook-signature") != standard {
+	if !slices.Contains(strings.Fields(header.Get("webhook-signature")), standard) {
 		return fmt.Errorf("the standard signature is wrong")
 	}
 	return nil

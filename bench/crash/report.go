@@ -27,6 +27,17 @@ func (r *report) rule(sentence string, violations []string) {
 	r.rules = append(r.rules, ruling{sentence, violations})
 }
 
+// more adds to what violates a rule that is asked for in several places.
+func (r *report) more(sentence string, violations []string) {
+	i := slices.IndexFunc(r.rules, func(one ruling) bool { return one.sentence == sentence })
+	if i < 0 {
+		r.rule(sentence, violations)
+		return
+	}
+	r.rules[i].violations = append(r.rules[i].violations, violations...)
+	slices.Sort(r.rules[i].violations)
+}
+
 func (r *report) fact(name, value string) { r.facts = append(r.facts, [2]string{name, value}) }
 
 // held tells whether no rule was violated.
