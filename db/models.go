@@ -388,6 +388,23 @@ type PortalKey struct {
 	CreatedAt  time.Time
 }
 
+type PortalSession struct {
+	MerchantID int64
+	TokenID    int64
+	SecretHash []byte
+	CreatedAt  time.Time
+}
+
+type PortalSetting struct {
+	MerchantID     int64
+	Document       json.RawMessage
+	PortalEnabled  bool
+	MagicLinks     bool
+	SessionSeconds int32
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}
+
 type PortalToken struct {
 	MerchantID int64
 	ID         int64

@@ -117,18 +117,25 @@ const customersOfPerson = `-- name: CustomersOfPerson :many
 select c.merchant_id, c.id as customer_id
 from customer c
 join merchant m on m.id = c.merchant_id
-where c.person_key = $1 and m.sandbox_of is null and m.suspended_at is null and m.status <> 'CLOSED'
+left join portal_settings ps on ps.merchant_id = m.id
+where coalesce(ps.portal_enabled and ps.magic_links and ps.session_seconds > $1::int, true) and c.person_key = $2 and m.sandbox_of is null and m.suspended_at is null and m.status <> 'CLOSED'
 order by c.merchant_id
 `
+
+type CustomersOfPersonParams struct {
+	AgeSeconds int32
+	PersonKey  string
+}
 
 type CustomersOfPersonRow struct {
 	MerchantID int64
 	CustomerID int64
 }
 
-// Those of live merchants that are neither suspended nor closed: what a sandbox says of an address nobody has proved.
-func (q *Queries) CustomersOfPerson(ctx context.Context, db DBTX, personKey string) ([]CustomersOfPersonRow, error) {
-	rows, err := db.Query(ctx, customersOfPerson, personKey)
+// Those of live merchants that are neither suspended nor closed (what a sandbox says of an address nobody has proved), and whose portal
+// is open to a person who signed in by mail so many seconds ago.
+func (q *Queries) CustomersOfPerson(ctx context.Context, db DBTX, arg CustomersOfPersonParams) ([]CustomersOfPersonRow, error) {
+	rows, err := db.Query(ctx, customersOfPerson, arg.AgeSeconds, arg.PersonKey)
 	if err != nil {
 		return nil, err
 	}
@@ -343,6 +350,27 @@ func (q *Queries) InsertPortalKey(ctx context.Context, db DBTX, arg InsertPortal
 	return err
 }
 
+const insertPortalSession = `-- name: InsertPortalSession :exec
+insert into portal_session (merchant_id, token_id, secret_hash, created_at) values ($1, $2, $3, $4)
+`
+
+type InsertPortalSessionParams struct {
+	MerchantID int64
+	TokenID    int64
+	SecretHash []byte
+	CreatedAt  time.Time
+}
+
+func (q *Queries) InsertPortalSession(ctx context.Context, db DBTX, arg InsertPortalSessionParams) error {
+	_, err := db.Exec(ctx, insertPortalSession,
+		arg.MerchantID,
+		arg.TokenID,
+		arg.SecretHash,
+		arg.CreatedAt,
+	)
+	return err
+}
+
 const insertPortalToken = `-- name: InsertPortalToken :one
 insert into portal_token (merchant_id, customer_id, jti, issued_at)
 values ($1, $2, $3, $4)
@@ -483,7 +511,8 @@ const merchantsOfAddress = `-- name: MerchantsOfAddress :many
 select m.id, m.shop, m.name
 from customer c
 join merchant m on m.id = c.merchant_id
-where c.person_key = $1 and m.sandbox_of is null and m.suspended_at is null and m.status <> 'CLOSED'
+left join portal_settings ps on ps.merchant_id = m.id
+where coalesce(ps.portal_enabled and ps.magic_links, true) and c.person_key = $1 and m.sandbox_of is null and m.suspended_at is null and m.status <> 'CLOSED'
   and ($2::text is null or m.shop = $2)
   and exists (select from customer_sight v where v.merchant_id = c.merchant_id and v.customer_id = c.id)
 order by m.id
@@ -500,7 +529,8 @@ type MerchantsOfAddressRow struct {
 	Name string
 }
 
-// The live merchants that are neither suspended nor closed, or the one with the shop handle, of which the address has a customer who has a subscription.
+// The live merchants that are neither suspended nor closed, or the one with the shop handle, whose portal is open to those with a mailed
+// link, and of which the address has a customer who has a subscription.
 func (q *Queries) MerchantsOfAddress(ctx context.Context, db DBTX, arg MerchantsOfAddressParams) ([]MerchantsOfAddressRow, error) {
 	rows, err := db.Query(ctx, merchantsOfAddress, arg.PersonKey, arg.Shop)
 	if err != nil {
@@ -649,7 +679,7 @@ func (q *Queries) Person(ctx context.Context, db DBTX, id int64) (Person, error)
 }
 
 const personSessionByHash = `-- name: PersonSessionByHash :one
-select s.id, s.person_id, s.expires_at, p.email
+select s.id, s.person_id, s.created_at, s.expires_at, p.email
 from person_session s
 join person p on p.id = s.person_id
 where s.token_hash = $1
@@ -658,6 +688,7 @@ where s.token_hash = $1
 type PersonSessionByHashRow struct {
 	ID        int64
 	PersonID  int64
+	CreatedAt time.Time
 	ExpiresAt time.Time
 	Email     string
 }
@@ -668,6 +699,7 @@ func (q *Queries) PersonSessionByHash(ctx context.Context, db DBTX, tokenHash []
 	err := row.Scan(
 		&i.ID,
 		&i.PersonID,
+		&i.CreatedAt,
 		&i.ExpiresAt,
 		&i.Email,
 	)
@@ -731,9 +763,55 @@ func (q *Queries) PortalKey(ctx context.Context, db DBTX, merchantID int64) ([]b
 	return key_cipher, err
 }
 
+const portalSessionByHash = `-- name: PortalSessionByHash :one
+select t.merchant_id, t.id, t.customer_id, t.jti, t.issued_at, t.last_used_at, t.revoked_at, s.created_at as signed_in_at, (m.suspended_at is not null)::boolean as suspended,
+    coalesce(ps.portal_enabled, true) as portal_enabled, coalesce(ps.session_seconds, $1::int) as session_seconds
+from portal_session s
+join portal_token t on t.merchant_id = s.merchant_id and t.id = s.token_id
+join merchant m on m.id = s.merchant_id
+left join portal_settings ps on ps.merchant_id = m.id
+where s.secret_hash = $2 and m.shop = $3 and m.status <> 'CLOSED'
+`
+
+type PortalSessionByHashParams struct {
+	Longest    int32
+	SecretHash []byte
+	Shop       string
+}
+
+type PortalSessionByHashRow struct {
+	PortalToken    PortalToken
+	SignedInAt     time.Time
+	Suspended      bool
+	PortalEnabled  bool
+	SessionSeconds int32
+}
+
+// The session of a browser and the token it came with, of the shop with the handle.
+func (q *Queries) PortalSessionByHash(ctx context.Context, db DBTX, arg PortalSessionByHashParams) (PortalSessionByHashRow, error) {
+	row := db.QueryRow(ctx, portalSessionByHash, arg.Longest, arg.SecretHash, arg.Shop)
+	var i PortalSessionByHashRow
+	err := row.Scan(
+		&i.PortalToken.MerchantID,
+		&i.PortalToken.ID,
+		&i.PortalToken.CustomerID,
+		&i.PortalToken.Jti,
+		&i.PortalToken.IssuedAt,
+		&i.PortalToken.LastUsedAt,
+		&i.PortalToken.RevokedAt,
+		&i.SignedInAt,
+		&i.Suspended,
+		&i.PortalEnabled,
+		&i.SessionSeconds,
+	)
+	return i, err
+}
+
 const portalTokenByJTI = `-- name: PortalTokenByJTI :one
-select t.merchant_id, t.id, t.customer_id, t.jti, t.issued_at, t.last_used_at, t.revoked_at, c.number as customer_number, k.key_cipher, (m.suspended_at is not null)::boolean as suspended
+select t.merchant_id, t.id, t.customer_id, t.jti, t.issued_at, t.last_used_at, t.revoked_at, c.number as customer_number, k.key_cipher, (m.suspended_at is not null)::boolean as suspended,
+    coalesce(ps.portal_enabled, true) as portal_enabled
 from merchant m
+left join portal_settings ps on ps.merchant_id = m.id
 join portal_key k on k.merchant_id = m.id
 join portal_token t on t.merchant_id = m.id and t.jti = $1
 join customer c on c.merchant_id = m.id and c.id = t.customer_id
@@ -750,6 +828,7 @@ type PortalTokenByJTIRow struct {
 	CustomerNumber int64
 	KeyCipher      []byte
 	Suspended      bool
+	PortalEnabled  bool
 }
 
 func (q *Queries) PortalTokenByJTI(ctx context.Context, db DBTX, arg PortalTokenByJTIParams) (PortalTokenByJTIRow, error) {
@@ -766,6 +845,7 @@ func (q *Queries) PortalTokenByJTI(ctx context.Context, db DBTX, arg PortalToken
 		&i.CustomerNumber,
 		&i.KeyCipher,
 		&i.Suspended,
+		&i.PortalEnabled,
 	)
 	return i, err
 }

@@ -16,6 +16,7 @@ import (
 	"portico/internal/money"
 	"portico/internal/portal"
 	"portico/internal/rate"
+	"portico/internal/settings"
 	"portico/internal/webhook"
 	"strconv"
 	"sync/atomic"
@@ -145,6 +146,7 @@ type MutationResolver interface {
 	PortalTokenCreate(ctx context.Context, input PortalTokenCreateInput) (*PortalTokenCreatePayload, error)
 	PortalURLCreate(ctx context.Context, input PortalURLCreateInput) (*PortalURLCreatePayload, error)
 	PortalTokenRevoke(ctx context.Context, input PortalTokenRevokeInput) (*PortalTokenRevokePayload, error)
+	PortalSettingsUpdate(ctx context.Context, input PortalSettingsUpdateInput) (*PortalSettingsUpdatePayload, error)
 	PortalMagicLinkSend(ctx context.Context, input PortalMagicLinkSendInput) (*PortalMagicLinkSendPayload, error)
 	PersonSignIn(ctx context.Context, input PersonSignInInput) (*PersonSignInPayload, error)
 	PersonSignOut(ctx context.Context) (*PersonSignOutPayload, error)
@@ -211,6 +213,7 @@ type QueryResolver interface {
 	Access(ctx context.Context, customer CustomerRef, product ProductRef) (*Access, error)
 	Claims(ctx context.Context, customer CustomerRef, product ProductRef) (*CustomerClaims, error)
 	ClaimsHistory(ctx context.Context, customer CustomerRef, product ProductRef, first *int32, after *string) (*Connection[ClaimChange], error)
+	PortalSettings(ctx context.Context) (*PortalSettings, error)
 	PortalTokens(ctx context.Context, customer *CustomerRef, first *int32, after *string) (*Connection[PortalToken], error)
 	Events(ctx context.Context, first *int32, after *string) (*Connection[Event], error)
 	WebhookEndpoints(ctx context.Context, product *ProductRef, status *string, first *int32, after *string) (*Connection[WebhookEndpoint], error)
@@ -300,7 +303,13 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputPaymentMethodAttachInput,
 		ec.unmarshalInputPersonSignInInput,
 		ec.unmarshalInputPlanCreateInput,
+		ec.unmarshalInputPortalAuthenticationInput,
 		ec.unmarshalInputPortalMagicLinkSendInput,
+		ec.unmarshalInputPortalNotificationsInput,
+		ec.unmarshalInputPortalSettingsInput,
+		ec.unmarshalInputPortalSettingsUpdateInput,
+		ec.unmarshalInputPortalSupportContactInput,
+		ec.unmarshalInputPortalThemeInput,
 		ec.unmarshalInputPortalTokenCreateInput,
 		ec.unmarshalInputPortalTokenRevokeInput,
 		ec.unmarshalInputPortalUrlCreateInput,
@@ -573,6 +582,11 @@ type Query {
     @auth(allow: [MEMBER, API_KEY, CLIENT], scope: CLAIMS_READ)
 
   """
+  What the merchant's portal looks like and what customers may do in it; for a caller of the portal, of the shop that its token is for. A
+  person, who has several, is FORBIDDEN.
+  """
+  portalSettings: PortalSettings! @auth(allow: [MEMBER, API_KEY, CUSTOMER], scope: CUSTOMERS_READ)
+  """
   The portal tokens of one customer, or of all, newest first, revoked ones included. Those that have expired are forgotten within
   minutes.
   """
@@ -778,6 +792,11 @@ type Mutation {
   "Revokes one portal token, or all of a customer, at once. Revoking again changes nothing."
   portalTokenRevoke(input: PortalTokenRevokeInput!): PortalTokenRevokePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: TOKENS_WRITE)
   """
+  Changes the portal settings; what is left out stays. They hold from the next request on, for every customer. ` + "`" + `preset` + "`" + ` comes first and sets what
+  customers may do; how the portal looks, whom customers ask and how they get in stays.
+  """
+  portalSettingsUpdate(input: PortalSettingsUpdateInput!): PortalSettingsUpdatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: CUSTOMERS_WRITE)
+  """
   Mails a link to the portal, if the address has a customer with a subscription. The answer and the time it takes are the same for
   every address. At most 3 an hour for an address, and from one client: then THROTTLED.
   """
@@ -888,6 +907,8 @@ enum UserErrorCode {
   ACTIVE_PURCHASE_EXISTS
   "The customer has no subscription that gives access."
   NO_ACTIVE_SUBSCRIPTION
+  "The merchant's portal settings do not let customers do this."
+  NOT_ALLOWED_BY_SETTINGS
   "The payment provider declined."
   PAYMENT_FAILED
   "The object's present state does not allow it."
@@ -2393,6 +2414,156 @@ type PortalToken implements Node {
 type PortalTokenConnection { nodes: [PortalToken!]! edges: [PortalTokenEdge!]! pageInfo: PageInfo! }
 "A portal token and its place in the list."
 type PortalTokenEdge { cursor: String! node: PortalToken! }
+
+"What a merchant's portal looks like and what customers may do in it. ` + "`" + `GET /api/external/v2/customer-portal-settings/{id}` + "`" + ` says the same."
+type PortalSettings {
+  shop: String!
+  "False closes the portal: its pages, its tokens and its links."
+  portalEnabled: Boolean!
+  "The host under which the merchant shows the portal. The merchant's own proxy leads there."
+  customDomain: String
+  allowPause: Boolean!
+  "In days, 1 to 365."
+  maxPauseDuration: Int!
+  allowSkip: Boolean!
+  "1 to 52."
+  maxConsecutiveSkips: Int!
+  allowFrequencyChange: Boolean!
+  allowQuantityChange: Boolean!
+  allowProductSwap: Boolean!
+  allowAddressEdit: Boolean!
+  allowPaymentMethodUpdate: Boolean!
+  allowCancellation: Boolean!
+  "A customer who cancels must say why."
+  requireCancellationReason: Boolean!
+  enableOneTimeProducts: Boolean!
+  "How many periods a customer must have paid for before it can cancel, 0 to 120."
+  minimumSubscriptionCycles: Int!
+  theme: PortalTheme!
+  authentication: PortalAuthentication!
+  notifications: PortalNotifications!
+  supportContact: PortalSupportContact!
+  layout: PortalLayout!
+  "Shown in the portal; at most 2,000 characters."
+  helpText: String
+  "Shown above everything else; at most 500 characters."
+  customMessage: String
+  "Addresses for the merchant's own frontend by the names it chose, at most 20. Portico does not use them."
+  redirectUrls: JSON!
+  "A JSON object of at most 4 KiB for the merchant's own frontend. Portico does not use it."
+  analytics: JSON!
+  createdAt: DateTime!
+  updatedAt: DateTime!
+}
+"How the portal's pages look. Colors are ` + "`" + `#rrggbb` + "`" + `."
+type PortalTheme {
+  primaryColor: String!
+  secondaryColor: String!
+  accentColor: String!
+  fontFamily: String!
+  "An https address."
+  logoUrl: String
+  "At most 16 KiB. It loads nothing: no url(), no rules but @media and @supports, only functions that draw or calculate, no backslash, no <."
+  customCss: String
+}
+"How customers get into the portal."
+type PortalAuthentication {
+  method: PortalAuthenticationMethod!
+  """
+  In seconds, 300 to 43,200: how long a browser stays signed in at most. What it signed in with may end sooner, such as a portal token after
+  two hours.
+  """
+  sessionDuration: Int!
+  "Customers whose address nobody has proved with a mailed link see everything and change nothing."
+  requireEmailVerification: Boolean!
+}
+"How customers prove who they are."
+enum PortalAuthenticationMethod {
+  "With a link that they ask for by mail, or with a token of the merchant's."
+  MAGIC_LINK
+  "Only with tokens that the merchant mints."
+  TOKEN
+}
+"The mails that confirm to customers what they have done."
+type PortalNotifications {
+  sendSkipConfirmation: Boolean!
+  sendPauseConfirmation: Boolean!
+  sendFrequencyChangeConfirmation: Boolean!
+  sendCancellationConfirmation: Boolean!
+}
+"Whom customers ask."
+type PortalSupportContact {
+  email: String
+  phone: String
+  chatEnabled: Boolean!
+}
+"How subscriptions are laid out."
+enum PortalLayout {
+  "A table, a line for each."
+  LIST
+  "A card for each."
+  CARDS
+}
+"A set of settings to begin with: what customers may do."
+enum PortalSettingsPreset {
+  "What a merchant has who has chosen nothing."
+  STANDARD
+  "Customers see everything, and change their payment method only."
+  LOCKED_DOWN
+  "Customers do everything themselves."
+  FULL_SERVICE
+}
+"What to change."
+input PortalSettingsUpdateInput {
+  preset: PortalSettingsPreset
+  settings: PortalSettingsInput
+}
+"Changes to the settings, which have the meanings and bounds of PortalSettings. Null removes a text or an address and leaves everything else."
+input PortalSettingsInput {
+  portalEnabled: Boolean
+  customDomain: String
+  allowPause: Boolean
+  maxPauseDuration: Int
+  allowSkip: Boolean
+  maxConsecutiveSkips: Int
+  allowFrequencyChange: Boolean
+  allowQuantityChange: Boolean
+  allowProductSwap: Boolean
+  allowAddressEdit: Boolean
+  allowPaymentMethodUpdate: Boolean
+  allowCancellation: Boolean
+  requireCancellationReason: Boolean
+  enableOneTimeProducts: Boolean
+  minimumSubscriptionCycles: Int
+  theme: PortalThemeInput
+  authentication: PortalAuthenticationInput
+  notifications: PortalNotificationsInput
+  supportContact: PortalSupportContactInput
+  layout: PortalLayout
+  helpText: String
+  customMessage: String
+  "Replaces all of them."
+  redirectUrls: JSON
+  analytics: JSON
+}
+"Changes to the theme."
+input PortalThemeInput { primaryColor: String secondaryColor: String accentColor: String fontFamily: String logoUrl: String customCss: String }
+"Changes to how customers get in."
+input PortalAuthenticationInput { method: PortalAuthenticationMethod sessionDuration: Int requireEmailVerification: Boolean }
+"Changes to the mails."
+input PortalNotificationsInput {
+  sendSkipConfirmation: Boolean
+  sendPauseConfirmation: Boolean
+  sendFrequencyChangeConfirmation: Boolean
+  sendCancellationConfirmation: Boolean
+}
+"Changes to whom customers ask."
+input PortalSupportContactInput { email: String phone: String chatEnabled: Boolean }
+"The answer to portalSettingsUpdate."
+type PortalSettingsUpdatePayload {
+  portalSettings: PortalSettings
+  userErrors: [UserError!]!
+}
 
 "What a customer is sent to the portal for."
 enum PortalUrlIntent {
@@ -3964,12 +4135,138 @@ func (ec *executionContext) childFields_PlanEdge(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type PlanEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_PortalAuthentication(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "method":
+		return ec.fieldContext_PortalAuthentication_method(ctx, field)
+	case "sessionDuration":
+		return ec.fieldContext_PortalAuthentication_sessionDuration(ctx, field)
+	case "requireEmailVerification":
+		return ec.fieldContext_PortalAuthentication_requireEmailVerification(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PortalAuthentication", field.Name)
+}
+
 func (ec *executionContext) childFields_PortalMagicLinkSendPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "userErrors":
 		return ec.fieldContext_PortalMagicLinkSendPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PortalMagicLinkSendPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_PortalNotifications(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "sendSkipConfirmation":
+		return ec.fieldContext_PortalNotifications_sendSkipConfirmation(ctx, field)
+	case "sendPauseConfirmation":
+		return ec.fieldContext_PortalNotifications_sendPauseConfirmation(ctx, field)
+	case "sendFrequencyChangeConfirmation":
+		return ec.fieldContext_PortalNotifications_sendFrequencyChangeConfirmation(ctx, field)
+	case "sendCancellationConfirmation":
+		return ec.fieldContext_PortalNotifications_sendCancellationConfirmation(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PortalNotifications", field.Name)
+}
+
+func (ec *executionContext) childFields_PortalSettings(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "shop":
+		return ec.fieldContext_PortalSettings_shop(ctx, field)
+	case "portalEnabled":
+		return ec.fieldContext_PortalSettings_portalEnabled(ctx, field)
+	case "customDomain":
+		return ec.fieldContext_PortalSettings_customDomain(ctx, field)
+	case "allowPause":
+		return ec.fieldContext_PortalSettings_allowPause(ctx, field)
+	case "maxPauseDuration":
+		return ec.fieldContext_PortalSettings_maxPauseDuration(ctx, field)
+	case "allowSkip":
+		return ec.fieldContext_PortalSettings_allowSkip(ctx, field)
+	case "maxConsecutiveSkips":
+		return ec.fieldContext_PortalSettings_maxConsecutiveSkips(ctx, field)
+	case "allowFrequencyChange":
+		return ec.fieldContext_PortalSettings_allowFrequencyChange(ctx, field)
+	case "allowQuantityChange":
+		return ec.fieldContext_PortalSettings_allowQuantityChange(ctx, field)
+	case "allowProductSwap":
+		return ec.fieldContext_PortalSettings_allowProductSwap(ctx, field)
+	case "allowAddressEdit":
+		return ec.fieldContext_PortalSettings_allowAddressEdit(ctx, field)
+	case "allowPaymentMethodUpdate":
+		return ec.fieldContext_PortalSettings_allowPaymentMethodUpdate(ctx, field)
+	case "allowCancellation":
+		return ec.fieldContext_PortalSettings_allowCancellation(ctx, field)
+	case "requireCancellationReason":
+		return ec.fieldContext_PortalSettings_requireCancellationReason(ctx, field)
+	case "enableOneTimeProducts":
+		return ec.fieldContext_PortalSettings_enableOneTimeProducts(ctx, field)
+	case "minimumSubscriptionCycles":
+		return ec.fieldContext_PortalSettings_minimumSubscriptionCycles(ctx, field)
+	case "theme":
+		return ec.fieldContext_PortalSettings_theme(ctx, field)
+	case "authentication":
+		return ec.fieldContext_PortalSettings_authentication(ctx, field)
+	case "notifications":
+		return ec.fieldContext_PortalSettings_notifications(ctx, field)
+	case "supportContact":
+		return ec.fieldContext_PortalSettings_supportContact(ctx, field)
+	case "layout":
+		return ec.fieldContext_PortalSettings_layout(ctx, field)
+	case "helpText":
+		return ec.fieldContext_PortalSettings_helpText(ctx, field)
+	case "customMessage":
+		return ec.fieldContext_PortalSettings_customMessage(ctx, field)
+	case "redirectUrls":
+		return ec.fieldContext_PortalSettings_redirectUrls(ctx, field)
+	case "analytics":
+		return ec.fieldContext_PortalSettings_analytics(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_PortalSettings_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_PortalSettings_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PortalSettings", field.Name)
+}
+
+func (ec *executionContext) childFields_PortalSettingsUpdatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "portalSettings":
+		return ec.fieldContext_PortalSettingsUpdatePayload_portalSettings(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PortalSettingsUpdatePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PortalSettingsUpdatePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_PortalSupportContact(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "email":
+		return ec.fieldContext_PortalSupportContact_email(ctx, field)
+	case "phone":
+		return ec.fieldContext_PortalSupportContact_phone(ctx, field)
+	case "chatEnabled":
+		return ec.fieldContext_PortalSupportContact_chatEnabled(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PortalSupportContact", field.Name)
+}
+
+func (ec *executionContext) childFields_PortalTheme(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "primaryColor":
+		return ec.fieldContext_PortalTheme_primaryColor(ctx, field)
+	case "secondaryColor":
+		return ec.fieldContext_PortalTheme_secondaryColor(ctx, field)
+	case "accentColor":
+		return ec.fieldContext_PortalTheme_accentColor(ctx, field)
+	case "fontFamily":
+		return ec.fieldContext_PortalTheme_fontFamily(ctx, field)
+	case "logoUrl":
+		return ec.fieldContext_PortalTheme_logoUrl(ctx, field)
+	case "customCss":
+		return ec.fieldContext_PortalTheme_customCss(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PortalTheme", field.Name)
 }
 
 func (ec *executionContext) childFields_PortalToken(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5546,6 +5843,20 @@ func (ec *executionContext) field_Mutation_portalMagicLinkSend_args(ctx context.
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (PortalMagicLinkSendInput, error) {
 			return ec.unmarshalNPortalMagicLinkSendInput2porticoᚋgraphᚐPortalMagicLinkSendInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_portalSettingsUpdate_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (PortalSettingsUpdateInput, error) {
+			return ec.unmarshalNPortalSettingsUpdateInput2porticoᚋgraphᚐPortalSettingsUpdateInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -19129,6 +19440,83 @@ func (ec *executionContext) fieldContext_Mutation_portalTokenRevoke(ctx context.
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_portalSettingsUpdate(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_portalSettingsUpdate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PortalSettingsUpdate(ctx, fc.Args["input"].(PortalSettingsUpdateInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY"})
+				if err != nil {
+					var zeroVal *PortalSettingsUpdatePayload
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *PortalSettingsUpdatePayload
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "CUSTOMERS_WRITE")
+				if err != nil {
+					var zeroVal *PortalSettingsUpdatePayload
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *PortalSettingsUpdatePayload
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *PortalSettingsUpdatePayload
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *PortalSettingsUpdatePayload) graphql.Marshaler {
+			return ec.marshalNPortalSettingsUpdatePayload2ᚖporticoᚋgraphᚐPortalSettingsUpdatePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_portalSettingsUpdate(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PortalSettingsUpdatePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_portalSettingsUpdate_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_portalMagicLinkSend(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -21388,6 +21776,75 @@ func (ec *executionContext) fieldContext_PlanEdge_node(_ context.Context, field 
 	return fc, nil
 }
 
+func (ec *executionContext) _PortalAuthentication_method(ctx context.Context, field graphql.CollectedField, obj *settings.Authentication) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalAuthentication_method(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Method, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNPortalAuthenticationMethod2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalAuthentication_method(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalAuthentication", field, false, false, errors.New("field of type PortalAuthenticationMethod does not have child fields"))
+}
+
+func (ec *executionContext) _PortalAuthentication_sessionDuration(ctx context.Context, field graphql.CollectedField, obj *settings.Authentication) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalAuthentication_sessionDuration(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SessionDuration, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
+			return ec.marshalNInt2int32(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalAuthentication_sessionDuration(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalAuthentication", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _PortalAuthentication_requireEmailVerification(ctx context.Context, field graphql.CollectedField, obj *settings.Authentication) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalAuthentication_requireEmailVerification(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RequireEmailVerification, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalAuthentication_requireEmailVerification(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalAuthentication", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func (ec *executionContext) _PortalMagicLinkSendPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *PortalMagicLinkSendPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -21418,6 +21875,1026 @@ func (ec *executionContext) fieldContext_PortalMagicLinkSendPayload_userErrors(_
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _PortalNotifications_sendSkipConfirmation(ctx context.Context, field graphql.CollectedField, obj *settings.Notifications) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalNotifications_sendSkipConfirmation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SendSkipConfirmation, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalNotifications_sendSkipConfirmation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalNotifications", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PortalNotifications_sendPauseConfirmation(ctx context.Context, field graphql.CollectedField, obj *settings.Notifications) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalNotifications_sendPauseConfirmation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SendPauseConfirmation, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalNotifications_sendPauseConfirmation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalNotifications", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PortalNotifications_sendFrequencyChangeConfirmation(ctx context.Context, field graphql.CollectedField, obj *settings.Notifications) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalNotifications_sendFrequencyChangeConfirmation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SendFrequencyChangeConfirmation, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalNotifications_sendFrequencyChangeConfirmation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalNotifications", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PortalNotifications_sendCancellationConfirmation(ctx context.Context, field graphql.CollectedField, obj *settings.Notifications) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalNotifications_sendCancellationConfirmation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SendCancellationConfirmation, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalNotifications_sendCancellationConfirmation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalNotifications", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_shop(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_shop(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Shop, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_shop(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_portalEnabled(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_portalEnabled(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PortalEnabled, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_portalEnabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_customDomain(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_customDomain(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CustomDomain, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_customDomain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_allowPause(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_allowPause(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AllowPause, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_allowPause(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_maxPauseDuration(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_maxPauseDuration(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MaxPauseDuration, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
+			return ec.marshalNInt2int32(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_maxPauseDuration(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_allowSkip(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_allowSkip(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AllowSkip, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_allowSkip(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_maxConsecutiveSkips(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_maxConsecutiveSkips(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MaxConsecutiveSkips, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
+			return ec.marshalNInt2int32(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_maxConsecutiveSkips(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_allowFrequencyChange(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_allowFrequencyChange(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AllowFrequencyChange, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_allowFrequencyChange(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_allowQuantityChange(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_allowQuantityChange(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AllowQuantityChange, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_allowQuantityChange(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_allowProductSwap(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_allowProductSwap(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AllowProductSwap, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_allowProductSwap(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_allowAddressEdit(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_allowAddressEdit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AllowAddressEdit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_allowAddressEdit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_allowPaymentMethodUpdate(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_allowPaymentMethodUpdate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AllowPaymentMethodUpdate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_allowPaymentMethodUpdate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_allowCancellation(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_allowCancellation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AllowCancellation, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_allowCancellation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_requireCancellationReason(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_requireCancellationReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RequireCancellationReason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_requireCancellationReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_enableOneTimeProducts(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_enableOneTimeProducts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EnableOneTimeProducts, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_enableOneTimeProducts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_minimumSubscriptionCycles(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_minimumSubscriptionCycles(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MinimumSubscriptionCycles, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
+			return ec.marshalNInt2int32(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_minimumSubscriptionCycles(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_theme(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_theme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Theme, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v settings.Theme) graphql.Marshaler {
+			return ec.marshalNPortalTheme2porticoᚋinternalᚋsettingsᚐTheme(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_theme(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PortalSettings",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PortalTheme(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PortalSettings_authentication(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_authentication(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Authentication, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v settings.Authentication) graphql.Marshaler {
+			return ec.marshalNPortalAuthentication2porticoᚋinternalᚋsettingsᚐAuthentication(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_authentication(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PortalSettings",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PortalAuthentication(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PortalSettings_notifications(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_notifications(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Notifications, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v settings.Notifications) graphql.Marshaler {
+			return ec.marshalNPortalNotifications2porticoᚋinternalᚋsettingsᚐNotifications(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_notifications(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PortalSettings",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PortalNotifications(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PortalSettings_supportContact(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_supportContact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SupportContact, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v settings.Contact) graphql.Marshaler {
+			return ec.marshalNPortalSupportContact2porticoᚋinternalᚋsettingsᚐContact(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_supportContact(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PortalSettings",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PortalSupportContact(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PortalSettings_layout(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_layout(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Layout, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNPortalLayout2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_layout(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type PortalLayout does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_helpText(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_helpText(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HelpText, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_helpText(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_customMessage(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_customMessage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CustomMessage, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_customMessage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_redirectUrls(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_redirectUrls(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RedirectUrls(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v json.RawMessage) graphql.Marshaler {
+			return ec.marshalNJSON2encodingᚋjsonᚐRawMessage(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_redirectUrls(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, true, false, errors.New("field of type JSON does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_analytics(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_analytics(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Analytics, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v json.RawMessage) graphql.Marshaler {
+			return ec.marshalNJSON2encodingᚋjsonᚐRawMessage(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_analytics(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type JSON does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_createdAt(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettings_updatedAt(ctx context.Context, field graphql.CollectedField, obj *PortalSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettings_updatedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpdatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettings_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSettings", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSettingsUpdatePayload_portalSettings(ctx context.Context, field graphql.CollectedField, obj *PortalSettingsUpdatePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettingsUpdatePayload_portalSettings(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PortalSettings, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *PortalSettings) graphql.Marshaler {
+			return ec.marshalOPortalSettings2ᚖporticoᚋgraphᚐPortalSettings(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettingsUpdatePayload_portalSettings(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PortalSettingsUpdatePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PortalSettings(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PortalSettingsUpdatePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *PortalSettingsUpdatePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSettingsUpdatePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖporticoᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSettingsUpdatePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PortalSettingsUpdatePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PortalSupportContact_email(ctx context.Context, field graphql.CollectedField, obj *settings.Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSupportContact_email(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Email, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSupportContact_email(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSupportContact", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSupportContact_phone(ctx context.Context, field graphql.CollectedField, obj *settings.Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSupportContact_phone(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Phone, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSupportContact_phone(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSupportContact", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PortalSupportContact_chatEnabled(ctx context.Context, field graphql.CollectedField, obj *settings.Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalSupportContact_chatEnabled(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ChatEnabled, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalSupportContact_chatEnabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalSupportContact", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PortalTheme_primaryColor(ctx context.Context, field graphql.CollectedField, obj *settings.Theme) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalTheme_primaryColor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PrimaryColor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalTheme_primaryColor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalTheme", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PortalTheme_secondaryColor(ctx context.Context, field graphql.CollectedField, obj *settings.Theme) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalTheme_secondaryColor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SecondaryColor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalTheme_secondaryColor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalTheme", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PortalTheme_accentColor(ctx context.Context, field graphql.CollectedField, obj *settings.Theme) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalTheme_accentColor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AccentColor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalTheme_accentColor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalTheme", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PortalTheme_fontFamily(ctx context.Context, field graphql.CollectedField, obj *settings.Theme) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalTheme_fontFamily(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FontFamily, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PortalTheme_fontFamily(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalTheme", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PortalTheme_logoUrl(ctx context.Context, field graphql.CollectedField, obj *settings.Theme) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalTheme_logoUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LogoURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PortalTheme_logoUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalTheme", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PortalTheme_customCss(ctx context.Context, field graphql.CollectedField, obj *settings.Theme) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PortalTheme_customCss(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CustomCSS, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PortalTheme_customCss(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PortalTheme", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _PortalToken_id(ctx context.Context, field graphql.CollectedField, obj *PortalToken) (ret graphql.Marshaler) {
@@ -26369,6 +27846,71 @@ func (ec *executionContext) fieldContext_Query_claimsHistory(ctx context.Context
 	if fc.Args, err = ec.field_Query_claimsHistory_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_portalSettings(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_portalSettings(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().PortalSettings(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY", "CUSTOMER"})
+				if err != nil {
+					var zeroVal *PortalSettings
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "VIEWER")
+				if err != nil {
+					var zeroVal *PortalSettings
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "CUSTOMERS_READ")
+				if err != nil {
+					var zeroVal *PortalSettings
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *PortalSettings
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *PortalSettings
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *PortalSettings) graphql.Marshaler {
+			return ec.marshalNPortalSettings2ᚖporticoᚋgraphᚐPortalSettings(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_portalSettings(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PortalSettings(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -33158,6 +34700,51 @@ func (ec *executionContext) unmarshalInputPlanCreateInput(ctx context.Context, o
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputPortalAuthenticationInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"method", "sessionDuration", "requireEmailVerification"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "method":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("method"))
+			data, err := ec.unmarshalOPortalAuthenticationMethod2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["method"] = data
+		case "sessionDuration":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionDuration"))
+			data, err := ec.unmarshalOInt2ᚖint32(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["sessionDuration"] = data
+		case "requireEmailVerification":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requireEmailVerification"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["requireEmailVerification"] = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputPortalMagicLinkSendInput(ctx context.Context, obj any) (PortalMagicLinkSendInput, error) {
 	var it PortalMagicLinkSendInput
 	if obj == nil {
@@ -33190,6 +34777,398 @@ func (ec *executionContext) unmarshalInputPortalMagicLinkSendInput(ctx context.C
 				return it, err
 			}
 			it.Shop = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputPortalNotificationsInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"sendSkipConfirmation", "sendPauseConfirmation", "sendFrequencyChangeConfirmation", "sendCancellationConfirmation"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "sendSkipConfirmation":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sendSkipConfirmation"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["sendSkipConfirmation"] = data
+		case "sendPauseConfirmation":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sendPauseConfirmation"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["sendPauseConfirmation"] = data
+		case "sendFrequencyChangeConfirmation":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sendFrequencyChangeConfirmation"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["sendFrequencyChangeConfirmation"] = data
+		case "sendCancellationConfirmation":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sendCancellationConfirmation"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["sendCancellationConfirmation"] = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputPortalSettingsInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"portalEnabled", "customDomain", "allowPause", "maxPauseDuration", "allowSkip", "maxConsecutiveSkips", "allowFrequencyChange", "allowQuantityChange", "allowProductSwap", "allowAddressEdit", "allowPaymentMethodUpdate", "allowCancellation", "requireCancellationReason", "enableOneTimeProducts", "minimumSubscriptionCycles", "theme", "authentication", "notifications", "supportContact", "layout", "helpText", "customMessage", "redirectUrls", "analytics"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "portalEnabled":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("portalEnabled"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["portalEnabled"] = data
+		case "customDomain":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customDomain"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["customDomain"] = data
+		case "allowPause":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowPause"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["allowPause"] = data
+		case "maxPauseDuration":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxPauseDuration"))
+			data, err := ec.unmarshalOInt2ᚖint32(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["maxPauseDuration"] = data
+		case "allowSkip":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowSkip"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["allowSkip"] = data
+		case "maxConsecutiveSkips":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxConsecutiveSkips"))
+			data, err := ec.unmarshalOInt2ᚖint32(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["maxConsecutiveSkips"] = data
+		case "allowFrequencyChange":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowFrequencyChange"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["allowFrequencyChange"] = data
+		case "allowQuantityChange":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowQuantityChange"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["allowQuantityChange"] = data
+		case "allowProductSwap":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowProductSwap"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["allowProductSwap"] = data
+		case "allowAddressEdit":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowAddressEdit"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["allowAddressEdit"] = data
+		case "allowPaymentMethodUpdate":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowPaymentMethodUpdate"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["allowPaymentMethodUpdate"] = data
+		case "allowCancellation":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowCancellation"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["allowCancellation"] = data
+		case "requireCancellationReason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requireCancellationReason"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["requireCancellationReason"] = data
+		case "enableOneTimeProducts":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enableOneTimeProducts"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["enableOneTimeProducts"] = data
+		case "minimumSubscriptionCycles":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("minimumSubscriptionCycles"))
+			data, err := ec.unmarshalOInt2ᚖint32(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["minimumSubscriptionCycles"] = data
+		case "theme":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("theme"))
+			data, err := ec.unmarshalOPortalThemeInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["theme"] = data
+		case "authentication":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("authentication"))
+			data, err := ec.unmarshalOPortalAuthenticationInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["authentication"] = data
+		case "notifications":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notifications"))
+			data, err := ec.unmarshalOPortalNotificationsInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["notifications"] = data
+		case "supportContact":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("supportContact"))
+			data, err := ec.unmarshalOPortalSupportContactInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["supportContact"] = data
+		case "layout":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("layout"))
+			data, err := ec.unmarshalOPortalLayout2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["layout"] = data
+		case "helpText":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("helpText"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["helpText"] = data
+		case "customMessage":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customMessage"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["customMessage"] = data
+		case "redirectUrls":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("redirectUrls"))
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["redirectUrls"] = data
+		case "analytics":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("analytics"))
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["analytics"] = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputPortalSettingsUpdateInput(ctx context.Context, obj any) (PortalSettingsUpdateInput, error) {
+	var it PortalSettingsUpdateInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"preset", "settings"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "preset":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("preset"))
+			data, err := ec.unmarshalOPortalSettingsPreset2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Preset = data
+		case "settings":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("settings"))
+			data, err := ec.unmarshalOPortalSettingsInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Settings = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputPortalSupportContactInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"email", "phone", "chatEnabled"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "email":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("email"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["email"] = data
+		case "phone":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("phone"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["phone"] = data
+		case "chatEnabled":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("chatEnabled"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["chatEnabled"] = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputPortalThemeInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"primaryColor", "secondaryColor", "accentColor", "fontFamily", "logoUrl", "customCss"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "primaryColor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("primaryColor"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["primaryColor"] = data
+		case "secondaryColor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secondaryColor"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secondaryColor"] = data
+		case "accentColor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("accentColor"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["accentColor"] = data
+		case "fontFamily":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("fontFamily"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["fontFamily"] = data
+		case "logoUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("logoUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["logoUrl"] = data
+		case "customCss":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customCss"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["customCss"] = data
 		}
 	}
 	return it, nil
@@ -33307,7 +35286,7 @@ func (ec *executionContext) unmarshalInputPortalUrlCreateInput(ctx context.Conte
 			it.UserMeta = data
 		case "intent":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("intent"))
-			data, err := ec.unmarshalNPortalUrlIntent2porticoᚋgraphᚐPortalURLIntent(ctx, v)
+			data, err := ec.unmarshalNPortalUrlIntent2string(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -39705,6 +41684,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "portalSettingsUpdate":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_portalSettingsUpdate(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "portalMagicLinkSend":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_portalMagicLinkSend(ctx, field)
@@ -40505,6 +42491,54 @@ func (ec *executionContext) _PlanEdge(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
+var portalAuthenticationImplementors = []string{"PortalAuthentication"}
+
+func (ec *executionContext) _PortalAuthentication(ctx context.Context, sel ast.SelectionSet, obj *settings.Authentication) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, portalAuthenticationImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PortalAuthentication")
+		case "method":
+			out.Values[i] = ec._PortalAuthentication_method(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "sessionDuration":
+			out.Values[i] = ec._PortalAuthentication_sessionDuration(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "requireEmailVerification":
+			out.Values[i] = ec._PortalAuthentication_requireEmailVerification(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var portalMagicLinkSendPayloadImplementors = []string{"PortalMagicLinkSendPayload"}
 
 func (ec *executionContext) _PortalMagicLinkSendPayload(ctx context.Context, sel ast.SelectionSet, obj *PortalMagicLinkSendPayload) graphql.Marshaler {
@@ -40520,6 +42554,381 @@ func (ec *executionContext) _PortalMagicLinkSendPayload(ctx context.Context, sel
 		case "userErrors":
 			out.Values[i] = ec._PortalMagicLinkSendPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var portalNotificationsImplementors = []string{"PortalNotifications"}
+
+func (ec *executionContext) _PortalNotifications(ctx context.Context, sel ast.SelectionSet, obj *settings.Notifications) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, portalNotificationsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PortalNotifications")
+		case "sendSkipConfirmation":
+			out.Values[i] = ec._PortalNotifications_sendSkipConfirmation(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "sendPauseConfirmation":
+			out.Values[i] = ec._PortalNotifications_sendPauseConfirmation(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "sendFrequencyChangeConfirmation":
+			out.Values[i] = ec._PortalNotifications_sendFrequencyChangeConfirmation(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "sendCancellationConfirmation":
+			out.Values[i] = ec._PortalNotifications_sendCancellationConfirmation(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var portalSettingsImplementors = []string{"PortalSettings"}
+
+func (ec *executionContext) _PortalSettings(ctx context.Context, sel ast.SelectionSet, obj *PortalSettings) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, portalSettingsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PortalSettings")
+		case "shop":
+			out.Values[i] = ec._PortalSettings_shop(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "portalEnabled":
+			out.Values[i] = ec._PortalSettings_portalEnabled(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "customDomain":
+			out.Values[i] = ec._PortalSettings_customDomain(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "allowPause":
+			out.Values[i] = ec._PortalSettings_allowPause(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "maxPauseDuration":
+			out.Values[i] = ec._PortalSettings_maxPauseDuration(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "allowSkip":
+			out.Values[i] = ec._PortalSettings_allowSkip(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "maxConsecutiveSkips":
+			out.Values[i] = ec._PortalSettings_maxConsecutiveSkips(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "allowFrequencyChange":
+			out.Values[i] = ec._PortalSettings_allowFrequencyChange(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "allowQuantityChange":
+			out.Values[i] = ec._PortalSettings_allowQuantityChange(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "allowProductSwap":
+			out.Values[i] = ec._PortalSettings_allowProductSwap(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "allowAddressEdit":
+			out.Values[i] = ec._PortalSettings_allowAddressEdit(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "allowPaymentMethodUpdate":
+			out.Values[i] = ec._PortalSettings_allowPaymentMethodUpdate(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "allowCancellation":
+			out.Values[i] = ec._PortalSettings_allowCancellation(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "requireCancellationReason":
+			out.Values[i] = ec._PortalSettings_requireCancellationReason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "enableOneTimeProducts":
+			out.Values[i] = ec._PortalSettings_enableOneTimeProducts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "minimumSubscriptionCycles":
+			out.Values[i] = ec._PortalSettings_minimumSubscriptionCycles(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "theme":
+			out.Values[i] = ec._PortalSettings_theme(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "authentication":
+			out.Values[i] = ec._PortalSettings_authentication(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "notifications":
+			out.Values[i] = ec._PortalSettings_notifications(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "supportContact":
+			out.Values[i] = ec._PortalSettings_supportContact(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "layout":
+			out.Values[i] = ec._PortalSettings_layout(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "helpText":
+			out.Values[i] = ec._PortalSettings_helpText(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "customMessage":
+			out.Values[i] = ec._PortalSettings_customMessage(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "redirectUrls":
+			out.Values[i] = ec._PortalSettings_redirectUrls(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "analytics":
+			out.Values[i] = ec._PortalSettings_analytics(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "createdAt":
+			out.Values[i] = ec._PortalSettings_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updatedAt":
+			out.Values[i] = ec._PortalSettings_updatedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var portalSettingsUpdatePayloadImplementors = []string{"PortalSettingsUpdatePayload"}
+
+func (ec *executionContext) _PortalSettingsUpdatePayload(ctx context.Context, sel ast.SelectionSet, obj *PortalSettingsUpdatePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, portalSettingsUpdatePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PortalSettingsUpdatePayload")
+		case "portalSettings":
+			out.Values[i] = ec._PortalSettingsUpdatePayload_portalSettings(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._PortalSettingsUpdatePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var portalSupportContactImplementors = []string{"PortalSupportContact"}
+
+func (ec *executionContext) _PortalSupportContact(ctx context.Context, sel ast.SelectionSet, obj *settings.Contact) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, portalSupportContactImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PortalSupportContact")
+		case "email":
+			out.Values[i] = ec._PortalSupportContact_email(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "phone":
+			out.Values[i] = ec._PortalSupportContact_phone(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "chatEnabled":
+			out.Values[i] = ec._PortalSupportContact_chatEnabled(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var portalThemeImplementors = []string{"PortalTheme"}
+
+func (ec *executionContext) _PortalTheme(ctx context.Context, sel ast.SelectionSet, obj *settings.Theme) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, portalThemeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PortalTheme")
+		case "primaryColor":
+			out.Values[i] = ec._PortalTheme_primaryColor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "secondaryColor":
+			out.Values[i] = ec._PortalTheme_secondaryColor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "accentColor":
+			out.Values[i] = ec._PortalTheme_accentColor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "fontFamily":
+			out.Values[i] = ec._PortalTheme_fontFamily(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "logoUrl":
+			out.Values[i] = ec._PortalTheme_logoUrl(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "customCss":
+			out.Values[i] = ec._PortalTheme_customCss(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -42782,6 +45191,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_claimsHistory(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "portalSettings":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_portalSettings(ctx, field)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -47629,6 +50060,42 @@ func (ec *executionContext) marshalNPlanEdge2ᚖporticoᚋgraphᚐEdge(ctx conte
 	return ec._PlanEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNPortalAuthentication2porticoᚋinternalᚋsettingsᚐAuthentication(ctx context.Context, sel ast.SelectionSet, v settings.Authentication) graphql.Marshaler {
+	return ec._PortalAuthentication(ctx, sel, &v)
+}
+
+func (ec *executionContext) unmarshalNPortalAuthenticationMethod2string(ctx context.Context, v any) (string, error) {
+	res, err := UnmarshalEnum(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNPortalAuthenticationMethod2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := MarshalEnum(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNPortalLayout2string(ctx context.Context, v any) (string, error) {
+	res, err := UnmarshalEnum(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNPortalLayout2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := MarshalEnum(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNPortalMagicLinkSendInput2porticoᚋgraphᚐPortalMagicLinkSendInput(ctx context.Context, v any) (PortalMagicLinkSendInput, error) {
 	res, err := ec.unmarshalInputPortalMagicLinkSendInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -47642,6 +50109,43 @@ func (ec *executionContext) marshalNPortalMagicLinkSendPayload2ᚖporticoᚋgrap
 		return graphql.Null
 	}
 	return ec._PortalMagicLinkSendPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNPortalNotifications2porticoᚋinternalᚋsettingsᚐNotifications(ctx context.Context, sel ast.SelectionSet, v settings.Notifications) graphql.Marshaler {
+	return ec._PortalNotifications(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNPortalSettings2ᚖporticoᚋgraphᚐPortalSettings(ctx context.Context, sel ast.SelectionSet, v *PortalSettings) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._PortalSettings(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNPortalSettingsUpdateInput2porticoᚋgraphᚐPortalSettingsUpdateInput(ctx context.Context, v any) (PortalSettingsUpdateInput, error) {
+	res, err := ec.unmarshalInputPortalSettingsUpdateInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNPortalSettingsUpdatePayload2ᚖporticoᚋgraphᚐPortalSettingsUpdatePayload(ctx context.Context, sel ast.SelectionSet, v *PortalSettingsUpdatePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._PortalSettingsUpdatePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNPortalSupportContact2porticoᚋinternalᚋsettingsᚐContact(ctx context.Context, sel ast.SelectionSet, v settings.Contact) graphql.Marshaler {
+	return ec._PortalSupportContact(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNPortalTheme2porticoᚋinternalᚋsettingsᚐTheme(ctx context.Context, sel ast.SelectionSet, v settings.Theme) graphql.Marshaler {
+	return ec._PortalTheme(ctx, sel, &v)
 }
 
 func (ec *executionContext) marshalNPortalToken2ᚕᚖporticoᚋgraphᚐPortalTokenᚄ(ctx context.Context, sel ast.SelectionSet, v []*PortalToken) graphql.Marshaler {
@@ -47751,14 +50255,20 @@ func (ec *executionContext) marshalNPortalUrlCreatePayload2ᚖporticoᚋgraphᚐ
 	return ec._PortalUrlCreatePayload(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNPortalUrlIntent2porticoᚋgraphᚐPortalURLIntent(ctx context.Context, v any) (PortalURLIntent, error) {
-	var res PortalURLIntent
-	err := res.UnmarshalGQL(v)
+func (ec *executionContext) unmarshalNPortalUrlIntent2string(ctx context.Context, v any) (string, error) {
+	res, err := UnmarshalEnum(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNPortalUrlIntent2porticoᚋgraphᚐPortalURLIntent(ctx context.Context, sel ast.SelectionSet, v PortalURLIntent) graphql.Marshaler {
-	return v
+func (ec *executionContext) marshalNPortalUrlIntent2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := MarshalEnum(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) marshalNPrice2ᚕᚖporticoᚋgraphᚐPriceᚄ(ctx context.Context, sel ast.SelectionSet, v []*Price) graphql.Marshaler {
@@ -49495,6 +52005,107 @@ func (ec *executionContext) marshalOPlan2ᚖporticoᚋgraphᚐPlan(ctx context.C
 		return graphql.Null
 	}
 	return ec._Plan(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOPortalAuthenticationInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputPortalAuthenticationInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOPortalAuthenticationMethod2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := UnmarshalEnum(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOPortalAuthenticationMethod2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := MarshalEnum(*v)
+	return res
+}
+
+func (ec *executionContext) unmarshalOPortalLayout2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := UnmarshalEnum(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOPortalLayout2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := MarshalEnum(*v)
+	return res
+}
+
+func (ec *executionContext) unmarshalOPortalNotificationsInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputPortalNotificationsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOPortalSettings2ᚖporticoᚋgraphᚐPortalSettings(ctx context.Context, sel ast.SelectionSet, v *PortalSettings) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._PortalSettings(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOPortalSettingsInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputPortalSettingsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOPortalSettingsPreset2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := UnmarshalEnum(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOPortalSettingsPreset2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := MarshalEnum(*v)
+	return res
+}
+
+func (ec *executionContext) unmarshalOPortalSupportContactInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputPortalSupportContactInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOPortalThemeInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputPortalThemeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOPortalToken2ᚖporticoᚋgraphᚐPortalToken(ctx context.Context, sel ast.SelectionSet, v *PortalToken) graphql.Marshaler {

@@ -3,13 +3,9 @@
 package graph
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
-	"io"
 	"portico/internal/catalog"
 	"portico/internal/portal"
-	"strconv"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -618,6 +614,18 @@ type PortalMagicLinkSendPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What to change.
+type PortalSettingsUpdateInput struct {
+	Preset   *string        `json:"preset,omitempty"`
+	Settings map[string]any `json:"settings,omitempty"`
+}
+
+// The answer to portalSettingsUpdate.
+type PortalSettingsUpdatePayload struct {
+	PortalSettings *PortalSettings `json:"portalSettings,omitempty"`
+	UserErrors     []*UserError    `json:"userErrors"`
+}
+
 // Who gets a portal token.
 type PortalTokenCreateInput struct {
 	Customer *CustomerRef `json:"customer"`
@@ -658,7 +666,7 @@ type PortalURLCreateInput struct {
 	Email string `json:"email"`
 	// A JSON object of at most 16 KiB that takes the place of the customer's. Left out, that stays.
 	UserMeta json.RawMessage `json:"userMeta,omitempty"`
-	Intent   PortalURLIntent `json:"intent"`
+	Intent   string          `json:"intent"`
 }
 
 // The answer to portalUrlCreate.
@@ -1048,62 +1056,4 @@ type WebhookHeaderInput struct {
 	Name string `json:"name"`
 	// Visible ASCII characters and spaces between them. In an update, null keeps the value that there is.
 	Value *string `json:"value,omitempty"`
-}
-
-// What a customer is sent to the portal for.
-type PortalURLIntent string
-
-const (
-	// To buy the product: its purchase page.
-	PortalURLIntentBuy PortalURLIntent = "BUY"
-	// To manage the subscriptions with this merchant.
-	PortalURLIntentManage PortalURLIntent = "MANAGE"
-)
-
-var AllPortalURLIntent = []PortalURLIntent{
-	PortalURLIntentBuy,
-	PortalURLIntentManage,
-}
-
-func (e PortalURLIntent) IsValid() bool {
-	switch e {
-	case PortalURLIntentBuy, PortalURLIntentManage:
-		return true
-	}
-	return false
-}
-
-func (e PortalURLIntent) String() string {
-	return string(e)
-}
-
-func (e *PortalURLIntent) UnmarshalGQL(v any) error {
-	str, ok := v.(string)
-	if !ok {
-		return fmt.Errorf("enums must be strings")
-	}
-
-	*e = PortalURLIntent(str)
-	if !e.IsValid() {
-		return fmt.Errorf("%s is not a valid PortalUrlIntent", str)
-	}
-	return nil
-}
-
-func (e PortalURLIntent) MarshalGQL(w io.Writer) {
-	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
-}
-
-func (e *PortalURLIntent) UnmarshalJSON(b []byte) error {
-	s, err := strconv.Unquote(string(b))
-	if err != nil {
-		return err
-	}
-	return e.UnmarshalGQL(s)
-}
-
-func (e PortalURLIntent) MarshalJSON() ([]byte, error) {
-	var buf bytes.Buffer
-	e.MarshalGQL(&buf)
-	return buf.Bytes(), nil
 }

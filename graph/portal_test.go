@@ -235,3 +235,33 @@ func TestAMerchantSendsSomebodyToThePortalToBuyOrToManage(t *testing.T) {
 	require.Equal(t, "NOT_FOUND", ask(variables{"product": variables{"identifier": "nothing"}, "email": "ada@acorn.test"}).text("portalUrlCreate.userErrors.0.code"))
 	w.ask(s.keyWith("CUSTOMERS_WRITE"), create, variables{"in": variables{"product": product, "email": "ada@acorn.test"}}).fails("FORBIDDEN")
 }
+
+func TestAMerchantDecidesWhatCustomersDo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.open("Acorn")
+	a := w.must(s.key, `mutation { portalSettingsUpdate(input: {preset: LOCKED_DOWN, settings: {
+		maxPauseDuration: 30, theme: {accentColor: "#123456"}, redirectUrls: {home: "https://acorn.test"}, analytics: {id: 7}, authentication: {method: TOKEN}}}) {
+		portalSettings { shop allowCancellation maxPauseDuration layout redirectUrls analytics theme { accentColor primaryColor } authentication { method } }
+		userErrors { code field message } } }`, nil)
+	const settings = "portalSettingsUpdate.portalSettings."
+	require.Equal(t, false, a.at(settings+"allowCancellation"))
+	require.EqualValues(t, 30, a.number(settings+"maxPauseDuration"))
+	require.Equal(t, "#123456", a.text(settings+"theme.accentColor"))
+	require.Equal(t, "TOKEN", a.text(settings+"authentication.method"))
+	require.Equal(t, "https://acorn.test", a.text(settings+"redirectUrls.home"))
+	require.EqualValues(t, 7, a.number(settings+"analytics.id"))
+
+	a = w.ask(s.key, `mutation($in: PortalSettingsInput) { portalSettingsUpdate(input: {settings: $in}) { portalSettings { shop } userErrors { code field } } }`,
+		variables{"in": variables{"theme": variables{"customCss": "a { background: url(x) }"}}})
+	require.Equal(t, "INVALID", a.text("portalSettingsUpdate.userErrors.0.code"))
+	require.Equal(t, []any{"input", "settings", "theme", "customCss"}, a.at("portalSettingsUpdate.userErrors.0.field"))
+
+	token := w.must(s.key, `mutation { portalTokenCreate(input: {customer: {email: "ada@acorn.test"}}) { token userErrors { code } } }`, nil)
+	ada := bearer(token.text("portalTokenCreate.token"))
+	require.Equal(t, false, w.must(ada, `{ portalSettings { allowCancellation } }`, nil).at("portalSettings.allowCancellation"))
+	a = w.ask(ada, `mutation($id: ID!) { subscriptionCancel(input: {subscription: $id, reason: "x"}) { subscription { id } userErrors { code } } }`,
+		variables{"id": s.ids["CustomerSubscription"]})
+	require.Equal(t, "NOT_ALLOWED_BY_SETTINGS", a.text("subscriptionCancel.userErrors.0.code"))
+	w.ask(ada, `mutation { portalSettingsUpdate(input: {preset: FULL_SERVICE}) { userErrors { code } } }`, nil).fails("FORBIDDEN")
+}

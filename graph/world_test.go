@@ -93,7 +93,8 @@ func newWorldWith(t *testing.T, options graph.Options) *world {
 	products := &catalog.Catalog{DB: w.db, Keys: keys, Now: now, Webhooks: webhooks, PublicURL: "https://portico.test"}
 	decisions := &access.Access{DB: w.db, Keys: keys, Accounts: accounts, Webhooks: webhooks, Now: now, Issuer: "https://portico.test"}
 	sales := &billing.Billing{
-		DB: w.db, Accounts: accounts, Catalog: products, Webhooks: webhooks, Jobs: jobs, Now: now, Log: options.Log,
+		DB: w.db, Accounts: accounts, Catalog: products, Webhooks: webhooks, Mail: w.outbox, Jobs: jobs, Now: now,
+		Log: options.Log, PublicURL: "https://portico.test",
 		Gateways:    map[string]gateway.Gateway{gateway.TestName: &gateway.Test{Pool: w.db.Pool(), Now: now}},
 		LiveGateway: gateway.TestName,
 	}

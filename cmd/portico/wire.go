@@ -93,7 +93,8 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 	a.catalog = &catalog.Catalog{DB: d, Keys: keys, Now: now, Webhooks: a.webhooks, PublicURL: c.PublicURL}
 	a.access = &access.Access{DB: d, Keys: keys, Accounts: a.accounts, Webhooks: a.webhooks, Now: now, Issuer: c.PublicURL}
 	a.billing = &billing.Billing{
-		DB: d, Accounts: a.accounts, Catalog: a.catalog, Webhooks: a.webhooks, Jobs: inserter, Now: now, Log: log,
+		DB: d, Accounts: a.accounts, Catalog: a.catalog, Webhooks: a.webhooks, Mail: a.mail, Jobs: inserter, Now: now, Log: log,
+		PublicURL:   c.PublicURL,
 		Gateways:    map[string]gateway.Gateway{gateway.TestName: &gateway.Test{Pool: d.Pool(), Now: now, Loss: c.TestGatewayLoss}},
 		LiveGateway: c.LiveGateway,
 	}

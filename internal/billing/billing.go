@@ -16,6 +16,7 @@ import (
 	"portico/internal/catalog"
 	"portico/internal/fault"
 	"portico/internal/gateway"
+	"portico/internal/mail"
 	"portico/internal/webhook"
 )
 
@@ -25,11 +26,13 @@ type Billing struct {
 	Accounts *account.Accounts
 	Catalog  *catalog.Catalog
 	Webhooks *webhook.Webhooks
+	Mail     *mail.Outbox
 	Jobs     *river.Client[pgx.Tx] // inserts only
 	// Gateways by name. Payment methods remember the name.
 	Gateways map[string]gateway.Gateway
 	// LiveGateway names the gateway of merchants that are not sandboxes; empty when the installation has none.
 	LiveGateway string
+	PublicURL   string // where people reach this installation, without a slash at its end
 	Now         func() time.Time
 	Log         *slog.Logger
 }

@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -10,6 +11,9 @@ import (
 	"portico/db"
 	"portico/internal/account"
 	"portico/internal/fault"
+	"portico/internal/mail"
+	"portico/internal/secret"
+	"portico/internal/settings"
 	"portico/internal/webhook"
 )
 
@@ -20,7 +24,8 @@ type Cancel struct {
 	Reason         *string
 }
 
-// Cancel ends a subscription now or when the paid period ends. Without a paid period ahead it ends now in any case.
+// Cancel ends a subscription now or when the paid period ends. Without a paid period ahead it ends now in any case. Customers are held to
+// the merchant's portal settings (NOT_ALLOWED_BY_SETTINGS, REQUIRED on reason) and get a mail that confirms it, if the merchant wants that.
 func (b *Billing) Cancel(ctx context.Context, caller account.Caller, in Cancel) (*Subscription, error) {
 	if in.Reason != nil {
 		reason := strings.TrimSpace(*in.Reason)
@@ -29,8 +34,17 @@ func (b *Billing) Cancel(ctx context.Context, caller account.Caller, in Cancel) 
 		}
 		in.Reason = &reason
 	}
-	return b.update(ctx, caller, in.SubscriptionID, func(c *change, s *Subscription) error {
-		return c.cancel(s, in.AtPeriodEnd, in.Reason)
+	return b.update(ctx, caller, in.SubscriptionID, settings.CancelSubscription, func(c *change, s *Subscription, rules *settings.Settings) error {
+		if rules == nil {
+			return c.cancel(s, in.AtPeriodEnd, in.Reason)
+		}
+		if err := c.checkCancellation(ctx, s, rules, in.Reason); err != nil {
+			return err
+		}
+		if err := c.cancel(s, in.AtPeriodEnd, in.Reason); err != nil || !rules.Notifications.SendCancellationConfirmation {
+			return err
+		}
+		return c.confirmCancellation(ctx, s)
 	})
 }
 
@@ -51,7 +65,7 @@ func (c *change) cancel(s *Subscription, atPeriodEnd bool, reason *string) error
 
 // Uncancel takes back a cancellation that has not taken effect.
 func (b *Billing) Uncancel(ctx context.Context, caller account.Caller, id int64) (*Subscription, error) {
-	return b.update(ctx, caller, id, func(c *change, s *Subscription) error {
+	return b.update(ctx, caller, id, settings.KeepSubscription, func(c *change, s *Subscription, _ *settings.Settings) error {
 		if err := s.uncancel(); err != nil {
 			return err
 		}
@@ -59,8 +73,38 @@ func (b *Billing) Uncancel(ctx context.Context, caller account.Caller, id int64)
 	})
 }
 
-// update is one change to one subscription that the caller named: lock, decide, write.
-func (b *Billing) update(ctx context.Context, caller account.Caller, id int64, act decide) (*Subscription, error) {
+// checkCancellation holds a customer to the settings.
+func (c *change) checkCancellation(ctx context.Context, s *Subscription, rules *settings.Settings, reason *string) error {
+	paid, err := c.b.DB.CountPaidPeriods(ctx, c.tx, db.CountPaidPeriodsParams{MerchantID: s.MerchantID, SubscriptionID: s.ID})
+	if err != nil {
+		return fmt.Errorf("count the paid periods of subscription %d: %w", s.ID, err)
+	}
+	return rules.CheckCancellation(reason, paid)
+}
+
+// confirmCancellation mails the customer what it has done.
+func (c *change) confirmCancellation(ctx context.Context, s *Subscription) error {
+	about, err := c.b.DB.SubscriptionNotice(ctx, c.tx, db.SubscriptionNoticeParams{MerchantID: s.MerchantID, ID: s.ID})
+	if err != nil {
+		return fmt.Errorf("read whom to tell about subscription %d: %w", s.ID, err)
+	}
+	content := mail.SubscriptionCanceled{
+		Merchant: about.MerchantName, Product: about.ProductName, Link: secret.Text(c.b.PublicURL + "/portal/" + about.Shop),
+	}
+	if s.Live() {
+		content.EndsAt = s.CurrentPeriodEnd
+	}
+	// A cancellation that was taken back can be made again, in the same period too.
+	return c.b.Mail.Enqueue(ctx, c.tx, mail.Message{
+		MerchantID: &s.MerchantID, Recipient: about.Email, Content: content,
+		Cause: fmt.Sprintf("subscription_canceled/%d/%d", s.ID, c.now.UnixMicro()),
+	})
+}
+
+// update is one change to one subscription that the caller named: lock, hold customers to the settings, decide, write.
+func (b *Billing) update(
+	ctx context.Context, caller account.Caller, id int64, act settings.Act, do func(*change, *Subscription, *settings.Settings) error,
+) (*Subscription, error) {
 	ref, err := b.find(ctx, caller, id)
 	if err != nil {
 		return nil, err
@@ -74,11 +118,15 @@ func (b *Billing) update(ctx context.Context, caller account.Caller, id int64, a
 		if err := mayChange(caller, s); err != nil {
 			return err
 		}
+		rules, err := settings.Hold(ctx, b.DB, tx, caller, ref.MerchantID, s.CustomerID, act)
+		if err != nil {
+			return err
+		}
 		c, err := b.begin(ctx, tx, 0)
 		if err != nil {
 			return err
 		}
-		if err := act(c, s); err != nil {
+		if err := do(c, s, rules); err != nil {
 			return err
 		}
 		return c.flush(ctx, 0)

@@ -11,6 +11,7 @@ import (
 	"portico/internal/account"
 	"portico/internal/fault"
 	"portico/internal/gateway"
+	"portico/internal/settings"
 )
 
 // PaymentMethod is a card or the like, known by its provider's reference.
@@ -32,6 +33,9 @@ func (b *Billing) AttachPaymentMethod(ctx context.Context, caller account.Caller
 		return PaymentMethod{}, err
 	}
 	merchantID := customer.MerchantID
+	if _, err := settings.Hold(ctx, b.DB, b.DB.Tenant(merchantID), caller, merchantID, customer.ID, settings.UpdatePaymentMethod); err != nil {
+		return PaymentMethod{}, err
+	}
 	name, provider, err := b.gatewayOf(ctx, merchantID)
 	if err != nil {
 		return PaymentMethod{}, err

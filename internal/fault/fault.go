@@ -19,6 +19,7 @@ const (
 	CodeTaken                Code = "TAKEN"
 	CodeActivePurchaseExists Code = "ACTIVE_PURCHASE_EXISTS"
 	CodeNoActiveSubscription Code = "NO_ACTIVE_SUBSCRIPTION"
+	CodeNotAllowedBySettings Code = "NOT_ALLOWED_BY_SETTINGS"
 	CodePaymentFailed        Code = "PAYMENT_FAILED"
 	CodeConflict             Code = "CONFLICT"
 	CodeUnauthenticated      Code = "UNAUTHENTICATED"

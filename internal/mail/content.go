@@ -132,6 +132,26 @@ func (c EndpointDisabled) letter() letter {
 	}
 }
 
+// SubscriptionCanceled confirms to a customer what it has done.
+type SubscriptionCanceled struct {
+	Merchant string      // name
+	Product  string      // name
+	EndsAt   *time.Time  // nil when it has ended already
+	Link     secret.Text // the portal
+}
+
+func (c SubscriptionCanceled) letter() letter {
+	when := "It has ended."
+	if c.EndsAt != nil {
+		when = "You can use it until " + instant(*c.EndsAt) + ". Until then you can take the cancellation back."
+	}
+	return letter{
+		kind: KindSubscriptionCanceled, subject: "You canceled " + clean(c.Product), link: c.Link, button: "See my subscriptions",
+		before: []string{"You canceled your subscription to " + clean(c.Product) + " with " + clean(c.Merchant) + ".", when},
+		after:  []string{"If it was not you, open the portal or write to " + clean(c.Merchant) + "."},
+	}
+}
+
 func until(t time.Time) string {
 	return "The link works until " + instant(t) + "."
 }

@@ -24,13 +24,14 @@ type Kind string
 
 // The kinds of mail, each with the content of its name.
 const (
-	KindVerifyEmail      Kind = "VERIFY_EMAIL"
-	KindPasswordReset    Kind = "PASSWORD_RESET"
-	KindPasswordChanged  Kind = "PASSWORD_CHANGED"
-	KindInvitation       Kind = "INVITATION"
-	KindMagicLink        Kind = "MAGIC_LINK"
-	KindMemberExists     Kind = "MEMBER_EXISTS"
-	KindEndpointDisabled Kind = "ENDPOINT_DISABLED"
+	KindVerifyEmail          Kind = "VERIFY_EMAIL"
+	KindPasswordReset        Kind = "PASSWORD_RESET"
+	KindPasswordChanged      Kind = "PASSWORD_CHANGED"
+	KindInvitation           Kind = "INVITATION"
+	KindMagicLink            Kind = "MAGIC_LINK"
+	KindMemberExists         Kind = "MEMBER_EXISTS"
+	KindEndpointDisabled     Kind = "ENDPOINT_DISABLED"
+	KindSubscriptionCanceled Kind = "SUBSCRIPTION_CANCELED"
 )
 
 // Message is a mail to one person.

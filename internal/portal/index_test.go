@@ -56,7 +56,7 @@ func TestWhatACustomerSeesIsFoundByIndexes(t *testing.T) {
 			return err
 		},
 		"customers of a person": func(tx db.DBTX) error {
-			_, err := w.db.CustomersOfPerson(t.Context(), tx, "u7@example.com")
+			_, err := w.db.CustomersOfPerson(t.Context(), tx, db.CustomersOfPersonParams{PersonKey: "u7@example.com"})
 			return err
 		},
 	} {

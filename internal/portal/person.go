@@ -93,8 +93,8 @@ func (p *Portal) Person(ctx context.Context, caller account.Caller) (Person, err
 	return Person{ID: row.ID, Email: row.Email}, nil
 }
 
-// authenticatePerson tells for which customers a person's session stands: those with the address, of live merchants. It is asked anew
-// for every request, so that a customer whose address changes is somebody else's at once. Shops do not matter to a person.
+// authenticatePerson tells for which customers a person's session stands: those with the address, of live merchants whose portal is open and
+// whose settings let a session last so long. It is asked anew for every request, so that a customer whose address changes is somebody else's at once. Shops do not matter to a person.
 func (p *Portal) authenticatePerson(ctx context.Context, credential secret.Text, _ string) (account.Caller, error) {
 	session, err := p.DB.PersonSessionByHash(ctx, p.DB.Pool(), p.Keys.Hash(credential))
 	if db.IsNoRows(err) || (err == nil && !p.Now().Before(session.ExpiresAt)) {
@@ -103,7 +103,9 @@ func (p *Portal) authenticatePerson(ctx context.Context, credential secret.Text,
 	if err != nil {
 		return account.Caller{}, fmt.Errorf("authenticate a person: %w", err)
 	}
-	rows, err := p.DB.CustomersOfPerson(ctx, p.DB.System(), fold(session.Email))
+	rows, err := p.DB.CustomersOfPerson(ctx, p.DB.System(), db.CustomersOfPersonParams{
+		PersonKey: fold(session.Email), AgeSeconds: int32(p.Now().Sub(session.CreatedAt).Seconds()),
+	})
 	if err != nil {
 		return account.Caller{}, fmt.Errorf("find the customers of person %d: %w", session.PersonID, err)
 	}

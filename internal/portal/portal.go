@@ -59,10 +59,14 @@ func (p *Portal) own(credential secret.Text) func(context.Context, secret.Text, 
 	if tokenShaped(credential) {
 		return p.authenticateToken
 	}
-	if kind, err := secret.KindOf(credential); err == nil && kind == secret.KindPersonSession {
+	switch kind, _ := secret.KindOf(credential); kind {
+	case secret.KindPersonSession:
 		return p.authenticatePerson
+	case secret.KindPortalSession:
+		return p.authenticateBrowser
+	default:
+		return nil
 	}
-	return nil
 }
 
 // page is the address of a page of the portal: of a shop by its handle.

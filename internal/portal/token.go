@@ -11,6 +11,7 @@ import (
 	"portico/internal/fault"
 	"portico/internal/page"
 	"portico/internal/secret"
+	"portico/internal/settings"
 )
 
 // Lifetime is how long a portal token is valid. Nothing extends it.
@@ -76,6 +77,13 @@ func (p *Portal) TokenCreate(ctx context.Context, caller account.Caller, ref acc
 }
 
 func (p *Portal) mint(ctx context.Context, merchant account.Merchant, customer account.Customer) (Minted, error) {
+	rules, err := settings.Of(ctx, p.DB, p.DB.Tenant(merchant.ID), merchant.ID)
+	if err != nil {
+		return Minted{}, err
+	}
+	if !rules.PortalEnabled {
+		return Minted{}, fault.New(fault.CodeNotAllowedBySettings, "", "the portal is closed: open it with the setting portalEnabled")
+	}
 	key, err := p.signingKey(ctx, merchant.ID)
 	if err != nil {
 		return Minted{}, err
@@ -143,25 +151,33 @@ func (p *Portal) authenticateToken(ctx context.Context, token secret.Text, shop 
 		return account.Caller{}, fmt.Errorf("open the portal key of merchant %d: %w", stored.MerchantID, err)
 	}
 	c, ok := verified(token, key)
-	now := p.Now()
 	if !ok || c.Customer != row.CustomerNumber || c.Timestamp != stored.IssuedAt.Unix() || stored.RevokedAt != nil ||
-		!inTime(now.Sub(stored.IssuedAt)) {
+		!inTime(p.Now().Sub(stored.IssuedAt)) {
 		return account.Caller{}, account.ErrUnauthenticated
 	}
-	if row.Suspended {
+	return p.admit(ctx, stored, row.Suspended, row.PortalEnabled)
+}
+
+// admit gives the caller that a valid token stands for, and notes that it was used.
+func (p *Portal) admit(ctx context.Context, token db.PortalToken, suspended, open bool) (account.Caller, error) {
+	if suspended {
 		// Why is between the merchant and the operators.
 		return account.Caller{}, fault.New(fault.CodeForbidden, "", "this shop is closed for now")
 	}
-	if lastBefore := now.Add(-lastUsedPrecision); stored.LastUsedAt == nil || !stored.LastUsedAt.After(lastBefore) {
-		err := p.DB.TouchPortalToken(ctx, p.DB.Tenant(stored.MerchantID), db.TouchPortalTokenParams{
-			MerchantID: stored.MerchantID, ID: stored.ID, UsedAt: &now, LastBefore: &lastBefore,
+	if !open {
+		return account.Caller{}, errClosed()
+	}
+	now := p.Now()
+	if lastBefore := now.Add(-lastUsedPrecision); token.LastUsedAt == nil || !token.LastUsedAt.After(lastBefore) {
+		err := p.DB.TouchPortalToken(ctx, p.DB.Tenant(token.MerchantID), db.TouchPortalTokenParams{
+			MerchantID: token.MerchantID, ID: token.ID, UsedAt: &now, LastBefore: &lastBefore,
 		})
 		if err != nil {
-			return account.Caller{}, fmt.Errorf("record the use of portal token %d: %w", stored.ID, err)
+			return account.Caller{}, fmt.Errorf("record the use of portal token %d: %w", token.ID, err)
 		}
 	}
 	return account.Caller{
-		Kind: account.KindCustomer, MerchantID: stored.MerchantID, CustomerID: stored.CustomerID, PortalTokenID: stored.ID,
+		Kind: account.KindCustomer, MerchantID: token.MerchantID, CustomerID: token.CustomerID, PortalTokenID: token.ID,
 	}, nil
 }
 

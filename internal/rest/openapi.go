@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/swaggest/jsonschema-go"
 	"github.com/swaggest/openapi-go"
 	"github.com/swaggest/openapi-go/openapi31"
 )
@@ -21,6 +22,7 @@ const apiDescription = "The compatible routes of Portico, for integrations that 
 // documentOf is the OpenAPI document of the routes. It panics over a route that cannot be described, when the door is made.
 func documentOf(routes []route, publicURL string) []byte {
 	r := openapi31.NewReflector()
+	r.JSONSchemaReflector().DefaultOptions = append(r.JSONSchemaReflector().DefaultOptions, jsonschema.StripDefinitionNamePrefix("Rest", "Settings"))
 	r.Spec.Info.WithTitle("Portico").WithVersion("1").WithDescription(apiDescription)
 	if publicURL != "" {
 		r.Spec.WithServers(openapi31.Server{URL: publicURL})

@@ -8,6 +8,7 @@ import (
 	"portico/internal/fault"
 	"portico/internal/portal"
 	"portico/internal/secret"
+	"portico/internal/settings"
 )
 
 // The longest form there is holds a token or an e-mail address.
@@ -51,21 +52,56 @@ func (d *door) sameOrigin(h handle) handle {
 	}
 }
 
-// visitor is who looks at a page: by the token of the address, which is for one shop, or by the cookie of a person.
-func (d *door) visitor(r *http.Request, shop string) (caller account.Caller, known bool, err error) {
-	credential, want := secret.Text(r.URL.Query().Get("token")), account.KindCustomer
-	if credential == "" || shop == "" {
-		cookie, err := r.Cookie(portal.SessionCookie(d.Secure))
-		if err != nil {
-			return account.Caller{}, false, nil //nolint:nilerr // no cookie, no visitor
+// visitor is who looks at a page: by the token of the address or the cookie of a browser that came with one, which are for one shop, or by
+// the cookie of a person.
+func (d *door) visitor(w http.ResponseWriter, r *http.Request, shop string) (caller account.Caller, known bool, err error) {
+	if shop != "" {
+		cookie, cookieErr := r.Cookie(portal.BrowserCookie(d.Secure))
+		if token := r.URL.Query().Get("token"); token != "" {
+			caller, known, err = d.recognize(r, token, shop, account.KindCustomer)
+			if err == nil && known {
+				err = d.remember(w, r, shop, caller, cookie)
+			}
+			return caller, known, err
 		}
-		credential, want = secret.Text(cookie.Value), account.KindPerson
+		if cookieErr == nil {
+			if caller, known, err = d.recognize(r, cookie.Value, shop, account.KindCustomer); known || err != nil {
+				return caller, known, err
+			}
+		}
 	}
-	caller, err = d.Portal.Authenticate(r.Context(), credential, shop)
+	cookie, err := r.Cookie(portal.SessionCookie(d.Secure))
+	if err != nil {
+		return account.Caller{}, false, nil //nolint:nilerr // no cookie, no visitor
+	}
+	return d.recognize(r, cookie.Value, shop, account.KindPerson)
+}
+
+func (d *door) recognize(r *http.Request, credential, shop string, want account.Kind) (account.Caller, bool, error) {
+	caller, err := d.Portal.Authenticate(r.Context(), secret.Text(credential), shop)
 	if fault.Is(err, fault.CodeUnauthenticated) || (err == nil && caller.Kind != want) {
 		return account.Caller{}, false, nil
 	}
 	return caller, err == nil, err
+}
+
+// remember has the browser of a customer who came with a token stay signed in, unless it is by this token already.
+func (d *door) remember(w http.ResponseWriter, r *http.Request, shop string, caller account.Caller, before *http.Cookie) error {
+	if before != nil {
+		known, is, err := d.recognize(r, before.Value, shop, account.KindCustomer)
+		if err != nil || (is && known.PortalTokenID == caller.PortalTokenID) {
+			return err
+		}
+	}
+	session, err := d.Portal.BrowserSignIn(r.Context(), caller)
+	if err != nil {
+		return err
+	}
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // as for the other cookie
+		Name: portal.BrowserCookie(d.Secure), Value: string(session.Token), Expires: session.ExpiresAt,
+		Path: "/portal/" + shop, HttpOnly: true, Secure: d.Secure, SameSite: http.SameSiteLaxMode,
+	})
+	return nil
 }
 
 func (d *door) home(w http.ResponseWriter, r *http.Request) error {
@@ -74,8 +110,12 @@ func (d *door) home(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ask := view{Title: "Your subscriptions with " + front.Name}
-	caller, known, err := d.visitor(r, shop)
+	look, err := d.Portal.Look(r.Context(), front)
+	if err != nil {
+		return err
+	}
+	ask := view{Title: "Your subscriptions with " + front.Name, Look: &look, ByToken: look.Authentication.Method == settings.Token}
+	caller, known, err := d.visitor(w, r, shop)
 	if err != nil {
 		return err
 	}
@@ -93,11 +133,12 @@ func (d *door) home(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return d.showHomes(w, r, ask.Title, caller, homes)
+	ask.Homes = homes
+	return d.showHomes(w, r, ask, caller)
 }
 
 func (d *door) everyHome(w http.ResponseWriter, r *http.Request) error {
-	caller, known, err := d.visitor(r, "")
+	caller, known, err := d.visitor(w, r, "")
 	if err != nil {
 		return err
 	}
@@ -108,11 +149,10 @@ func (d *door) everyHome(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return d.showHomes(w, r, "Your subscriptions", caller, homes)
+	return d.showHomes(w, r, view{Title: "Your subscriptions", Homes: homes}, caller)
 }
 
-func (d *door) showHomes(w http.ResponseWriter, r *http.Request, title string, caller account.Caller, homes []portal.Home) error {
-	v := view{Title: title, Homes: homes}
+func (d *door) showHomes(w http.ResponseWriter, r *http.Request, v view, caller account.Caller) error {
 	if caller.Kind == account.KindPerson {
 		person, err := d.Portal.Person(r.Context(), caller)
 		if err != nil {
@@ -125,7 +165,7 @@ func (d *door) showHomes(w http.ResponseWriter, r *http.Request, title string, c
 
 func (d *door) offer(w http.ResponseWriter, r *http.Request) error {
 	shop := r.PathValue("shop")
-	caller, known, err := d.visitor(r, shop)
+	caller, known, err := d.visitor(w, r, shop)
 	if err != nil {
 		return err
 	}
@@ -133,7 +173,11 @@ func (d *door) offer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := view{Title: offer.Product.Name, Offer: offer}
+	look, err := d.Portal.Look(r.Context(), account.Storefront{MerchantID: offer.Product.MerchantID})
+	if err != nil {
+		return err
+	}
+	v := view{Title: offer.Product.Name, Offer: offer, Look: &look}
 	if known {
 		homes, err := d.Portal.Homes(r.Context(), caller, shop)
 		if err != nil && !fault.Is(err, fault.CodeNotFound) {
@@ -191,7 +235,7 @@ func (d *door) signIn(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d *door) signOut(w http.ResponseWriter, r *http.Request) error {
-	caller, known, err := d.visitor(r, "")
+	caller, known, err := d.visitor(w, r, "")
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ func requirePage(t *testing.T, a answer, status int) {
 	t.Helper()
 	require.Equal(t, status, a.status, a.body)
 	require.Equal(t, "text/html; charset=utf-8", a.header.Get("Content-Type"))
-	require.Regexp(t, `^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/]{43}='; form-action 'self'; base-uri 'none'; frame-ancestors 'none'$`,
+	require.Regexp(t, `^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/]{43}='( 'sha256-[A-Za-z0-9+/]{43}=')?; form-action 'self'; base-uri 'none'; frame-ancestors 'none'$`,
 		a.header.Get("Content-Security-Policy"))
 	require.Equal(t, "strict-origin", a.header.Get("Referrer-Policy"))
 	require.Equal(t, "no-store", a.header.Get("Cache-Control"))

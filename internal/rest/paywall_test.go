@@ -203,5 +203,7 @@ func TestTheDocumentDescribesEveryRoute(t *testing.T) {
 			require.Contains(t, []int{400, 401}, a.status, "%s is answered: %s", path, a.body)
 		}
 	}
-	require.Len(t, document.Paths, 4)
+	for _, path := range []string{tokenPath, linkPath, mailPath, paywallPath("{paywallId}"), external + "customer-portal-settings/{id}"} {
+		require.Contains(t, document.Paths, path)
+	}
 }

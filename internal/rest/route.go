@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"portico/internal/account"
@@ -40,7 +41,7 @@ type route struct {
 
 // routes are all of them, in the order of the document.
 func (d *door) routes() []route {
-	return append(tokenRoutes(), paywallRoutes()...)
+	return slices.Concat(tokenRoutes(), settingsRoutes(), paywallRoutes())
 }
 
 func (one route) answer(d *door) handle {
@@ -174,7 +175,7 @@ func statusOf(code fault.Code) int {
 	switch code {
 	case fault.CodeUnauthenticated:
 		return http.StatusUnauthorized
-	case fault.CodeForbidden:
+	case fault.CodeForbidden, fault.CodeNotAllowedBySettings:
 		return http.StatusForbidden
 	case fault.CodeNotFound:
 		return http.StatusNotFound

@@ -17,9 +17,10 @@ import (
 )
 
 const (
-	tokenPath = "/api/external/v2/customer-portal-token"
-	linkPath  = "/api/external/v2/manage-subscription-link"
-	mailPath  = "/api/external/v2/subscription-contracts-email-magic-link"
+	external  = "/api/external/v2/"
+	tokenPath = external + "customer-portal-token"
+	linkPath  = external + "manage-subscription-link"
+	mailPath  = external + "subscription-contracts-email-magic-link"
 )
 
 // refusal is the body of an answer that is no.

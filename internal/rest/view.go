@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
 	"portico/internal/billing"
 	"portico/internal/catalog"
 	"portico/internal/portal"
+	"portico/internal/settings"
 )
 
 //go:embed page.html
@@ -36,19 +38,51 @@ type view struct {
 	Homes   []portal.Home
 	Offer   portal.Offer
 	Held    []portal.Held
+	ByToken bool               // customers of the shop cannot ask for a link
+	Look    *settings.Settings // of the shop whose page it is; nil for a page of no shop
 }
 
-// show writes a page that runs no script, loads nothing, tells no other page its address, and is kept by nobody.
+// Theme is the shop's style sheet, behind ours. What is in it has been checked when it was set.
+func (v view) Theme() template.CSS {
+	if v.Look == nil {
+		return ""
+	}
+	t := v.Look.Theme
+	sheet := fmt.Sprintf(":root{--primary:%s;--secondary:%s;--accent:%s}body{font-family:%s}\n", t.PrimaryColor, t.SecondaryColor, t.AccentColor, t.FontFamily)
+	if t.CustomCSS != nil {
+		sheet += *t.CustomCSS
+	}
+	return template.CSS(sheet) //nolint:gosec // checked, as said above
+}
+
+// policy lets a page show its own styles and the shop's logo, and nothing else.
+func (v view) policy() string {
+	policy := "default-src 'none'; style-src " + hashOf(style)
+	if theme := v.Theme(); theme != "" {
+		policy += " " + hashOf(string(theme))
+	}
+	if v.Look != nil && v.Look.Theme.LogoURL != nil {
+		if logo, err := url.Parse(*v.Look.Theme.LogoURL); err == nil {
+			policy += "; img-src https://" + logo.Host
+		}
+	}
+	return policy + "; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+}
+
+func hashOf(sheet string) string {
+	sum := sha256.Sum256([]byte(sheet))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// show writes a page that runs no script, loads nothing but the shop's logo, tells no other page its address, and is kept by nobody.
 func show(w http.ResponseWriter, status int, name string, v view) error {
 	var page bytes.Buffer
 	if err := pages.ExecuteTemplate(&page, name, v); err != nil {
 		return fmt.Errorf("show the page %s: %w", name, err)
 	}
-	sum := sha256.Sum256([]byte(style))
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+
-		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	header.Set("Content-Security-Policy", v.policy())
 	// The address stays here, as with no-referrer; but with that, browsers say Origin: null of our own forms, which is all that those
 	// without Sec-Fetch-Site (and every one over plain http) give sameOrigin to go by.
 	header.Set("Referrer-Policy", "strict-origin")

@@ -20,6 +20,7 @@ const (
 	KindOperatorSession Kind = "os"
 	KindPersonSession   Kind = "ps"
 	KindMagicLink       Kind = "ml"
+	KindPortalSession   Kind = "bs" // of a browser that came with a portal token
 	KindMailed          Kind = "mt" // in a link that was mailed, for one use
 )
 
@@ -65,7 +66,7 @@ func KindOf(credential Text) (Kind, error) {
 	}
 	switch kind := Kind(parts[1]); kind {
 	case KindAPIKey, KindClientSecret, KindTokenKey, KindSession, KindOperatorSession, KindPersonSession,
-		KindMagicLink, KindMailed:
+		KindMagicLink, KindPortalSession, KindMailed:
 		return kind, nil
 	default:
 		return "", ErrMalformed
