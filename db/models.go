@@ -155,6 +155,13 @@ type Event struct {
 	CreatedAt      time.Time
 }
 
+type EventFloor struct {
+	MerchantID int64
+	Xid        int64
+	ID         int64
+	Since      time.Time
+}
+
 type IdempotencyKey struct {
 	MerchantID    int64
 	Scope         string
@@ -467,6 +474,11 @@ type RecoveryCode struct {
 	CodeHash []byte
 }
 
+type RetentionFloor struct {
+	OfTable string
+	Since   time.Time
+}
+
 type Session struct {
 	ID         int64
 	MemberID   int64
@@ -630,6 +642,8 @@ type WebhookDelivery struct {
 	FirstAttemptAt *time.Time
 	NextAttemptAt  time.Time
 	CreatedAt      time.Time
+	AttemptsBefore int32
+	AskedAt        *time.Time
 }
 
 type WebhookEndpoint struct {

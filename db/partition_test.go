@@ -84,7 +84,7 @@ func TestAPlainRoleMakesPartitionsOfTheTwoTablesAndNothingElse(t *testing.T) {
 	owner, err := db.Open(t.Context(), address)
 	require.NoError(t, err)
 	t.Cleanup(owner.Close)
-	_, err = owner.Pool().Exec(t.Context(), `grant execute on function make_partition to public`)
+	_, err = owner.Pool().Exec(t.Context(), `grant execute on function make_partition, retire_partition, drop_retired, retire_rows to public`)
 	require.NoError(t, err)
 	_, err = owner.Pool().Exec(t.Context(), `grant insert, select, update, delete on all tables in schema public to public`)
 	require.NoError(t, err)
@@ -97,6 +97,10 @@ func TestAPlainRoleMakesPartitionsOfTheTwoTablesAndNothingElse(t *testing.T) {
 	require.True(t, made)
 	for statement, code := range map[string]string{
 		`select make_partition('merchant', '2026-03-02')`:                                              "42501",
+		`select retire_partition('webhook_attempt', (now() at time zone 'UTC')::date - 1)`:             "42501",
+		`select retire_rows('merchant', '2026-03-02', 1)`:                                              "42501",
+		`select retire_rows('event', now(), 1)`:                                                        "",
+		`select note_dropped('event', 'merchant', '2026-03-02')`:                                       "42501",
 		`select make_partition(null, '2026-03-02')`:                                                    "42501",
 		`select make_partition('event_default', '2026-03-02')`:                                         "42501",
 		`drop table webhook_attempt_p20260302`:                                                         "42501",
@@ -104,10 +108,22 @@ func TestAPlainRoleMakesPartitionsOfTheTwoTablesAndNothingElse(t *testing.T) {
 		`alter table event no force row level security`:                                                "42501",
 	} {
 		_, err := worker.System().Exec(t.Context(), statement)
+		if code == "" {
+			require.NoError(t, err, "there is nothing to delete")
+			continue
+		}
 		var refused *pgconn.PgError
 		require.ErrorAs(t, err, &refused, statement)
 		require.Equal(t, code, refused.Code, "%s: %s", statement, refused.Message)
 	}
+	var retired bool
+	require.NoError(t, worker.System().QueryRow(t.Context(), `select retire_partition('webhook_attempt', '2026-03-02')`).Scan(&retired))
+	require.True(t, retired)
+	_, err = worker.System().Exec(t.Context(), `select drop_retired()`)
+	require.NoError(t, err)
+	var there bool
+	require.NoError(t, worker.Pool().QueryRow(t.Context(), `select to_regclass('webhook_attempt_p20260302') is not null`).Scan(&there))
+	require.False(t, there)
 	_, err = makePartition(t.Context(), worker.Tenant(1), "event", march)
 	require.ErrorContains(t, err, "everybody's", "a tenant's statement does not")
 }

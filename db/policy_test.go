@@ -33,6 +33,7 @@ var tenantless = map[string]string{
 	"member_token":           "a member's",
 	"attempt_limit":          "counts attempts, whoever makes them",
 	"password_reset_request": "there may be no such member",
+	"retention_floor":        "days are everybody's",
 	"goose_db_version":       "the migrations",
 }
 

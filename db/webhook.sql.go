@@ -26,6 +26,55 @@ func (q *Queries) ActivateEndpointSecret(ctx context.Context, db DBTX, arg Activ
 	return err
 }
 
+const askForFinishedDelivery = `-- name: AskForFinishedDelivery :one
+with again as (
+    update webhook_attempt a set outcome = null, finished_at = null
+    where a.merchant_id = $2 and a.delivery_id = $3 and a.outcome is not null
+      and exists (select from event e where e.merchant_id = a.merchant_id and e.id = a.event_id and e.created_at = a.event_created_at)
+    returning a.merchant_id, a.delivery_id, a.number, a.endpoint_id, a.event_id, a.event_created_at, a.subscription_id, a.status_code, a.error, a.response_body, a.duration_ms, a.created_at, a.delivery_created_at, a.outcome, a.finished_at
+)
+insert into webhook_delivery (merchant_id, id, endpoint_id, event_id, event_created_at, subscription_id, attempt_count, attempts_before,
+    first_attempt_at, next_attempt_at, asked_at, created_at)
+select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, subscription_id, number, number, created_at,
+    $1::timestamptz, $1::timestamptz, delivery_created_at
+from again
+returning endpoint_id
+`
+
+type AskForFinishedDeliveryParams struct {
+	Now        time.Time
+	MerchantID int64
+	ID         int64
+}
+
+// Makes a finished delivery one that is to be sent again: its last attempt becomes one of several. Only where its event is kept.
+func (q *Queries) AskForFinishedDelivery(ctx context.Context, db DBTX, arg AskForFinishedDeliveryParams) (int64, error) {
+	row := db.QueryRow(ctx, askForFinishedDelivery, arg.Now, arg.MerchantID, arg.ID)
+	var endpoint_id int64
+	err := row.Scan(&endpoint_id)
+	return endpoint_id, err
+}
+
+const askForPendingDelivery = `-- name: AskForPendingDelivery :one
+update webhook_delivery d set next_attempt_at = $1::timestamptz, attempts_before = attempt_count, asked_at = $1::timestamptz
+where d.merchant_id = $2 and d.id = $3
+returning d.endpoint_id
+`
+
+type AskForPendingDeliveryParams struct {
+	Now        time.Time
+	MerchantID int64
+	ID         int64
+}
+
+// Has a delivery that waits for its next attempt made at once, with its whole schedule before it.
+func (q *Queries) AskForPendingDelivery(ctx context.Context, db DBTX, arg AskForPendingDeliveryParams) (int64, error) {
+	row := db.QueryRow(ctx, askForPendingDelivery, arg.Now, arg.MerchantID, arg.ID)
+	var endpoint_id int64
+	err := row.Scan(&endpoint_id)
+	return endpoint_id, err
+}
+
 const attemptsByDelivery = `-- name: AttemptsByDelivery :many
 select delivery_id, number, status_code, error, response_body, duration_ms, created_at
 from webhook_attempt
@@ -238,17 +287,17 @@ with asked as (
                      where e.merchant_id = a.merchant_id and e.id = a.endpoint_id and e.status = 'ENABLED')
 ), due as (
     select s.place, s.slots, s.merchant_id, s.endpoint_id, d.id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count,
-        d.next_attempt_at
+        d.attempts_before, d.next_attempt_at
     from served s
     cross join lateral (
-        select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count, d.first_attempt_at, d.next_attempt_at, d.created_at from webhook_delivery d
+        select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count, d.first_attempt_at, d.next_attempt_at, d.created_at, d.attempts_before, d.asked_at from webhook_delivery d
         where d.merchant_id = s.merchant_id and d.endpoint_id = s.endpoint_id
           and d.next_attempt_at <= $1::timestamptz and d.id <> all(s.sending)
         order by d.next_attempt_at, d.id
         limit $7
     ) d
 ), judged as (
-    select due.place, due.slots, due.merchant_id, due.endpoint_id, due.id, due.event_id, due.event_created_at, due.subscription_id, due.attempt_count, due.next_attempt_at, holder.until, row_number() over (partition by due.place, holder.until is null order by due.next_attempt_at, due.id) as nth
+    select due.place, due.slots, due.merchant_id, due.endpoint_id, due.id, due.event_id, due.event_created_at, due.subscription_id, due.attempt_count, due.attempts_before, due.next_attempt_at, holder.until, row_number() over (partition by due.place, holder.until is null order by due.next_attempt_at, due.id) as nth
     from due
     left join lateral (
         select least(h.next_attempt_at, h.hold_ends) as until
@@ -263,7 +312,7 @@ with asked as (
         limit 1
     ) holder on true
 )
-select j.place::int as place, j.merchant_id::bigint as merchant_id, j.id, j.event_id, j.event_created_at, j.attempt_count, (j.until is not null)::bool as held,
+select j.place::int as place, j.merchant_id::bigint as merchant_id, j.id, j.event_id, j.event_created_at, j.attempt_count, j.attempts_before, (j.until is not null)::bool as held,
     coalesce(j.until, $1::timestamptz)::timestamptz as held_until
 from judged j
 where j.until is not null or j.nth <= j.slots
@@ -288,6 +337,7 @@ type DueDeliveriesRow struct {
 	EventID        int64
 	EventCreatedAt time.Time
 	AttemptCount   int32
+	AttemptsBefore int32
 	Held           bool
 	HeldUntil      time.Time
 }
@@ -321,6 +371,7 @@ func (q *Queries) DueDeliveries(ctx context.Context, db DBTX, arg DueDeliveriesP
 			&i.EventID,
 			&i.EventCreatedAt,
 			&i.AttemptCount,
+			&i.AttemptsBefore,
 			&i.Held,
 			&i.HeldUntil,
 		); err != nil {

@@ -14,6 +14,7 @@ import (
 	"portico/internal/account"
 	"portico/internal/fault"
 	"portico/internal/idempotency"
+	"portico/internal/webhook"
 )
 
 // The codes in errors[].extensions.code that are no codes of faults.
@@ -21,6 +22,7 @@ const (
 	codeBadRequest      = "BAD_REQUEST"
 	codeTooComplex      = "QUERY_TOO_COMPLEX"
 	codeThrottled       = "THROTTLED"
+	codeExpiredCursor   = "EXPIRED_CURSOR"
 	codeInternal        = "INTERNAL_SERVER_ERROR"
 	internalErrorPublic = "Something went wrong on our side. Its request id helps us to find out what."
 	tooSlowPublic       = "This took too long and was given up. Ask for less at once, or try again later."
@@ -66,10 +68,13 @@ func (x *exchange) present(ctx context.Context, err error) *gqlerror.Error {
 		shown.Path, shown.Locations = located.Path, located.Locations
 	}
 	var refused *inputError
+	var expired *webhook.ExpiredCursorError
 	var code string
 	switch faults := fault.List(err); {
 	case faults != nil:
 		shown.Message, code = faults.Error(), codeOf(faults[0].Code)
+	case errors.As(err, &expired):
+		shown.Message, code = expired.Error(), codeExpiredCursor
 	case errors.Is(err, account.ErrChanged):
 		shown.Message, code = err.Error(), string(fault.CodeUnauthenticated) // never seen: the operation is performed again
 	case errors.Is(err, idempotency.ErrRunning):

@@ -154,6 +154,7 @@ type MutationResolver interface {
 	WebhookEndpointUpdate(ctx context.Context, input WebhookEndpointUpdateInput) (*WebhookEndpointUpdatePayload, error)
 	WebhookEndpointDelete(ctx context.Context, input WebhookEndpointDeleteInput) (*WebhookEndpointDeletePayload, error)
 	WebhookEndpointEnable(ctx context.Context, input WebhookEndpointEnableInput) (*WebhookEndpointEnablePayload, error)
+	WebhookDeliveryRetry(ctx context.Context, input WebhookDeliveryRetryInput) (*WebhookDeliveryRetryPayload, error)
 	WebhookEndpointDisable(ctx context.Context, input WebhookEndpointDisableInput) (*WebhookEndpointDisablePayload, error)
 	WebhookEndpointRollSecret(ctx context.Context, input WebhookEndpointRollSecretInput) (*WebhookEndpointRollSecretPayload, error)
 	WebhookEndpointActivateSecret(ctx context.Context, input WebhookEndpointActivateSecretInput) (*WebhookEndpointActivateSecretPayload, error)
@@ -331,6 +332,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputTestClockAdvanceInput,
 		ec.unmarshalInputTestClockCreateInput,
 		ec.unmarshalInputTokenKeyRollInput,
+		ec.unmarshalInputWebhookDeliveryRetryInput,
 		ec.unmarshalInputWebhookEndpointActivateSecretInput,
 		ec.unmarshalInputWebhookEndpointCreateInput,
 		ec.unmarshalInputWebhookEndpointDeleteInput,
@@ -820,6 +822,11 @@ type Mutation {
   webhookEndpointDelete(input: WebhookEndpointDeleteInput!): WebhookEndpointDeletePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
   "Has an endpoint receive events again, and what has waited for that. Enabling an enabled one changes nothing."
   webhookEndpointEnable(input: WebhookEndpointEnableInput!): WebhookEndpointEnablePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
+  """
+  Sends a delivery again now, whatever became of it: the same event with the same bytes. Its attempts count on, and its schedule begins
+  anew. CONFLICT where the endpoint is not enabled, or the event is no longer kept.
+  """
+  webhookDeliveryRetry(input: WebhookDeliveryRetryInput!): WebhookDeliveryRetryPayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
   "Has an endpoint receive nothing more until it is enabled; requests that are under way come to their end."
   webhookEndpointDisable(input: WebhookEndpointDisableInput!): WebhookEndpointDisablePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
   """
@@ -2743,6 +2750,8 @@ enum WebhookDeliveryStatus {
   DELIVERED
   "Every attempt failed, or its endpoint was deleted behind a failed one."
   FAILED
+  "It was still to be sent when its event was too old to be kept."
+  EXPIRED
 }
 
 "One request to a receiver."
@@ -2836,6 +2845,10 @@ type WebhookEndpointDeletePayload {
 input WebhookEndpointEnableInput { id: ID! }
 "The answer to webhookEndpointEnable."
 type WebhookEndpointEnablePayload { webhookEndpoint: WebhookEndpoint userErrors: [UserError!]! }
+"Which delivery to send again."
+input WebhookDeliveryRetryInput { id: ID! }
+"The answer to webhookDeliveryRetry."
+type WebhookDeliveryRetryPayload { webhookDelivery: WebhookDelivery userErrors: [UserError!]! }
 "Which webhook endpoint to disable."
 input WebhookEndpointDisableInput { id: ID! }
 "The answer to webhookEndpointDisable."
@@ -4949,6 +4962,16 @@ func (ec *executionContext) childFields_WebhookDeliveryEdge(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type WebhookDeliveryEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_WebhookDeliveryRetryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhookDelivery":
+		return ec.fieldContext_WebhookDeliveryRetryPayload_webhookDelivery(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_WebhookDeliveryRetryPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookDeliveryRetryPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_WebhookEndpoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -6123,6 +6146,20 @@ func (ec *executionContext) field_Mutation_tokenKeyRoll_args(ctx context.Context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (TokenKeyRollInput, error) {
 			return ec.unmarshalNTokenKeyRollInput2porticoᚋgraphᚐTokenKeyRollInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_webhookDeliveryRetry_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (WebhookDeliveryRetryInput, error) {
+			return ec.unmarshalNWebhookDeliveryRetryInput2porticoᚋgraphᚐWebhookDeliveryRetryInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -20029,6 +20066,83 @@ func (ec *executionContext) fieldContext_Mutation_webhookEndpointEnable(ctx cont
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_webhookDeliveryRetry(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_webhookDeliveryRetry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().WebhookDeliveryRetry(ctx, fc.Args["input"].(WebhookDeliveryRetryInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY"})
+				if err != nil {
+					var zeroVal *WebhookDeliveryRetryPayload
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *WebhookDeliveryRetryPayload
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "WEBHOOKS_WRITE")
+				if err != nil {
+					var zeroVal *WebhookDeliveryRetryPayload
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *WebhookDeliveryRetryPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *WebhookDeliveryRetryPayload
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *WebhookDeliveryRetryPayload) graphql.Marshaler {
+			return ec.marshalNWebhookDeliveryRetryPayload2ᚖporticoᚋgraphᚐWebhookDeliveryRetryPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_webhookDeliveryRetry(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WebhookDeliveryRetryPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_webhookDeliveryRetry_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_webhookEndpointDisable(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -30854,6 +30968,70 @@ func (ec *executionContext) fieldContext_WebhookDeliveryEdge_node(_ context.Cont
 	return fc, nil
 }
 
+func (ec *executionContext) _WebhookDeliveryRetryPayload_webhookDelivery(ctx context.Context, field graphql.CollectedField, obj *WebhookDeliveryRetryPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookDeliveryRetryPayload_webhookDelivery(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WebhookDelivery, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *WebhookDelivery) graphql.Marshaler {
+			return ec.marshalOWebhookDelivery2ᚖporticoᚋgraphᚐWebhookDelivery(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookDeliveryRetryPayload_webhookDelivery(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WebhookDeliveryRetryPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WebhookDelivery(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _WebhookDeliveryRetryPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *WebhookDeliveryRetryPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookDeliveryRetryPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖporticoᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookDeliveryRetryPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WebhookDeliveryRetryPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _WebhookEndpoint_id(ctx context.Context, field graphql.CollectedField, obj *WebhookEndpoint) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -36075,6 +36253,36 @@ func (ec *executionContext) unmarshalInputTokenKeyRollInput(ctx context.Context,
 				return it, err
 			}
 			it.OverlapSeconds = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputWebhookDeliveryRetryInput(ctx context.Context, obj any) (WebhookDeliveryRetryInput, error) {
+	var it WebhookDeliveryRetryInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
 		}
 	}
 	return it, nil
@@ -41740,6 +41948,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "webhookDeliveryRetry":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_webhookDeliveryRetry(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "webhookEndpointDisable":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_webhookEndpointDisable(ctx, field)
@@ -46971,6 +47186,49 @@ func (ec *executionContext) _WebhookDeliveryEdge(ctx context.Context, sel ast.Se
 	return out
 }
 
+var webhookDeliveryRetryPayloadImplementors = []string{"WebhookDeliveryRetryPayload"}
+
+func (ec *executionContext) _WebhookDeliveryRetryPayload(ctx context.Context, sel ast.SelectionSet, obj *WebhookDeliveryRetryPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, webhookDeliveryRetryPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("WebhookDeliveryRetryPayload")
+		case "webhookDelivery":
+			out.Values[i] = ec._WebhookDeliveryRetryPayload_webhookDelivery(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._WebhookDeliveryRetryPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var webhookEndpointImplementors = []string{"WebhookEndpoint", "Node"}
 
 func (ec *executionContext) _WebhookEndpoint(ctx context.Context, sel ast.SelectionSet, obj *WebhookEndpoint) graphql.Marshaler {
@@ -51240,6 +51498,21 @@ func (ec *executionContext) marshalNWebhookDeliveryEdge2ᚖporticoᚋgraphᚐEdg
 	return ec._WebhookDeliveryEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNWebhookDeliveryRetryInput2porticoᚋgraphᚐWebhookDeliveryRetryInput(ctx context.Context, v any) (WebhookDeliveryRetryInput, error) {
+	res, err := ec.unmarshalInputWebhookDeliveryRetryInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNWebhookDeliveryRetryPayload2ᚖporticoᚋgraphᚐWebhookDeliveryRetryPayload(ctx context.Context, sel ast.SelectionSet, v *WebhookDeliveryRetryPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._WebhookDeliveryRetryPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNWebhookDeliveryStatus2string(ctx context.Context, v any) (string, error) {
 	res, err := UnmarshalEnum(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -52306,6 +52579,13 @@ func (ec *executionContext) marshalOTokenKey2ᚖporticoᚋgraphᚐTokenKey(ctx c
 		return graphql.Null
 	}
 	return ec._TokenKey(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOWebhookDelivery2ᚖporticoᚋgraphᚐWebhookDelivery(ctx context.Context, sel ast.SelectionSet, v *WebhookDelivery) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._WebhookDelivery(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOWebhookDeliveryStatus2ᚖstring(ctx context.Context, v any) (*string, error) {

@@ -941,6 +941,17 @@ type UserError struct {
 	RetryAfter *int32 `json:"retryAfter,omitempty"`
 }
 
+// Which delivery to send again.
+type WebhookDeliveryRetryInput struct {
+	ID string `json:"id"`
+}
+
+// The answer to webhookDeliveryRetry.
+type WebhookDeliveryRetryPayload struct {
+	WebhookDelivery *WebhookDelivery `json:"webhookDelivery,omitempty"`
+	UserErrors      []*UserError     `json:"userErrors"`
+}
+
 // Whose new signing secret signs alone.
 type WebhookEndpointActivateSecretInput struct {
 	ID string `json:"id"`

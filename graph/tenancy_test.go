@@ -95,6 +95,7 @@ func strangers() map[string]struct{ typename, document, want string } {
 
 		"webhookEndpointUpdate.input.id":         {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointUpdate(input: {id: $id, description: "x"}) { userErrors { code } } }`, notFound},
 		"webhookEndpointUpdate.input.product.id": {"Product", `mutation($id: ID!) { webhookEndpointUpdate(input: {id: "OWN ENDPOINT", ` + product + `}) { userErrors { code } } }`, notFound},
+		"webhookDeliveryRetry.input.id":          {"WebhookDelivery", `mutation($id: ID!) { webhookDeliveryRetry(input: {id: $id}) { userErrors { code } } }`, notFound},
 		"webhookEndpointDelete.input.id":         {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointDelete(input: {id: $id}) { userErrors { code } } }`, notFound},
 		"webhookEndpointEnable.input.id":         {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointEnable(input: {id: $id}) { userErrors { code } } }`, notFound},
 		"webhookEndpointDisable.input.id":        {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointDisable(input: {id: $id}) { userErrors { code } } }`, notFound},

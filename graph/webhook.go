@@ -77,3 +77,17 @@ func (r *Resolver) webhookDeliveries(ctx context.Context, ids []int64) (map[int6
 	}
 	return readByID(ctx, "WebhookDelivery", ids, read, showDelivery)
 }
+
+// WebhookDeliveryRetry sends a delivery again.
+func (r mutation) WebhookDeliveryRetry(ctx context.Context, in WebhookDeliveryRetryInput) (*WebhookDeliveryRetryPayload, error) {
+	var delivery webhook.Delivery
+	id, err := rowID("id", "WebhookDelivery", in.ID)
+	if err == nil {
+		delivery, err = r.Webhooks.DeliveryRetry(ctx, callerOf(ctx).MerchantID, id)
+	}
+	if err != nil {
+		refused, err := userErrors(err)
+		return &WebhookDeliveryRetryPayload{UserErrors: refused}, err
+	}
+	return &WebhookDeliveryRetryPayload{WebhookDelivery: alone(delivery, showDelivery)}, nil
+}

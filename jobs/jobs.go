@@ -77,6 +77,7 @@ func schedule() []*river.PeriodicJob {
 		every(5*time.Second, ClockResume{}),
 		every(time.Minute, MerchantClose{}),
 		every(time.Hour, AccountTidy{}),
+		every(time.Hour, WebhookPartition{}),
 		every(time.Hour, MailRetire{}),
 		every(5*time.Minute, PortalRetire{}),
 		every(5*time.Second, ClaimExpiry{}),
@@ -131,6 +132,9 @@ func workers(d Domain) *river.Workers {
 	work(all, func(ctx context.Context, _ *river.Job[WebhookWake]) error {
 		_, err := d.Webhooks.Wake(ctx)
 		return err
+	})
+	work(all, func(ctx context.Context, _ *river.Job[WebhookPartition]) error {
+		return d.Webhooks.Partition(ctx)
 	})
 	work(all, func(ctx context.Context, _ *river.Job[MerchantClose]) error {
 		_, err := d.Billing.CloseDue(ctx)

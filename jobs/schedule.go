@@ -55,6 +55,12 @@ type WebhookWake struct{ maintenance }
 // Kind implements river.JobArgs.
 func (WebhookWake) Kind() string { return "webhook.wake" }
 
+// WebhookPartition makes partitions ahead and drops old ones.
+type WebhookPartition struct{ maintenance }
+
+// Kind implements river.JobArgs.
+func (WebhookPartition) Kind() string { return "webhook.partition" }
+
 // MailRetire gives up mails that are too late and forgets the recipients of old ones.
 type MailRetire struct{ maintenance }
 

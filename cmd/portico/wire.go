@@ -73,7 +73,7 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 		d.Close()
 		return nil, err
 	}
-	a.audit = &audit.Log{DB: d, Now: now, Retention: time.Duration(c.AuditRetentionDays) * 24 * time.Hour, Log: log}
+	a.audit = &audit.Log{DB: d, Now: now, Retention: days(c.AuditRetentionDays), Log: log}
 	a.rates = &rate.Limiter{DB: d, Now: now}
 	a.repeats = &idempotency.Keys{DB: d, Now: now, Log: log}
 	guard := webhook.NewGuard(webhook.GuardOptions{
@@ -89,7 +89,10 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 			return nil, err
 		}
 	}
-	a.webhooks = &webhook.Webhooks{DB: d, Keys: keys, Jobs: inserter, Guard: guard, Now: now, Log: log}
+	a.webhooks = &webhook.Webhooks{
+		DB: d, Keys: keys, Jobs: inserter, Guard: guard, Now: now, Log: log,
+		EventRetention: days(c.EventRetentionDays), AttemptRetention: days(c.AttemptRetentionDays),
+	}
 	a.catalog = &catalog.Catalog{DB: d, Keys: keys, Now: now, Webhooks: a.webhooks, PublicURL: c.PublicURL}
 	a.access = &access.Access{DB: d, Keys: keys, Accounts: a.accounts, Webhooks: a.webhooks, Now: now, Issuer: c.PublicURL}
 	a.billing = &billing.Billing{
@@ -120,3 +123,5 @@ func withMaxConns(address string, n int32) (string, error) {
 	parsed.RawQuery = query.Encode()
 	return parsed.String(), nil
 }
+
+func days(n int32) time.Duration { return time.Duration(n) * 24 * time.Hour }

@@ -243,7 +243,7 @@ with asked as (
                      where e.merchant_id = a.merchant_id and e.id = a.endpoint_id and e.status = 'ENABLED')
 ), due as (
     select s.place, s.slots, s.merchant_id, s.endpoint_id, d.id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count,
-        d.next_attempt_at
+        d.attempts_before, d.next_attempt_at
     from served s
     cross join lateral (
         select d.* from webhook_delivery d
@@ -268,7 +268,7 @@ with asked as (
         limit 1
     ) holder on true
 )
-select j.place::int as place, j.merchant_id::bigint as merchant_id, j.id, j.event_id, j.event_created_at, j.attempt_count, (j.until is not null)::bool as held,
+select j.place::int as place, j.merchant_id::bigint as merchant_id, j.id, j.event_id, j.event_created_at, j.attempt_count, j.attempts_before, (j.until is not null)::bool as held,
     coalesce(j.until, @now::timestamptz)::timestamptz as held_until
 from judged j
 where j.until is not null or j.nth <= j.slots
@@ -327,6 +327,27 @@ select t.merchant_id, t.id, t.number, t.endpoint_id, t.event_id, t.event_created
     nullif(t.error, ''), t.response_body, t.duration_ms, t.started_at, t.created_at, nullif(t.status, 'PENDING'),
     case when t.status <> 'PENDING' then @now::timestamptz end
 from tried t;
+
+-- name: AskForPendingDelivery :one
+-- Has a delivery that waits for its next attempt made at once, with its whole schedule before it.
+update webhook_delivery d set next_attempt_at = @now::timestamptz, attempts_before = attempt_count, asked_at = @now::timestamptz
+where d.merchant_id = @merchant_id and d.id = @id
+returning d.endpoint_id;
+
+-- name: AskForFinishedDelivery :one
+-- Makes a finished delivery one that is to be sent again: its last attempt becomes one of several. Only where its event is kept.
+with again as (
+    update webhook_attempt a set outcome = null, finished_at = null
+    where a.merchant_id = @merchant_id and a.delivery_id = @id and a.outcome is not null
+      and exists (select from event e where e.merchant_id = a.merchant_id and e.id = a.event_id and e.created_at = a.event_created_at)
+    returning a.*
+)
+insert into webhook_delivery (merchant_id, id, endpoint_id, event_id, event_created_at, subscription_id, attempt_count, attempts_before,
+    first_attempt_at, next_attempt_at, asked_at, created_at)
+select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, subscription_id, number, number, created_at,
+    @now::timestamptz, @now::timestamptz, delivery_created_at
+from again
+returning endpoint_id;
 
 -- What became of deliveries ----------------------------------------------------------------------------------------------
 -- One statement for each index: the planner must not find a middle way that suits none.

@@ -53,6 +53,10 @@ type Config struct {
 
 	AuditRetentionDays int32 `env:"PORTICO_AUDIT_RETENTION_DAYS" envDefault:"400" doc:"Days for which the entries of the audit log are kept, 1 to 36500."`
 
+	// EventRetentionDays and AttemptRetentionDays bound what a receiver can read and be sent again.
+	EventRetentionDays   int32 `env:"PORTICO_EVENT_RETENTION_DAYS" envDefault:"90" doc:"Days for which events are kept, 2 to 36500."`
+	AttemptRetentionDays int32 `env:"PORTICO_ATTEMPT_RETENTION_DAYS" envDefault:"30" doc:"Days for which attempts to deliver events are kept, and with them finished deliveries, 2 to PORTICO_EVENT_RETENTION_DAYS."`
+
 	LogLevel slog.Level `env:"PORTICO_LOG_LEVEL" envDefault:"info" doc:"Least level that is logged: debug, info, warn or error."`
 }
 
@@ -86,6 +90,8 @@ func (c Config) Validate() error {
 		c.validateSMTP(),
 		c.validateMailFrom(),
 		within("PORTICO_AUDIT_RETENTION_DAYS", c.AuditRetentionDays, 1, 36_500),
+		within("PORTICO_EVENT_RETENTION_DAYS", c.EventRetentionDays, 2, 36_500),
+		within("PORTICO_ATTEMPT_RETENTION_DAYS", c.AttemptRetentionDays, 2, c.EventRetentionDays),
 		validateIntrospection(c.Introspection),
 		c.RateLimit.validate("PORTICO_RATE_LIMIT"),
 		c.RateLimitPeople.validate("PORTICO_RATE_LIMIT_PEOPLE"),

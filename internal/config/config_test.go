@@ -30,7 +30,7 @@ func TestDefaultsAreSafeForAFirstStart(t *testing.T) {
 		c, err := from(variables...)
 		require.NoError(t, err)
 		require.Equal(t, Config{
-			Addr: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", PortalFeeBPS: 250, DBMaxConns: 10, AuditRetentionDays: 400, LogLevel: slog.LevelInfo,
+			Addr: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", PortalFeeBPS: 250, DBMaxConns: 10, AuditRetentionDays: 400, EventRetentionDays: 90, AttemptRetentionDays: 30, LogLevel: slog.LevelInfo,
 			Introspection: "authenticated", RateLimit: Rate{20_000, 2_000}, RateLimitPeople: Rate{5_000, 200}, RateLimitAnonymous: Rate{1_000, 50},
 		}, c)
 	}
@@ -42,7 +42,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"DATABASE_URL=postgres://portico:pass@db/portico", "PORTICO_ADDR=:9000", "PORTICO_PUBLIC_URL=https://portal.example.com/",
 		"PORTICO_KEYS=1:"+key, "PORTICO_PEPPER="+key, "PORTICO_PORTAL_FEE_BPS=0", "PORTICO_LIVE_GATEWAY=test",
 		"PORTICO_WEBHOOK_ALLOW_CIDRS=10.1.2.3/16, fd00::/8", "PORTICO_WEBHOOK_ALLOW_HTTP=true", "PORTICO_WEBHOOK_ALLOW_LOOPBACK=1",
-		"PORTICO_TRUSTED_PROXIES=10.1.2.3/16", "PORTICO_AUDIT_RETENTION_DAYS=30", "PORTICO_LOG_LEVEL=debug", "PORTICO_DB_MAX_CONNS=25", "PORTICO_TEST_GATEWAY_LOSS=0.2",
+		"PORTICO_TRUSTED_PROXIES=10.1.2.3/16", "PORTICO_AUDIT_RETENTION_DAYS=30", "PORTICO_EVENT_RETENTION_DAYS=20", "PORTICO_ATTEMPT_RETENTION_DAYS=20", "PORTICO_LOG_LEVEL=debug", "PORTICO_DB_MAX_CONNS=25", "PORTICO_TEST_GATEWAY_LOSS=0.2",
 		"PORTICO_SMTP_URL=smtps://portico:pass@mail.example.com", "PORTICO_MAIL_FROM=Portico <portico@example.com>",
 		"PORTICO_TRUSTED_PROXIES=10.1.2.3/16", "PORTICO_INTROSPECTION=off", "PORTICO_RATE_LIMIT=off", "PORTICO_RATE_LIMIT_PEOPLE=1000:1", "PORTICO_RATE_LIMIT_ANONYMOUS= 2000 : 30 ",
 	)
@@ -54,8 +54,8 @@ func TestEveryVariableIsRead(t *testing.T) {
 		WebhookAllowHTTP:  true, WebhookAllowLoopback: true, LogLevel: slog.LevelDebug, TestGatewayLoss: 0.2,
 		TrustedProxies:     []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")},
 		Introspection:      "off",
-		AuditRetentionDays: 30,
-		RateLimitPeople:    Rate{1_000, 1}, RateLimitAnonymous: Rate{2_000, 30},
+		AuditRetentionDays: 30, EventRetentionDays: 20, AttemptRetentionDays: 20,
+		RateLimitPeople: Rate{1_000, 1}, RateLimitAnonymous: Rate{2_000, 30},
 		SMTPURL: "smtps://portico:pass@mail.example.com", MailFrom: "Portico <portico@example.com>",
 	}, c)
 	require.Equal(t, "1:"+key, string(c.Keys))
@@ -105,6 +105,8 @@ func TestAWrongValueIsRefusedInASentenceThatNamesTheVariable(t *testing.T) {
 		{"PORTICO_WEBHOOK_ALLOW_LOOPBACK=2", "PORTICO_WEBHOOK_ALLOW_LOOPBACK cannot be read"},
 		{"PORTICO_LOG_LEVEL=loud", "PORTICO_LOG_LEVEL cannot be read"},
 		{"PORTICO_TRUSTED_PROXIES=10.0.0.1", `PORTICO_TRUSTED_PROXIES cannot be read: "10.0.0.1" is not a network`},
+		{"PORTICO_EVENT_RETENTION_DAYS=1", "PORTICO_EVENT_RETENTION_DAYS must be between 2 and 36500, and is 1"},
+		{"PORTICO_ATTEMPT_RETENTION_DAYS=91", "PORTICO_ATTEMPT_RETENTION_DAYS must be between 2 and 90, and is 91"},
 		{"PORTICO_AUDIT_RETENTION_DAYS=0", "PORTICO_AUDIT_RETENTION_DAYS must be between 1 and 36500, and is 0"},
 		{"PORTICO_INTROSPECTION=nobody", `PORTICO_INTROSPECTION must be all, authenticated or off, and is "nobody"`},
 		{"PORTICO_RATE_LIMIT=2000", `PORTICO_RATE_LIMIT cannot be read: "2000" is neither off nor two numbers such as 20000:2000`},
@@ -176,7 +178,7 @@ func TestLoadReadsTheEnvironment(t *testing.T) {
 func TestEveryVariableIsDescribed(t *testing.T) {
 	t.Parallel()
 	variables := Variables()
-	require.Len(t, variables, 21)
+	require.Len(t, variables, 23)
 	for i, v := range variables {
 		require.NotEmpty(t, v.Name)
 		require.True(t, strings.HasSuffix(v.Description, "."), "%s is described in sentences", v.Name)

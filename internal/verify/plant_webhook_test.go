@@ -7,7 +7,7 @@ const deleteEvents = `
 
 func webhookPlants() []plant {
 	const (
-		sequences = "event sequences count up from 1"
+		sequences = "event sequences count up from 1, or from what was dropped"
 		last      = "an event sequence stands at its last event"
 		bodies    = "an event's body is JSON and tells of that event"
 		subjects  = "an event is about a subscription of its merchant"
@@ -39,6 +39,26 @@ func webhookPlants() []plant {
 		{
 			name: "a first event that is missing", violated: []string{sequences}, example: `event {m}/\d+`,
 			sql: `create temporary table deleted on commit drop as select id from event where subscription_id = {renewed} and sequence = 1;` + deleteEvents,
+		},
+		{
+			name: "a first event that was dropped",
+			sql: `create temporary table deleted on commit drop as select id from event where subscription_id = {renewed} and sequence = 1;
+				insert into event_floor select {m}, '5', 1, {now};` + deleteEvents,
+		},
+		{
+			name: "a second event that is missing where the first was dropped", violated: []string{sequences}, example: `event {m}/\d+`,
+			sql: `create temporary table deleted on commit drop as select id from event where subscription_id = {renewed} and sequence = 2;
+				insert into event_floor select {m}, '5', 1, {now};` + deleteEvents,
+		},
+		{
+			name: "all events of a subscription that were dropped",
+			sql: `create temporary table deleted on commit drop as select id from event where subscription_id = {renewed};
+				insert into event_floor select {m}, '5', 1, {now};` + deleteEvents,
+		},
+		{
+			name: "a first event that is missing of a subscription that began later", violated: []string{sequences}, example: `event {m}/\d+`,
+			sql: `create temporary table deleted on commit drop as select id from event where subscription_id = {renewed} and sequence = 1;
+				insert into event_floor select {m}, '5', 1, (select created_at from subscription where id = {renewed});` + deleteEvents,
 		},
 		{
 			name: "an event about no subscription that is missing", violated: []string{last}, example: "merchant {m}",
@@ -146,6 +166,17 @@ func webhookPlants() []plant {
 		{
 			name: "a delivery that was not answered and is called delivered", violated: []string{finished}, example: `webhook_delivery {m}/\d+`,
 			sql: `update webhook_attempt set status_code = null where delivery_id = ` + delivered,
+		},
+		{
+			name: "attempts that were dropped",
+			sql: more + `update webhook_attempt set delivery_created_at = {now} - interval '40 days' where delivery_id = ` + triedTwice + `;
+				delete from webhook_attempt where number = 1 and delivery_id = ` + triedTwice + `;
+				insert into retention_floor values ('webhook_attempt', {now} - interval '30 days')`,
+		},
+		{
+			name: "a delivery that arrived and was asked for again",
+			sql: `update webhook_attempt set status_code = 204 where delivery_id = ` + failing + `;
+				update webhook_delivery set asked_at = {now}, attempts_before = 1 where id = ` + failing,
 		},
 		{
 			name: "a delivery that arrived and is called failed", violated: []string{finished}, example: `webhook_delivery {m}/\d+`,

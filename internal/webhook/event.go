@@ -77,15 +77,36 @@ type StoredEvent struct {
 	OccurredAt     time.Time
 }
 
+// ExpiredCursorError is returned for a position before events that were dropped: its reader has missed some.
+type ExpiredCursorError struct {
+	KeptSince time.Time // events from then on are there
+}
+
+func (e *ExpiredCursorError) Error() string {
+	return "after: events behind this cursor are no longer kept: read from the beginning, which is " + e.KeptSince.Format(time.RFC3339) +
+		", and compare what you have with its source"
+}
+
 // Events is what follows the position (afterXID, afterID), oldest first; 0, 0 is the beginning. The order is that of the
 // transactions that published, and none is shown while an older one is still open: an event that commits late is never behind
-// the position of a reader.
+// the position of a reader. A position before events that are no longer kept is an ExpiredCursorError.
 func (w *Webhooks) Events(ctx context.Context, merchantID, afterXID, afterID int64, limit int32) ([]StoredEvent, error) {
 	rows, err := w.DB.EventsAfter(ctx, w.DB.Tenant(merchantID), db.EventsAfterParams{
 		MerchantID: merchantID, AfterXid: afterXID, AfterID: afterID, Most: limit,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read events: %w", err)
+	}
+	if afterXID > 0 {
+		// Asked afterwards, as events may be dropped meanwhile.
+		floor, err := w.DB.EventFloor(ctx, w.DB.Tenant(merchantID), merchantID)
+		switch {
+		case db.IsNoRows(err):
+		case err != nil:
+			return nil, fmt.Errorf("find the first event that is kept: %w", err)
+		case afterXID < floor.Position || (afterXID == floor.Position && afterID < floor.ID):
+			return nil, &ExpiredCursorError{floor.Since}
+		}
 	}
 	events := make([]StoredEvent, len(rows))
 	for i, row := range rows {

@@ -148,7 +148,7 @@ func (d *drain) takeUp(found look) error {
 		}
 		taken++
 		d.sending[row.ID] = struct{}{}
-		d.ready = append(d.ready, message{deliveryID: row.ID, eventID: row.EventID, number: row.AttemptCount + 1, body: row.body})
+		d.ready = append(d.ready, message{deliveryID: row.ID, eventID: row.EventID, number: row.AttemptCount + 1, before: row.AttemptsBefore, body: row.body})
 	}
 	d.more = taken == found.slots || len(found.rows) == lookAt
 	d.held = taken < len(found.rows)

@@ -11,7 +11,7 @@ import (
 // maxRetryAfter is how far a receiver can put us off with Retry-After.
 const maxRetryAfter = 24 * time.Hour
 
-// retryDelay is how long after its attempt of the given number (from 1) a delivery is tried again; false after the last one. The
+// retryDelay is how long after its attempt of the given number (from 1, since it was published or asked for) a delivery is tried again; false after the last one. The
 // jitter of a fifth either way spreads what failed together, and is the same whenever it is asked for.
 func retryDelay(deliveryID int64, number int32) (time.Duration, bool) {
 	delays := [...]time.Duration{

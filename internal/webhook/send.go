@@ -60,6 +60,7 @@ type message struct {
 	deliveryID int64
 	eventID    int64
 	number     int32 // of the attempt, from 1
+	before     int32 // how many attempts there were when somebody last asked for it again
 	body       []byte
 }
 
@@ -172,7 +173,7 @@ func (r reply) outcome() (status string, retryAt time.Time) {
 	if r.failure == "" {
 		return DeliveryDelivered, time.Time{}
 	}
-	delay, again := retryDelay(r.deliveryID, r.number)
+	delay, again := retryDelay(r.deliveryID, r.number-r.before)
 	if !again {
 		return DeliveryFailed, time.Time{}
 	}

@@ -20,6 +20,9 @@ type Webhooks struct {
 	Now   func() time.Time // real time, also for customers who live on a test clock
 	Log   *slog.Logger
 
+	// How long events and attempts are kept, in whole days from the last midnight (UTC). 0 stands for ever.
+	EventRetention, AttemptRetention time.Duration
+
 	// What the drains of this process share.
 	looks   group[lookFor, []dueDelivery]
 	records group[record, struct{}]
