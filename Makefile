@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help dev build generate lint verify test bench crash soak clean
+.PHONY: help dev build web generate lint verify test bench crash soak clean
 
 TOOL := go tool -modfile=tools.mod
 
@@ -10,8 +10,12 @@ PACKAGES ?= ./...
 # The packages to test under the race detector, of those in PACKAGES: make test RACE='./internal/webhook ./jobs'.
 RACE ?=
 
-# What the tests run with Node.js.
-PACKAGED := cmd/portico/testdata/receiver graph/testdata/audits
+# The pages that the binary embeds, and what they are made of.
+PAGES := web/dist/graphiql.html
+SOURCES := $(shell find web/src web/test web/*.html web/*.ts web/*.json -type f)
+
+# What runs with Node.js: the pages' build, and programs of the tests.
+PACKAGED := web cmd/portico/testdata/receiver graph/testdata/audits
 INSTALLED := $(PACKAGED:%=%/node_modules/.installed)
 GENERATED := ^// Code generated .* DO NOT EDIT\.$$
 
@@ -19,10 +23,17 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: ## Run everything in one process, with a private Postgres and demo data
+	@if ! command -v npm >/dev/null; then echo "npm is missing: /graphiql will say how to build it"; \
+		else $(MAKE) --no-print-directory web || echo "the pages could not be built: Portico starts without them"; fi
 	go run ./cmd/portico dev $(ARGS)
 
-build: ## Build bin/portico
+build: $(PAGES) ## Build bin/portico
 	go build -trimpath -o bin/portico ./cmd/portico
+
+web: $(PAGES) ## Build the pages that the binary embeds, such as the playground (needs Node.js 20 with npm)
+
+$(PAGES): web/node_modules/.installed $(SOURCES)
+	npm run --silent --prefix web build
 
 generate: ## Generate db/ from the queries and graph/ from the schema
 	$(TOOL) sqlc generate
@@ -59,7 +70,7 @@ TESTS := sh -ec 'raced=$$(go list $(RACE)); all=$$(go list $(PACKAGES)); status=
 	exit $$status'
 endif
 
-test: $(INSTALLED) ## Run the tests against one private Postgres
+test: $(INSTALLED) $(PAGES) ## Run the tests against one private Postgres
 	go run ./db/dbtest/cluster -- $(TESTS)
 
 $(INSTALLED): %/node_modules/.installed: %/package.json %/package-lock.json
@@ -79,4 +90,4 @@ soak: ## Publish thousands of events, kill workers and receivers at random momen
 	go run ./bench/crash -mode deliveries -kills 100 -for 5m $(ARGS)
 
 clean: ## Remove what make has built or installed; the data of make dev stays
-	rm -rf bin $(PACKAGED:%=%/node_modules)
+	rm -rf bin web/dist/* $(PACKAGED:%=%/node_modules)

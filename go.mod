@@ -2,6 +2,9 @@ module portico
 
 go 1.26.0
 
+// npm packages may hold Go.
+ignore ./web/node_modules
+
 require (
 	code.dny.dev/ssrf v0.3.0
 	github.com/99designs/gqlgen v0.17.95

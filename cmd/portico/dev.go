@@ -16,6 +16,7 @@ import (
 	"portico/internal/devpg"
 	"portico/internal/gateway"
 	"portico/internal/secret"
+	"portico/web"
 )
 
 type devCommand struct {
@@ -76,7 +77,10 @@ func (d *devCommand) serve(ctx context.Context, c config.Config, folder string, 
 	}
 	defer a.close()
 	a.mail.Keep = a.mail.Transport == nil
-	info := devInfo{GraphQLURL: c.PublicURL + "/graphql", MailURL: c.PublicURL + devMailPath, Merchants: []demoMerchant{}}
+	info := devInfo{
+		GraphQLURL: c.PublicURL + "/graphql", PlaygroundURL: c.PublicURL + web.Playground, MailURL: c.PublicURL + devMailPath,
+		Merchants: []demoMerchant{},
+	}
 	if d.Demo {
 		if info.Merchants, err = loadDemo(ctx, a, filepath.Join(folder, "demo.json")); err != nil {
 			return errors.Join(err, listener.Close())
@@ -101,6 +105,7 @@ func (d *devCommand) serve(ctx context.Context, c config.Config, folder string, 
 	}()
 	handler := routes(a, c)
 	routeDevMail(handler, a.mail, log)
+	routeDevWebhook(handler)
 	if err := newAPIServer(handler, c.PublicURL, listener, log).run(running); err != nil {
 		return err
 	}

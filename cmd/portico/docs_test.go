@@ -23,7 +23,7 @@ func TestTheSecurityPageNamesTestsThatExist(t *testing.T) {
 	require.Greater(t, len(named), 50)
 	tests := map[string]bool{}
 	declared := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	for _, root := range []string{"../../cmd", "../../db", "../../graph", "../../internal", "../../jobs"} {
+	for _, root := range []string{"../../cmd", "../../db", "../../graph", "../../internal", "../../jobs", "../../web"} {
 		require.NoError(t, filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, "_test.go") {
 				return err

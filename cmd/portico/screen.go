@@ -9,9 +9,10 @@ import (
 
 // devInfo is how to reach what dev has started.
 type devInfo struct {
-	GraphQLURL string         `json:"graphqlUrl"`
-	MailURL    string         `json:"mailUrl"`
-	Merchants  []demoMerchant `json:"merchants"`
+	GraphQLURL    string         `json:"graphqlUrl"`
+	PlaygroundURL string         `json:"playgroundUrl"`
+	MailURL       string         `json:"mailUrl"`
+	Merchants     []demoMerchant `json:"merchants"`
 }
 
 func (i devInfo) print(w io.Writer, asJSON bool) error {
@@ -19,7 +20,8 @@ func (i devInfo) print(w io.Writer, asJSON bool) error {
 		return json.NewEncoder(w).Encode(i)
 	}
 	var screen strings.Builder
-	fmt.Fprintf(&screen, "\n  Portico is running. Ctrl-C stops everything.\n\n  GraphQL   %s\n  Mail      %s\n", i.GraphQLURL, i.MailURL)
+	fmt.Fprintf(&screen, "\n  Portico is running. Ctrl-C stops everything.\n\n  Playground  %s\n  GraphQL     %s\n  Mail        %s\n",
+		i.PlaygroundURL, i.GraphQLURL, i.MailURL)
 	for _, m := range i.Merchants {
 		fmt.Fprintf(&screen, "\n  %s (shop %s)\n    sign in   %s / %s\n    API key   %s\n", m.Name, m.Shop, m.MemberEmail, m.MemberPassword, m.APIKey)
 		for _, p := range m.Products {

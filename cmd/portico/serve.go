@@ -17,6 +17,7 @@ import (
 	"portico/internal/landing"
 	"portico/internal/rate"
 	"portico/internal/rest"
+	"portico/web"
 )
 
 const (
@@ -120,6 +121,7 @@ func routes(a *app, c config.Config) *http.ServeMux {
 		mux.Handle(path, existing)
 	}
 	mux.Handle(landing.Prefix, landing.Handler())
+	web.Route(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprintln(w, "ok")
 	})
@@ -134,7 +136,7 @@ func routes(a *app, c config.Config) *http.ServeMux {
 		_, _ = fmt.Fprintln(w, "ok")
 	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = fmt.Fprintln(w, "Portico. The API is at POST /graphql; schema.graphqls documents it.")
+		_, _ = fmt.Fprintln(w, "Portico. The API is at POST /graphql; try it at "+web.Playground+"; schema.graphqls documents it.")
 	})
 	return mux
 }
