@@ -2,6 +2,8 @@ package webhook_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
 	"encoding/json"
 	"maps"
 	"os"
@@ -34,19 +36,43 @@ func (r request) with(name, key, value string, genuine bool) request {
 	return r
 }
 
-// standardRequests are genuine and forged ones with the headers of Standard Webhooks.
-func standardRequests(t *testing.T) []request {
+// signer is whose signatures requests carry.
+type signer struct {
+	key     string // that a receiver verifies with
+	version string
+	sign    func(body string) string
+}
+
+// secretSigner signs with a secret of that many bytes.
+func secretSigner(t *testing.T, size int) signer {
 	t.Helper()
-	const body = `{"event":"subscription.renewed","data":{"1":"<é😀` + "\u2028" + `>","a":[1e-7,null]}}`
-	secret, other := countingSecret(32), countingSecret(24)
-	sign := func(secret string) string {
+	secret := countingSecret(size)
+	return signer{secret, "v1,", func(body string) string {
 		signature, err := webhook.StandardSignature(secret, "evt_42", signedAt, []byte(body))
 		require.NoError(t, err)
 		return signature
-	}
-	good, old := sign(secret), sign(other)
+	}}
+}
+
+// keySigner signs with an ed25519 key of its own.
+func keySigner(t *testing.T) signer {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	return signer{"whpk_" + base64.StdEncoding.EncodeToString(public), "v1a,", func(body string) string {
+		return webhook.AsymmetricSignature(private, "evt_42", signedAt, []byte(body))
+	}}
+}
+
+// standardRequests are genuine and forged ones with the headers of Standard Webhooks; other is a signer that is not ours, or the one before
+// a roll.
+func standardRequests(ours, other signer) []request {
+	const body = `{"event":"subscription.renewed","data":{"1":"<é😀` + "\u2028" + `>","a":[1e-7,null]}}`
+	good, old := ours.sign(body), other.sign(body)
+	bare := strings.TrimPrefix(good, ours.version)
+	otherVersion := map[string]string{"v1,": "v1a,", "v1a,": "v1,"}[ours.version]
 	at := signedAt.Unix()
-	genuine := request{name: "as it was sent", genuine: true, Secret: secret, Body: body, Now: at, Headers: map[string]string{
+	genuine := request{name: "as it was sent", genuine: true, Secret: ours.key, Body: body, Now: at, Headers: map[string]string{
 		"webhook-id": "evt_42", "webhook-timestamp": strconv.FormatInt(at, 10), "webhook-signature": good,
 	}}
 	changed := func(name string, genuineStill bool, change func(*request)) request {
@@ -61,12 +87,12 @@ func standardRequests(t *testing.T) []request {
 		changed("five minutes early", true, func(r *request) { r.Now -= 300 }),
 		genuine.with("the old secret's signature first, during a roll", "webhook-signature", old+" "+good, true),
 		genuine.with("the new secret's signature last, during a roll", "webhook-signature", good+" "+old, true),
-		genuine.with("beside a signature of another version", "webhook-signature", "v1a,"+strings.Repeat("A", 86)+"== "+good, true),
+		genuine.with("beside a signature of another version", "webhook-signature", otherVersion+strings.Repeat("A", 86)+"== "+good, true),
 
 		changed("an altered body", false, func(r *request) { r.Body = strings.Replace(body, "renewed", "created", 1) }),
 		changed("a body written again with a space", false, func(r *request) { r.Body += " " }),
 		changed("an empty body", false, func(r *request) { r.Body = "" }),
-		changed("the wrong secret", false, func(r *request) { r.Secret = other }),
+		changed("the wrong secret", false, func(r *request) { r.Secret = other.key }),
 		changed("an old timestamp", false, func(r *request) { r.Now += 301 }),
 		changed("a timestamp ahead", false, func(r *request) { r.Now -= 301 }),
 		genuine.with("a new timestamp on an old signature", "webhook-timestamp", strconv.FormatInt(at+10, 10), false),
@@ -74,10 +100,10 @@ func standardRequests(t *testing.T) []request {
 		genuine.with("an empty timestamp", "webhook-timestamp", "", false),
 		genuine.with("another id", "webhook-id", "evt_43", false),
 		genuine.with("two signatures of secrets that are not ours", "webhook-signature", old+" "+old, false),
-		genuine.with("the signature under another version", "webhook-signature", "v1a,"+strings.TrimPrefix(good, "v1,"), false),
-		genuine.with("the signature without a version", "webhook-signature", strings.TrimPrefix(good, "v1,"), false),
+		genuine.with("the signature under another version", "webhook-signature", otherVersion+bare, false),
+		genuine.with("the signature without a version", "webhook-signature", bare, false),
 		genuine.with("half of the signature", "webhook-signature", good[:len(good)/2], false),
-		genuine.with("a version alone", "webhook-signature", "v1,", false),
+		genuine.with("a version alone", "webhook-signature", ours.version, false),
 		genuine.with("an empty signature", "webhook-signature", "", false),
 		changed("no headers", false, func(r *request) { r.Headers = map[string]string{} }),
 	}
@@ -174,7 +200,11 @@ func TestEverySnippetOfTheDocumentationTellsGenuineRequestsFromForgedOnes(t *tes
 	_, section, found := strings.Cut(string(page), "\n## Verify\n")
 	require.True(t, found)
 	section, _, _ = strings.Cut(section, "\n## ")
-	requests := map[string][]request{"verifywebhook": standardRequests(t), "verifyportalsignature": portalRequests(t)}
+	requests := map[string][]request{
+		"verifywebhook":         standardRequests(secretSigner(t, 32), secretSigner(t, 24)),
+		"verifyed25519":         standardRequests(keySigner(t), keySigner(t)),
+		"verifyportalsignature": portalRequests(t),
+	}
 	ran := map[string]int{}
 	for _, block := range regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$").FindAllStringSubmatch(section, -1) {
 		language, code := block[1], block[2]
@@ -194,15 +224,19 @@ func TestEverySnippetOfTheDocumentationTellsGenuineRequestsFromForgedOnes(t *tes
 			require.Fail(t, "nothing runs "+language)
 		})
 	}
-	require.Equal(t, map[string]int{"js": 2, "python": 1, "go": 1, "php": 1}, ran)
+	require.Equal(t, map[string]int{"js": 3, "python": 2, "go": 2, "php": 1}, ran)
 }
 
-// judge runs the block on the requests. Only PHP may be missing: the other tests need the others.
+// judge runs the block on the requests. Only PHP and Python's cryptography may be missing: the other tests need the others.
 func (r runtime) judge(t *testing.T, code, function string, requests []request) {
 	t.Helper()
 	if _, err := exec.LookPath(r.command); err != nil {
 		require.Equal(t, "php", r.language, "this test needs %s", r.command)
 		t.Logf("not run: there is no %s on this machine", r.command)
+		return
+	}
+	if strings.Contains(code, "from cryptography") && exec.CommandContext(t.Context(), r.command, "-c", "import cryptography").Run() != nil {
+		t.Log("not run: Python has no cryptography on this machine")
 		return
 	}
 	folder := t.TempDir()
