@@ -59,6 +59,9 @@ func command(ctx context.Context, args []string, out io.Writer) (clean bool, err
 		o.seed = rand.Uint64()%1_000_000 + 1 //nolint:gosec // nobody gains by guessing it
 	}
 	modes := []string{*mode}
+	if *mode == modeDeliveries {
+		o.customers = 200 // so that no lane is too long to be caught up with
+	}
 	if *mode == modeBoth {
 		modes = []string{modeWorkers, modePostgres}
 	}

@@ -191,7 +191,7 @@ func (s *soak) run(ctx context.Context, r *report) error {
 	return errors.Join(err, group.Wait())
 }
 
-// pass lets the time of retries pass until ctx ends.
+// pass lets the time of retries pass until ctx ends. What waits for its predecessor is called up by that.
 func (s *soak) pass(ctx context.Context) error {
 	for {
 		select {
@@ -203,7 +203,11 @@ func (s *soak) pass(ctx context.Context) error {
 			// What is locked is being settled: to wait for it would be to wait in a circle.
 			_, err := tx.Exec(context.WithoutCancel(ctx), `
 				update webhook_delivery d set next_attempt_at = clock_timestamp()
-				from (select merchant_id, id from webhook_delivery where next_attempt_at > clock_timestamp() for update skip locked) waiting
+				from (
+					select merchant_id, id from webhook_delivery
+					where attempt_count > 0 and next_attempt_at > clock_timestamp()
+					for update skip locked
+				) waiting
 				where d.merchant_id = waiting.merchant_id and d.id = waiting.id`)
 			return err
 		})

@@ -42,8 +42,8 @@ func TestEveryEventArrivesThoughWorkersAndReceiversAreKilled(t *testing.T) { //n
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
 		o := options{
-			mode: modeDeliveries, naive: c.naive, seed: 7, kills: 10, lasting: 8 * time.Second, patience: 3 * time.Minute,
-			customers: 80, events: 1000, folder: folder, out: &outputs[i],
+			mode: modeDeliveries, naive: c.naive, seed: 7, kills: 8, lasting: 6 * time.Second, patience: 3 * time.Minute,
+			customers: 50, events: 700, folder: folder, out: &outputs[i],
 		}
 		group.Go(func() (err error) {
 			reports[i], err = run(t.Context(), o)
