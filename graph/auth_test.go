@@ -16,6 +16,14 @@ import (
 )
 
 // operation writes the smallest operation that calls a root field.
+// operationKind is the keyword of operations on a root.
+func operationKind(root *ast.Definition) string {
+	if root.Name == "Live" {
+		return "subscription"
+	}
+	return strings.ToLower(root.Name)
+}
+
 func operation(schema *ast.Schema, root *ast.Definition, field *ast.FieldDefinition) string {
 	var arguments []string
 	for _, argument := range field.Arguments {
@@ -31,7 +39,7 @@ func operation(schema *ast.Schema, root *ast.Definition, field *ast.FieldDefinit
 	if schema.Types[field.Type.Name()].IsLeafType() {
 		selection = ""
 	}
-	return strings.ToLower(root.Name) + " { " + field.Name + list + selection + " }"
+	return operationKind(root) + " { " + field.Name + list + selection + " }"
 }
 
 func literal(schema *ast.Schema, of *ast.Type) string {
@@ -111,7 +119,7 @@ func TestEveryRootFieldAdmitsWhomItSays(t *testing.T) {
 	require.NoError(t, err)
 
 	schema := graph.NewExecutableSchema(graph.Config{}).Schema()
-	for _, root := range []*ast.Definition{schema.Query, schema.Mutation} {
+	for _, root := range []*ast.Definition{schema.Query, schema.Mutation, schema.Subscription} {
 		for _, field := range root.Fields {
 			if strings.HasPrefix(field.Name, "__") || strings.HasSuffix(field.Name, "SignOut") {
 				continue
@@ -174,7 +182,7 @@ func TestChangesNeedAnAdminOrAScopeToWrite(t *testing.T) {
 			require.True(t, strings.HasSuffix(rule.scope, "_WRITE"), field.Name)
 		}
 	}
-	for _, field := range schema.Query.Fields {
+	for _, field := range slices.Concat(schema.Query.Fields, schema.Subscription.Fields) {
 		if !strings.HasPrefix(field.Name, "__") && ruleOf(field).scope != "" {
 			require.True(t, strings.HasSuffix(ruleOf(field).scope, "_READ"), field.Name)
 		}

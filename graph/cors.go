@@ -33,10 +33,10 @@ func (x *exchange) admitPage(ctx context.Context, w http.ResponseWriter, r *http
 	known, err := x.handler.resolver.Accounts.AllowsOrigin(asking, 0, origin)
 	switch {
 	case err != nil:
-		x.fail(ctx, w, r, err)
+		x.fail(ctx, w, err)
 		return false
 	case !known && (!preflight || origin != x.handler.origin):
-		x.fail(ctx, w, r, errOrigin)
+		x.fail(ctx, w, errOrigin)
 		return false
 	}
 	w.Header().Set("Access-Control-Allow-Origin", origin)

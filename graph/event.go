@@ -50,8 +50,46 @@ func (r query) Events(ctx context.Context, first *int32, after *string) (*Connec
 		return nil, err
 	}
 	rows, more := page.Trim(rows, request.Size)
-	cursor := func(e *Event) string { return page.Cursor(e.XID, e.StoredEvent.ID) }
-	return &Connection[Event]{Nodes: family(rows, showEvent), more: more, cursor: cursor}, nil
+	return &Connection[Event]{Nodes: family(rows, showEvent), more: more, cursor: (*Event).cursor}, nil
+}
+
+func (e *Event) cursor() string { return page.Cursor(e.XID, e.StoredEvent.ID) }
+
+// LatestEventCursor is the position of now in Events.
+func (r query) LatestEventCursor(ctx context.Context) (string, error) {
+	end, err := r.Webhooks.EventsEnd(ctx, callerOf(ctx).MerchantID)
+	return page.Cursor(end.XID, end.ID), err
+}
+
+// EventPublished streams what follows a position.
+func (r live) EventPublished(ctx context.Context, types []string, after *string) (<-chan *Edge[Event], error) {
+	merchantID := callerOf(ctx).MerchantID
+	var position webhook.Position
+	var err error
+	if after == nil {
+		position, err = r.Webhooks.EventsEnd(ctx, merchantID)
+	} else {
+		position.XID, position.ID, err = page.Position(after)
+	}
+	if err != nil {
+		return nil, err
+	}
+	events, err := r.Webhooks.Follow(ctx, merchantID, position, types)
+	if err != nil {
+		return nil, err
+	}
+	return feed(ctx, func(send func(*Edge[Event]) bool) error {
+		for row, err := range events {
+			if err != nil {
+				return err
+			}
+			event := alone(row, showEvent)
+			if !send(&Edge[Event]{Node: event, Cursor: event.cursor()}) {
+				return nil
+			}
+		}
+		return nil
+	}), nil
 }
 
 func (r *Resolver) events(ctx context.Context, ids []int64) (map[int64]*Event, error) {

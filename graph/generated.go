@@ -42,6 +42,7 @@ type ResolverRoot interface {
 	Client() ClientResolver
 	Customer() CustomerResolver
 	CustomerSubscription() CustomerSubscriptionResolver
+	Live() LiveResolver
 	Member() MemberResolver
 	Mutation() MutationResolver
 	Plan() PlanResolver
@@ -87,6 +88,10 @@ type CustomerSubscriptionResolver interface {
 	Company(ctx context.Context, obj *Subscription) (*Company, error)
 
 	Invoices(ctx context.Context, obj *Subscription, first *int32, after *string) (*Connection[Invoice], error)
+}
+type LiveResolver interface {
+	EventPublished(ctx context.Context, types []string, after *string) (<-chan *Edge[Event], error)
+	SubscriptionChanged(ctx context.Context, subscription *string, customer *CustomerRef) (<-chan *Subscription, error)
 }
 type MemberResolver interface {
 	RecoveryCodesLeft(ctx context.Context, obj *Member) (*int64, error)
@@ -217,6 +222,7 @@ type QueryResolver interface {
 	PortalSettings(ctx context.Context) (*PortalSettings, error)
 	PortalTokens(ctx context.Context, customer *CustomerRef, first *int32, after *string) (*Connection[PortalToken], error)
 	Events(ctx context.Context, first *int32, after *string) (*Connection[Event], error)
+	LatestEventCursor(ctx context.Context) (string, error)
 	WebhookEndpoints(ctx context.Context, product *ProductRef, status *string, first *int32, after *string) (*Connection[WebhookEndpoint], error)
 	WebhookEndpoint(ctx context.Context, id string) (*WebhookEndpoint, error)
 	WebhookDeliveries(ctx context.Context, endpoint *string, event *string, status *string, first *int32, after *string) (*Connection[WebhookDelivery], error)
@@ -390,6 +396,23 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 				Data: buf.Bytes(),
 			}
 		}
+	case ast.Subscription:
+		next := ec._Live(ctx, opCtx.Operation.SelectionSet)
+
+		var buf bytes.Buffer
+		return func(ctx context.Context) *graphql.Response {
+			buf.Reset()
+			data := next(ctx)
+
+			if data == nil {
+				return nil
+			}
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
+		}
 
 	default:
 		return graphql.OneShot(graphql.ErrorResponse(ctx, "unsupported GraphQL operation"))
@@ -433,6 +456,7 @@ Ids are global: ` + "`" + `gid://portico/Customer/12345` + "`" + `. Wherever an 
 schema {
   query: Query
   mutation: Mutation
+  subscription: Live
 }
 
 # Directives and scalars ----------------------------------------------------------------------------------------------
@@ -596,6 +620,8 @@ type Query {
 
   "What happened, in commit order, oldest first. An event that commits late is never behind a cursor: poll with the last endCursor."
   events(first: Int, after: String): EventConnection! @auth(allow: [MEMBER, API_KEY], scope: WEBHOOKS_READ)
+  "The cursor of now: behind it is what happens from here on, for ` + "`" + `events` + "`" + ` and for ` + "`" + `eventPublished` + "`" + `."
+  latestEventCursor: String! @auth(allow: [MEMBER, API_KEY], scope: WEBHOOKS_READ)
   "The webhook endpoints of the merchant, newest first."
   webhookEndpoints(
     "Those for this product only; without those for all products."
@@ -857,6 +883,26 @@ type Mutation {
   productApprove(input: ProductApproveInput!): ProductApprovePayload! @auth(allow: [OPERATOR], merchant: false)
   "Rejects a product that is IN_REVIEW. The merchant's webhooks get ` + "`" + `product.rejected` + "`" + `."
   productReject(input: ProductRejectInput!): ProductRejectPayload! @auth(allow: [OPERATOR], merchant: false)
+}
+
+"""
+What can be followed as it happens: over server-sent events (graphql-sse, distinct connections) and WebSocket (graphql-transport-ws), both
+at the path of this API. docs/graphql.md shows how. Each message costs the points of its objects: who has too few left hears of it later.
+A stream ends with an error when its credential is revoked, expires or changes.
+"""
+type Live {
+  """
+  The merchant's events in commit order, as ` + "`" + `events` + "`" + ` lists them: those behind the cursor ` + "`" + `after` + "`" + ` that are stored, then each as it happens.
+  Without ` + "`" + `after` + "`" + ` it begins now; the empty cursor is the beginning. Whoever comes back with the cursor of the last event that was received
+  gets every later one, once. ` + "`" + `types` + "`" + ` leaves out events of others.
+  """
+  eventPublished(types: [String!], after: String): EventEdge! @auth(allow: [MEMBER, API_KEY], scope: WEBHOOKS_READ)
+  """
+  A subscription as it is now, each time that something has happened to it; changes that come together are one. Narrowed by the arguments
+  that are given. In the portal: those that the caller sees, of its own or of all its merchants.
+  """
+  subscriptionChanged(subscription: ID, customer: CustomerRef): CustomerSubscription!
+    @auth(allow: [MEMBER, API_KEY, CUSTOMER, PERSON], scope: SUBSCRIPTIONS_READ)
 }
 
 # What all nouns share ------------------------------------------------------------------------------------------------
@@ -5325,6 +5371,50 @@ func (ec *executionContext) field_CustomerSubscription_invoices_args(ctx context
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Live_eventPublished_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "types",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["types"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Live_subscriptionChanged_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "subscription",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["subscription"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "customer",
+		func(ctx context.Context, v any) (*CustomerRef, error) {
+			return ec.unmarshalOCustomerRef2ᚖporticoᚋgraphᚐCustomerRef(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["customer"] = arg1
 	return args, nil
 }
 
@@ -13305,6 +13395,160 @@ func (ec *executionContext) _LimitCheck_upgradeUrl(ctx context.Context, field gr
 }
 func (ec *executionContext) fieldContext_LimitCheck_upgradeUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("LimitCheck", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Live_eventPublished(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Live_eventPublished(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Live().EventPublished(ctx, fc.Args["types"].([]string), fc.Args["after"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY"})
+				if err != nil {
+					var zeroVal *Edge[Event]
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "VIEWER")
+				if err != nil {
+					var zeroVal *Edge[Event]
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "WEBHOOKS_READ")
+				if err != nil {
+					var zeroVal *Edge[Event]
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *Edge[Event]
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *Edge[Event]
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *Edge[Event]) graphql.Marshaler {
+			return ec.marshalNEventEdge2ᚖporticoᚋgraphᚐEdge(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Live_eventPublished(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Live",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EventEdge(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Live_eventPublished_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Live_subscriptionChanged(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Live_subscriptionChanged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Live().SubscriptionChanged(ctx, fc.Args["subscription"].(*string), fc.Args["customer"].(*CustomerRef))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY", "CUSTOMER", "PERSON"})
+				if err != nil {
+					var zeroVal *Subscription
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "VIEWER")
+				if err != nil {
+					var zeroVal *Subscription
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "SUBSCRIPTIONS_READ")
+				if err != nil {
+					var zeroVal *Subscription
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *Subscription
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *Subscription
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *Subscription) graphql.Marshaler {
+			return ec.marshalNCustomerSubscription2ᚖporticoᚋgraphᚐSubscription(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Live_subscriptionChanged(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Live",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CustomerSubscription(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Live_subscriptionChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Member_id(ctx context.Context, field graphql.CollectedField, obj *Member) (ret graphql.Marshaler) {
@@ -28183,6 +28427,62 @@ func (ec *executionContext) fieldContext_Query_events(ctx context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_latestEventCursor(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_latestEventCursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().LatestEventCursor(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY"})
+				if err != nil {
+					var zeroVal string
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "VIEWER")
+				if err != nil {
+					var zeroVal string
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "WEBHOOKS_READ")
+				if err != nil {
+					var zeroVal string
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal string
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal string
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_latestEventCursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Query", field, true, true, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _Query_webhookEndpoints(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -40109,6 +40409,28 @@ func (ec *executionContext) _LimitCheck(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var liveImplementors = []string{"Live"}
+
+func (ec *executionContext) _Live(ctx context.Context, sel ast.SelectionSet) func(ctx context.Context) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveImplementors)
+	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{
+		Object: "Live",
+	})
+	if len(fields) != 1 {
+		graphql.AddErrorf(ctx, "must subscribe to exactly one stream")
+		return nil
+	}
+
+	switch fields[0].Name {
+	case "eventPublished":
+		return ec._Live_eventPublished(ctx, fields[0])
+	case "subscriptionChanged":
+		return ec._Live_subscriptionChanged(ctx, fields[0])
+	default:
+		panic("unknown field " + strconv.Quote(fields[0].Name))
+	}
+}
+
 var memberImplementors = []string{"Member", "Node"}
 
 func (ec *executionContext) _Member(ctx context.Context, sel ast.SelectionSet, obj *Member) graphql.Marshaler {
@@ -45472,6 +45794,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_events(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "latestEventCursor":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_latestEventCursor(ctx, field)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}

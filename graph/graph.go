@@ -31,6 +31,7 @@ type Resolver struct {
 type (
 	query    struct{ *Resolver }
 	mutation struct{ *Resolver }
+	live     struct{ *Resolver }
 )
 
 // Query implements ResolverRoot.
@@ -38,3 +39,6 @@ func (r *Resolver) Query() QueryResolver { return query{r} }
 
 // Mutation implements ResolverRoot.
 func (r *Resolver) Mutation() MutationResolver { return mutation{r} }
+
+// Live implements ResolverRoot.
+func (r *Resolver) Live() LiveResolver { return live{r} }

@@ -26,6 +26,15 @@ type Limits struct {
 	AnonymousCost int // Cost without a credential
 	QueryTime     time.Duration
 	MutationTime  time.Duration // longer, because a purchase waits for the payment provider
+
+	Connections       int // that stay open, of a process
+	CallerConnections int // of one caller, or of one address that has not said yet who calls
+	Operations        int // at once on one WebSocket
+	MessageBytes      int64
+	// Beat is how often a stream without news shows that it lives, and is looked at for whether its caller is still let in.
+	Beat      time.Duration
+	WriteTime time.Duration // for which a client may take nothing of what is sent
+	InitTime  time.Duration // for which a WebSocket may not say who calls
 }
 
 // DefaultLimits leave room for what clients ask in practice.
@@ -33,6 +42,8 @@ func DefaultLimits() Limits {
 	return Limits{
 		BodyBytes: 256 << 10, URLBytes: 8 << 10, DocumentBytes: 16 << 10, Tokens: 1_500, Depth: 12, Aliases: 15, RootFields: 10, Fields: 1_000,
 		Overlaps: 10_000, Cost: 1_000, AnonymousCost: 200, QueryTime: 5 * time.Second, MutationTime: 30 * time.Second,
+		Connections: 2_000, CallerConnections: 100, Operations: 20, MessageBytes: 256 << 10,
+		Beat: 12 * time.Second, WriteTime: 10 * time.Second, InitTime: 10 * time.Second,
 	}
 }
 

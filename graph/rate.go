@@ -44,9 +44,9 @@ func (x *exchange) settle(actual int) {
 }
 
 // throttled refuses an operation that the caller cannot pay for yet.
-func (x *exchange) throttled(r *http.Request) outcome {
+func (x *exchange) throttled() outcome {
 	status := http.StatusOK // as with other refusals
-	if prefersResponseType(r) {
+	if x.media.prefer(mediaResponse) {
 		status = http.StatusTooManyRequests
 	}
 	refused := refusal(codeThrottled, "The operation costs %d points and %d are left. Try again in %d seconds.",

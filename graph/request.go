@@ -19,6 +19,7 @@ import (
 const (
 	mediaJSON     = "application/json"
 	mediaResponse = "application/graphql-response+json"
+	mediaEvents   = "text/event-stream"
 )
 
 // problem is why a request holds no operation, and the HTTP status that says so.
@@ -152,18 +153,30 @@ func escaped(text []byte) rune {
 	return rune(r)
 }
 
-// prefersResponseType tells whether a client asks for the media type with which a status code means something.
-func prefersResponseType(r *http.Request) bool {
+// media are the types that a client names in Accept, in its order.
+type media []string
+
+func mediaOf(r *http.Request) media {
 	values := r.Header.Values("Accept")
 	if len(values) == 0 {
-		return false
+		return nil
 	}
-	for _, accepted := range strings.Split(strings.Join(values, ","), ",") {
-		switch media, _, err := mime.ParseMediaType(accepted); {
-		case err != nil:
-		case media == mediaResponse:
+	var named media
+	for value := range strings.SplitSeq(strings.Join(values, ","), ",") {
+		if one, _, err := mime.ParseMediaType(value); err == nil {
+			named = append(named, one)
+		}
+	}
+	return named
+}
+
+// prefer tells whether the client wants the type rather than plain JSON. With mediaResponse status codes mean something.
+func (m media) prefer(wanted string) bool {
+	for _, one := range m {
+		switch one {
+		case wanted:
 			return true
-		case media == mediaJSON:
+		case mediaJSON, mediaResponse, mediaEvents:
 			return false
 		}
 	}

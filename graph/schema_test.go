@@ -23,7 +23,7 @@ func TestTheSchemaExplainsItself(t *testing.T) {
 			require.Regexp(t, `^[A-Z][A-Z_]*$`, value.Name, "the reader of enums relies on upper case")
 		}
 	}
-	for _, root := range []*ast.Definition{schema.Query, schema.Mutation} {
+	for _, root := range []*ast.Definition{schema.Query, schema.Mutation, schema.Subscription} {
 		for _, field := range root.Fields {
 			if !strings.HasPrefix(field.Name, "__") {
 				require.NotEmpty(t, field.Description, "field %s has no description", field.Name)
@@ -35,7 +35,7 @@ func TestTheSchemaExplainsItself(t *testing.T) {
 func TestEveryRootFieldSaysWhoMayCallIt(t *testing.T) {
 	t.Parallel()
 	schema := graph.NewExecutableSchema(graph.Config{}).Schema()
-	for _, root := range []*ast.Definition{schema.Query, schema.Mutation} {
+	for _, root := range []*ast.Definition{schema.Query, schema.Mutation, schema.Subscription} {
 		for _, field := range root.Fields {
 			if strings.HasPrefix(field.Name, "__") {
 				continue

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,6 +35,8 @@ type Options struct {
 	// Introspection tells who is shown the schema.
 	Introspection Introspection
 	Log           *slog.Logger
+	// Stopping is closed when what goes on for long has to end, for the process is about to; nil for never.
+	Stopping <-chan struct{}
 }
 
 // handler answers GraphQL over HTTP.
@@ -48,6 +51,8 @@ type handler struct {
 	secure    bool
 	proxies   peer.Proxies
 	log       *slog.Logger
+	seats     *seats
+	stopping  <-chan struct{}
 }
 
 // exchange is one request and its answer.
@@ -58,6 +63,8 @@ type exchange struct {
 	page    string       // the origin of the page that calls, when it is not ours
 	cookie  *http.Cookie // for the answer to set
 	cost    *cost        // nil while there is no operation
+	media   media
+	streams bool // the client can take more than one answer
 	// repeated are the fields whose answers are those of earlier requests.
 	repeated []string
 
@@ -82,71 +89,92 @@ func NewHandler(r *Resolver, o Options) http.Handler {
 	return &handler{
 		resolver: r, schema: schema.(*executableSchema), documents: newDocuments(schema.Schema(), o.Limits, o.Introspection), limits: o.Limits, rates: o.Rates,
 		origins: http.NewCrossOriginProtection(), origin: o.Origin, secure: o.Secure, proxies: o.Proxies, log: o.Log,
+		seats: newSeats(o.Limits), stopping: o.Stopping,
 	}
+}
+
+func (h *handler) exchange(r *http.Request) *exchange {
+	return &exchange{handler: h, id: rand.Text(), origin: account.Origin{Address: h.proxies.Address(r), UserAgent: r.UserAgent()}}
 }
 
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{handler: h, id: rand.Text(), origin: account.Origin{Address: h.proxies.Address(r), UserAgent: r.UserAgent()}}
+	x := h.exchange(r)
+	x.media = mediaOf(r)
 	w.Header().Set("X-Request-Id", x.id)
 	w.Header().Set("Cache-Control", "no-store")
 	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
 	defer func() {
 		if recovered := recover(); recovered != nil {
-			x.fail(ctx, w, r, panicked(ctx, recovered))
+			x.fail(ctx, w, panicked(ctx, recovered))
 		}
 	}()
 	if !x.admitPage(ctx, w, r) {
 		return
 	}
+	if isSocket(r) {
+		h.serveSocket(ctx, x, w, r)
+		return
+	}
 	asked, problem := readRequest(w, r, h.limits)
 	if problem != nil {
-		x.refuse(w, r, problem.status, badRequest("%s", problem.sentence))
+		x.refuse(w, problem.status, badRequest("%s", problem.sentence))
 		return
 	}
-	if h.serve(ctx, x, w, r, asked, true) {
-		return
+	x.streams = slices.Contains(x.media, mediaEvents)
+	given, err := h.conduct(ctx, x, r, asked)
+	switch {
+	case err != nil:
+		x.fail(ctx, w, err)
+	case given.stream != nil:
+		x.sendEvents(ctx, w, given.stream)
+	case given.data == nil:
+		if given.status == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", http.MethodPost)
+		}
+		x.refuse(w, given.status, given.errs...)
+	default:
+		x.answer(w, given.status, given.errs, given.data)
 	}
-	// The credential is not what was remembered of it, and nothing has been done for it.
-	h.serve(ctx, x, w, r, asked, false)
 }
 
-// serve performs an operation for the caller and answers, unless the caller turns out not to be the one that was remembered.
-func (h *handler) serve(
-	ctx context.Context, x *exchange, w http.ResponseWriter, r *http.Request, asked *graphql.RawParams, remembered bool,
-) (answered bool) {
-	authenticating, cancel := context.WithTimeout(ctx, h.limits.QueryTime)
-	caller, admission, err := h.authenticate(authenticating, x, r, remembered)
-	if err == nil {
-		err = x.mayCall(authenticating, caller)
+// conduct performs an operation for whoever calls, once more if the caller turns out not to be the one that was remembered: then nothing
+// has been done. An error is why there is no operation.
+func (h *handler) conduct(ctx context.Context, x *exchange, r *http.Request, asked *graphql.RawParams) (outcome, error) {
+	given, err := h.attempt(ctx, x, r, asked, true)
+	if errors.Is(err, account.ErrChanged) {
+		given, err = h.attempt(ctx, x, r, asked, false)
 	}
+	return given, err
+}
+
+// attempt is ErrChanged when the caller is not the one that was remembered.
+func (h *handler) attempt(ctx context.Context, x *exchange, r *http.Request, asked *graphql.RawParams, remembered bool) (outcome, error) {
+	authenticating, cancel := context.WithTimeout(ctx, h.limits.QueryTime)
+	caller, admission, err := h.identify(authenticating, x, r, remembered)
 	cancel()
 	if err != nil {
-		x.fail(ctx, w, r, err)
-		return true
+		return outcome{}, err
 	}
 	given := h.perform(withCaller(admission.In(ctx), caller), r, asked)
 	if !admission.Stands() {
 		confirming, cancel := context.WithTimeout(admission.In(ctx), h.limits.QueryTime)
-		err := h.resolver.Accounts.Confirm(confirming)
+		err = h.resolver.Accounts.Confirm(confirming)
 		cancel()
-		switch {
-		case errors.Is(err, account.ErrChanged):
-			return false
-		case err != nil:
-			x.fail(ctx, w, r, err)
-			return true
-		}
 	}
-	if given.data == nil {
-		if given.status == http.StatusMethodNotAllowed {
-			w.Header().Set("Allow", http.MethodPost)
-		}
-		x.refuse(w, r, given.status, given.errs...)
-		return true
+	if err != nil && given.stream != nil {
+		given.stream.end(err)
 	}
-	x.answer(w, r, given.status, given.errs, given.data)
-	return true
+	return given, err
+}
+
+// identify tells who calls, and refuses callers from pages that may not call for them.
+func (h *handler) identify(ctx context.Context, x *exchange, r *http.Request, remembered bool) (account.Caller, *account.Admission, error) {
+	caller, admission, err := h.authenticate(ctx, x, r, remembered)
+	if err == nil {
+		err = x.mayCall(ctx, caller)
+	}
+	return caller, admission, err
 }
 
 // outcome is what an operation comes to.
@@ -154,13 +182,14 @@ type outcome struct {
 	status int
 	errs   gqlerror.List
 	data   json.RawMessage // nil when it was not executed
+	stream *stream         // of an operation on Live that has begun
 }
 
 // perform executes an operation.
 func (h *handler) perform(ctx context.Context, r *http.Request, asked *graphql.RawParams) outcome {
 	// Clients that do not know better take any status but 200 for the end of the conversation.
-	refused := http.StatusOK
-	if prefersResponseType(r) {
+	x, refused := exchangeOf(ctx), http.StatusOK
+	if x.media.prefer(mediaResponse) {
 		refused = http.StatusBadRequest
 	}
 	text, hash, problem := h.documents.find(ctx, asked)
@@ -179,10 +208,13 @@ func (h *handler) perform(ctx context.Context, r *http.Request, asked *graphql.R
 	if errs != nil {
 		return outcome{status: refused, errs: errs}
 	}
-	if r.Method == http.MethodGet && operation.Operation.Operation != ast.Query {
+	if r.Method == http.MethodGet && operation.Operation.Operation == ast.Mutation && !isSocket(r) {
 		return outcome{status: http.StatusMethodNotAllowed, errs: gqlerror.List{badRequest("Send mutations with POST.")}}
 	}
-	x := exchangeOf(ctx)
+	if operation.Operation.Operation == ast.Subscription && !x.streams {
+		return outcome{status: refused, errs: gqlerror.List{badRequest(
+			"Follow Live over server-sent events, with Accept: text/event-stream, or over a WebSocket.")}}
+	}
 	paying, cancel := context.WithTimeout(ctx, h.limits.QueryTime)
 	paid, err := x.pay(paying, callerOf(ctx), points)
 	cancel()
@@ -190,7 +222,11 @@ func (h *handler) perform(ctx context.Context, r *http.Request, asked *graphql.R
 	case err != nil:
 		return outcome{status: http.StatusInternalServerError, errs: gqlerror.List{x.present(ctx, err)}}
 	case !paid:
-		return x.throttled(r)
+		return x.throttled()
+	}
+	if operation.Operation.Operation == ast.Subscription {
+		begun, errs := x.begin(ctx, r, operation, points)
+		return outcome{status: http.StatusOK, errs: errs, stream: begun}
 	}
 	limit := h.limits.QueryTime
 	if operation.Operation.Operation == ast.Mutation {
@@ -220,7 +256,7 @@ func (h *handler) execute(ctx context.Context, operation *ast.OperationDefinitio
 }
 
 // fail answers a request that broke before there was an operation.
-func (x *exchange) fail(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
+func (x *exchange) fail(ctx context.Context, w http.ResponseWriter, err error) {
 	status := http.StatusInternalServerError
 	switch {
 	case fault.Is(err, fault.CodeUnauthenticated):
@@ -228,29 +264,49 @@ func (x *exchange) fail(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	case fault.Is(err, fault.CodeForbidden):
 		status = http.StatusForbidden
+	case fault.Is(err, fault.CodeThrottled):
+		status = http.StatusTooManyRequests
 	}
-	x.refuse(w, r, status, x.present(ctx, err))
+	x.refuse(w, status, x.present(ctx, err))
 }
 
 // refuse answers a request without executing an operation.
-func (x *exchange) refuse(w http.ResponseWriter, r *http.Request, status int, errs ...*gqlerror.Error) {
+func (x *exchange) refuse(w http.ResponseWriter, status int, errs ...*gqlerror.Error) {
 	for _, err := range errs {
 		err.Extensions["requestId"] = x.id
 	}
-	x.answer(w, r, status, errs, nil)
+	x.answer(w, status, errs, nil)
 }
 
 // answer writes an answer; without data it is one that no operation has given.
-func (x *exchange) answer(w http.ResponseWriter, r *http.Request, status int, errs gqlerror.List, data json.RawMessage) {
+func (x *exchange) answer(w http.ResponseWriter, status int, errs gqlerror.List, data json.RawMessage) {
+	body := x.body(errs, data)
+	media := mediaJSON
+	switch {
+	case status == http.StatusOK && x.media.prefer(mediaEvents):
+		media = mediaEvents
+		body = append(eventOf(eventNext, body), eventOf(eventComplete, nil)...)
+	case x.media.prefer(mediaResponse):
+		media = mediaResponse
+	}
+	w.Header().Set("Content-Type", media+"; charset=utf-8")
+	if x.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(seconds(x.retryAfter)))
+	}
+	if x.cookie != nil {
+		http.SetCookie(w, x.cookie)
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// body is an answer as clients read it.
+func (x *exchange) body(errs gqlerror.List, data json.RawMessage) []byte {
 	var body bytes.Buffer
 	body.WriteByte('{')
 	if len(errs) > 0 {
-		shown, err := json.Marshal(errs)
-		if err != nil {
-			panic(err) // texts, numbers and maps of them
-		}
 		body.WriteString(`"errors":`)
-		body.Write(shown)
+		body.Write(shownErrors(errs))
 	}
 	if data != nil {
 		if len(errs) > 0 {
@@ -268,17 +324,13 @@ func (x *exchange) answer(w http.ResponseWriter, r *http.Request, status int, er
 		body.WriteByte('}')
 	}
 	body.WriteByte('}')
-	media := mediaJSON
-	if prefersResponseType(r) {
-		media = mediaResponse
+	return body.Bytes()
+}
+
+func shownErrors(errs gqlerror.List) []byte {
+	shown, err := json.Marshal(errs)
+	if err != nil {
+		panic(err) // texts, numbers and maps of them
 	}
-	w.Header().Set("Content-Type", media+"; charset=utf-8")
-	if x.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(seconds(x.retryAfter)))
-	}
-	if x.cookie != nil {
-		http.SetCookie(w, x.cookie)
-	}
-	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes())
+	return shown
 }

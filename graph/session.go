@@ -51,6 +51,10 @@ func (h *handler) authenticate(ctx context.Context, x *exchange, r *http.Request
 // fromOurPages tells whether a request with a cookie was made by a page of ours: the browser sends the cookie along, whoever made it call.
 // A GET needs more than the absence of a sign that it was another: links, images and old browsers give none.
 func (h *handler) fromOurPages(r *http.Request) bool {
+	if isSocket(r) { // of which browsers always name the page
+		origin := r.Header.Get("Origin")
+		return origin != "" && h.isOwn(r, origin)
+	}
 	if r.Method == http.MethodGet {
 		return r.Header.Get("Sec-Fetch-Site") == "same-origin"
 	}

@@ -33,7 +33,7 @@ func TestNobodyGetsAtAnotherMerchant(t *testing.T) {
 	before := w.belongings(other)
 	schema := graph.NewExecutableSchema(graph.Config{}).Schema()
 	tried := 0
-	for _, root := range []*ast.Definition{schema.Query, schema.Mutation} {
+	for _, root := range []*ast.Definition{schema.Query, schema.Mutation, schema.Subscription} {
 		for _, field := range root.Fields {
 			if strings.HasPrefix(field.Name, "__") {
 				continue
@@ -159,7 +159,7 @@ func (w writer) documents(root *ast.Definition, place string) []string {
 				arguments = append(arguments, argument.Name+": "+text)
 			}
 		}
-		head := strings.ToLower(root.Name) + " { " + w.field.Name + "(" + strings.Join(arguments, ", ") + ") "
+		head := operationKind(root) + " { " + w.field.Name + "(" + strings.Join(arguments, ", ") + ") "
 		documents = append(documents, head+w.selection(w.field.Type, 3)+" }", head+w.selection(w.field.Type, 1)+" }")
 	}
 	return documents

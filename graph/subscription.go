@@ -81,6 +81,53 @@ func (r query) Subscription(ctx context.Context, id string) (*Subscription, erro
 	return orNull(alone(sub, showSubscription), err)
 }
 
+// SubscriptionChanged streams subscriptions that the caller sees, as they change.
+func (r live) SubscriptionChanged(ctx context.Context, id *string, customer *CustomerRef) (<-chan *Subscription, error) {
+	caller := callerOf(ctx)
+	only, err := optional("subscription", "CustomerSubscription", id)
+	if err != nil {
+		return nil, err
+	}
+	if only != nil {
+		if _, err := r.Billing.Get(ctx, caller, *only); err != nil {
+			return nil, err
+		}
+	}
+	filter, err := query(r).filter(ctx, customer, nil)
+	if err != nil {
+		return nil, err
+	}
+	merchantIDs := []int64{caller.MerchantID}
+	if caller.InPortal() {
+		merchantIDs, _ = caller.Columns()
+	}
+	changes, err := r.Webhooks.Changes(ctx, merchantIDs)
+	if err != nil {
+		return nil, err
+	}
+	return feed(ctx, func(send func(*Subscription) bool) error {
+		for ids, err := range changes {
+			if err != nil {
+				return err
+			}
+			found, err := r.subscriptions(ctx, ids)
+			if err != nil {
+				return err
+			}
+			for _, id := range ids {
+				sub, seen := found[id]
+				if !seen || (only != nil && id != *only) || (filter.CustomerID != nil && sub.CustomerID != *filter.CustomerID) {
+					continue
+				}
+				if !send(sub) {
+					return nil
+				}
+			}
+		}
+		return nil
+	}), nil
+}
+
 // Product is what is subscribed to.
 func (r subscriptionFields) Product(ctx context.Context, sub *Subscription) (*Product, error) {
 	return child(ctx, sub, sub.siblings, "product", func(s *Subscription) int64 { return s.ProductID }, r.products)

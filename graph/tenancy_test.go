@@ -44,6 +44,9 @@ func strangers() map[string]struct{ typename, document, want string } {
 		"webhookDeliveries.event":    {"Event", `query($id: ID!) { webhookDeliveries(event: $id) { nodes { id } } }`, empty},
 		"webhookDeliveries.endpoint": {"WebhookEndpoint", `query($id: ID!) { webhookDeliveries(endpoint: $id) { nodes { id } } }`, empty},
 
+		"subscriptionChanged.subscription": {"CustomerSubscription", `subscription($id: ID!) { subscriptionChanged(subscription: $id) { id } }`, notFound},
+		"subscriptionChanged.customer.id":  {"Customer", `subscription($id: ID!) { subscriptionChanged(customer: {id: $id}) { id } }`, notFound},
+
 		"webhookEndpoints.product.id": {"Product", `query($id: ID!) { webhookEndpoints(` + product + `) { nodes { id } } }`, notFound},
 		"webhookEndpoint.id":          {"WebhookEndpoint", `query($id: ID!) { webhookEndpoint(id: $id) { id } }`, null},
 
@@ -124,7 +127,9 @@ func TestTheIdsOfAnotherMerchantLeadNowhere(t *testing.T) {
 				document := strings.NewReplacer(`"OWN"`, `"`+s.ids["Plan"]+`"`, `"OWN ENDPOINT"`, `"`+s.ids["WebhookEndpoint"]+`"`).Replace(c.document)
 				a := w.ask(who, document, variables{"id": other.ids[typename]})
 				leadsNowhere(t, a, strings.Split(place, ".")[0], c.want, typename)
-				if !strings.HasPrefix(c.document, "mutation") && c.want != "CUSTOMER_NOT_FOUND" && !strings.HasPrefix(place, "access.") && !strings.HasPrefix(place, "claims") {
+				if strings.HasPrefix(c.document, "subscription") {
+					require.Equal(t, streaming, w.must(stranger, document, variables{"id": other.ids[typename]}).raw, "its own merchant may follow it")
+				} else if !strings.HasPrefix(c.document, "mutation") && c.want != "CUSTOMER_NOT_FOUND" && !strings.HasPrefix(place, "access.") && !strings.HasPrefix(place, "claims") {
 					require.Contains(t, w.must(stranger, document, variables{"id": other.ids[typename]}).raw, "gid://", "it leads its own merchant to it")
 				}
 			}
@@ -171,7 +176,7 @@ func TestEveryPlaceThatTakesAnIdIsTriedWithAStrangersId(t *testing.T) {
 			}
 		}
 	}
-	for _, root := range []*ast.Definition{schema.Query, schema.Mutation} {
+	for _, root := range []*ast.Definition{schema.Query, schema.Mutation, schema.Subscription} {
 		for _, field := range root.Fields {
 			for _, argument := range field.Arguments {
 				walk(field.Name+"."+argument.Name, argument.Type)

@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/base64"
@@ -159,6 +160,9 @@ func (w *world) post(headers credentials, body string) answer {
 	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.server.URL+"/graphql", strings.NewReader(body))
 	require.NoError(w.t, err)
 	request.Header.Set("Content-Type", "application/json")
+	if strings.HasPrefix(body, `{"query":"subscription`) {
+		request.Header.Set("Accept", "text/event-stream")
+	}
 	for name, value := range headers {
 		request.Header.Set(name, value)
 	}
@@ -170,7 +174,7 @@ func (w *world) send(request *http.Request) answer {
 	response, err := w.server.Client().Do(request)
 	require.NoError(w.t, err)
 	defer func() { _ = response.Body.Close() }()
-	raw, err := io.ReadAll(response.Body)
+	raw, err := firstAnswer(response)
 	require.NoError(w.t, err)
 	a := answer{t: w.t, status: response.StatusCode, header: response.Header, raw: string(raw)}
 	parsed := struct {
@@ -186,6 +190,25 @@ func (w *world) send(request *http.Request) answer {
 	require.NoError(w.t, decoder.Decode(&parsed), "%s", raw)
 	a.data = parsed.Data
 	return a
+}
+
+// streaming is the answer of an operation on Live that has begun.
+const streaming = "{}"
+
+// firstAnswer is the body of an answer, or the first event of a stream of them that has not begun well.
+func firstAnswer(response *http.Response) ([]byte, error) {
+	if !strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream") {
+		return io.ReadAll(response.Body)
+	}
+	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), ":") {
+			return []byte(streaming), nil
+		}
+		if data, is := strings.CutPrefix(lines.Text(), "data: "); is {
+			return []byte(data), nil
+		}
+	}
+	return nil, io.ErrUnexpectedEOF
 }
 
 // must is ask for an operation that succeeds.

@@ -103,7 +103,7 @@ func (d *devCommand) serve(ctx context.Context, c config.Config, folder string, 
 		case <-running.Done():
 		}
 	}()
-	handler := routes(a, c)
+	handler := routes(running, a, c)
 	routeDevMail(handler, a.mail, log)
 	routeDevWebhook(handler)
 	if err := newAPIServer(handler, c.PublicURL, listener, log).run(running); err != nil {

@@ -15,7 +15,7 @@ import (
 
 func TestEveryAnswerIsGuarded(t *testing.T) {
 	t.Parallel()
-	mux := routes(&app{}, config.Config{})
+	mux := routes(t.Context(), &app{}, config.Config{})
 	mux.HandleFunc("GET /page", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'self'")
 	})

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"portico/graph"
@@ -49,7 +50,7 @@ func (s *serveCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	log.Info("serving", "addr", listener.Addr().String())
-	return newAPIServer(routes(a, c), c.PublicURL, listener, log).run(ctx)
+	return newAPIServer(routes(ctx, a, c), c.PublicURL, listener, log).run(ctx)
 }
 
 // collectLess trades memory for time: requests live briefly and leave little behind, so that Go's own 100 percent of a small heap means a
@@ -69,11 +70,18 @@ func collectLess() {
 type apiServer struct {
 	http     *http.Server
 	listener net.Listener
+	open     *sync.WaitGroup // requests, also those whose connections the server has given away
 }
 
 func newAPIServer(handler http.Handler, publicURL string, listener net.Listener, log *slog.Logger) *apiServer {
-	return &apiServer{listener: listener, http: &http.Server{
-		Handler:           guarded(handler, publicURL),
+	open := &sync.WaitGroup{}
+	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		open.Add(1)
+		defer open.Done()
+		handler.ServeHTTP(w, r)
+	})
+	return &apiServer{listener: listener, open: open, http: &http.Server{
+		Handler:           guarded(counted, publicURL),
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
@@ -83,7 +91,7 @@ func newAPIServer(handler http.Handler, publicURL string, listener net.Listener,
 	}}
 }
 
-// run serves until the context ends, then lets requests in progress finish.
+// run serves until the context ends, then lets requests in progress finish. What goes on for long ends by itself then: see routes.
 func (s *apiServer) run(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(s.listener) }()
@@ -97,10 +105,21 @@ func (s *apiServer) run(ctx context.Context) error {
 	if err := s.http.Shutdown(stopping); err != nil {
 		return errors.Join(fmt.Errorf("stop serving: %w", err), s.http.Close())
 	}
-	return nil
+	ended := make(chan struct{})
+	go func() {
+		s.open.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-stopping.Done():
+		return errors.New("stop serving: a WebSocket does not end")
+	}
 }
 
-func routes(a *app, c config.Config) *http.ServeMux {
+// routes are what the server answers. The end of ctx ends streams.
+func routes(ctx context.Context, a *app, c config.Config) *http.ServeMux {
 	mux := http.NewServeMux()
 	rates := rate.Rates{
 		Servers: rate.Limit(c.RateLimit), People: rate.Limit(c.RateLimitPeople), Anonymous: rate.Limit(c.RateLimitAnonymous),
@@ -110,8 +129,7 @@ func routes(a *app, c config.Config) *http.ServeMux {
 		Audit: a.audit, Rates: a.rates, Idempotency: a.repeats,
 	}, graph.Options{
 		Origin: c.PublicURL, Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log,
-		Introspection: graph.Introspection(c.Introspection),
-		Rates:         rates,
+		Stopping: ctx.Done(), Introspection: graph.Introspection(c.Introspection), Rates: rates,
 	}))
 	existing := rest.NewHandler(rest.Options{
 		Portal: a.portal, Audit: a.audit, Limiter: a.rates, Rates: rates, PublicURL: c.PublicURL,

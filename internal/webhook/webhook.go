@@ -27,4 +27,6 @@ type Webhooks struct {
 	looks   group[lookFor, []dueDelivery]
 	records group[record, struct{}]
 	beat    beat
+
+	watchers watchers
 }
