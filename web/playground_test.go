@@ -23,7 +23,7 @@ import (
 // once with workers and a schema that everybody is shown, once with one that strangers are not.
 func TestTheMainJobIsDoneByClickingThroughThePlayground(t *testing.T) {
 	t.Parallel()
-	browser := browser(t)
+	browser := findBrowser(t)
 	portico := filepath.Join(t.TempDir(), "portico")
 	output, err := exec.CommandContext(t.Context(), "go", "build", "-o", portico, "../cmd/portico").CombinedOutput()
 	require.NoError(t, err, "%s", output)
@@ -43,8 +43,8 @@ func TestTheMainJobIsDoneByClickingThroughThePlayground(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// browser is the Chromium of this machine.
-func browser(t *testing.T) string {
+// findBrowser finds the Chromium of this machine.
+func findBrowser(t *testing.T) string {
 	t.Helper()
 	for _, made := range []string{"dist/graphiql.html", "node_modules/playwright-core/package.json"} {
 		_, err := os.Stat(made)

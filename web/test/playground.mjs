@@ -172,6 +172,11 @@ async function undocumented() {
   await says(page, 'OWNER')
   assert(!(await page.evaluate(() => JSON.stringify(sessionStorage))).includes(key), 'starting over forgets the key')
   assert.deepEqual(wrong, [])
+
+  await page.evaluate(() => sessionStorage.setItem('portico:credential', '{"use":"session","key":"","shop":"of-somebody-else"}'))
+  await page.reload()
+  await says(page, 'OWNER')
+  console.log('a merchant that the member does not belong to is let go of')
 }
 
 try {

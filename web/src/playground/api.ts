@@ -70,8 +70,14 @@ const viewerQuery = `query Viewer {
   viewer { kind role member { email } merchant { name shop sandbox } merchants { name shop sandbox } }
 }`
 
+/** The server takes the credential, or the merchant that goes with it, for none. */
+export class Refused extends Error {}
+
 export async function askViewer(credential: Credential): Promise<Viewer> {
   const answer = await ask(credential, { query: viewerQuery })
-  if (!answer.data) throw new Error(answer.errors?.[0]?.message ?? 'The server does not say who you are.')
-  return answer.data.viewer as Viewer
+  if (answer.data) return answer.data.viewer as Viewer
+  const [error] = answer.errors ?? []
+  const message = error?.message ?? 'The server does not say who you are.'
+  const refused = ['UNAUTHENTICATED', 'FORBIDDEN', 'NOT_FOUND'].includes(error?.extensions?.code ?? '')
+  throw refused ? new Refused(message) : new Error(message)
 }

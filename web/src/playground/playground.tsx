@@ -6,7 +6,7 @@ import type { Fetcher } from '@graphiql/toolkit'
 import { GraphiQL, GraphiQLInterface } from 'graphiql'
 import { useCallback, useEffect, useRef, useState } from 'react'
 
-import { ask, askViewer, named, type Credential, type Viewer } from './api'
+import { ask, askViewer, named, Refused, type Credential, type Viewer } from './api'
 import { Bar } from './bar'
 import { Filler } from './filler'
 import { fresh, learn, steps, type Known } from './steps'
@@ -101,8 +101,9 @@ function useViewer({ use, key, shop }: Credential, turns: number, leaveShop: () 
       (reason: unknown) => {
         if (stale) return
         setViewer(null)
-        // Another member may have signed in, who does not belong to the merchant that was chosen.
-        if (use === 'session' && shop) leave.current()
+        // Another member may have signed in, who does not belong to the merchant that was chosen. When the server is not there, the choice
+        // stays: what is meant for a sandbox must not go to the merchant itself.
+        if (use === 'session' && shop && reason instanceof Refused) leave.current()
         else setProblem(reason instanceof Error ? reason.message : String(reason))
       },
     )
