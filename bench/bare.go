@@ -105,7 +105,7 @@ func (h *bareHandler) answer(r *http.Request) (*bareAnswer, error) {
 	}
 	answer := &bareAnswer{Reason: "NO_SUBSCRIPTION", Status: row.Status, ExpiresAt: row.AccessUntil}
 	answer.UpgradeURL = "http://127.0.0.1:8080/portal/" + row.Shop + "/" + row.Identifier
-	if row.Grants != nil && *row.Grants {
+	if row.Live && row.Seated {
 		features, err := catalog.ReadFeatures(row.Features)
 		if err != nil {
 			return nil, err

@@ -65,7 +65,7 @@ func (l *lab) ask(ctx context.Context, pool *db.DB, of func(merchant int64) db.D
 		if err != nil {
 			return 0, err
 		}
-		if row.Grants == nil || !*row.Grants {
+		if !row.Live || !row.Seated {
 			return 0, fmt.Errorf("customer %d of merchant %d has no access", number, merchant)
 		}
 	}

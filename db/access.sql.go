@@ -11,47 +11,56 @@ import (
 	"time"
 )
 
-const accessOf = `-- name: AccessOf :one
-select p.id as product_id, p.identifier, p.launch_url, p.upgrade_url, p.launch_ttl_seconds, m.shop,
+const accessAll = `-- name: AccessAll :many
+select p.id as product_id, p.identifier, p.name as product_name, p.logo_url, p.launch_url, p.upgrade_url, p.launch_ttl_seconds, m.shop,
        (case when p.next_launch_secret_at <= $1::timestamptz then p.next_launch_secret_cipher else p.launch_secret_cipher end)::bytea as launch_secret_cipher,
        c.id as customer_id, c.number as customer_number, c.email, c.name, c.role, holder.id as company_id, holder.name as company_name,
-       s.id as subscription_id, s.status, s.quantity, s.access_until, s.cancel_at_period_end, best.grants, plan.tier, plan.features
+       s.id as subscription_id, s.status, s.quantity, s.access_until, s.cancel_at_period_end, s.current_period_start, s.feature_overrides,
+       coalesce(best.lives_at, $1::timestamptz)::timestamptz as lives_at, coalesce(best.live, false)::boolean as live,
+       coalesce(best.seated, false)::boolean as seated, plan.tier, plan.features,
+       (case when $2::boolean then (
+           select jsonb_agg(jsonb_build_object('feature', u.feature, 'lifetime', u.period_start = '0001-01-01 00:00:00+00', 'used', u.used))
+           from usage_counter u
+           where u.merchant_id = $3 and u.subscription_id = s.id
+             and u.period_start in ('0001-01-01 00:00:00+00', s.current_period_start)
+       ) end)::jsonb as used
 from product p
 join merchant m on m.id = p.merchant_id
-left join customer c on c.merchant_id = $2
-    and (c.id = $3 or c.number = $4 or c.email_key = lower($5))
-    and ($6::bigint is null or c.id = $6)
-left join lateral (
-    select candidate.id,
-           candidate.status in ('TRIALING', 'ACTIVE', 'PAST_DUE')
-               and coalesce(coalesce(clock.now_at, $1::timestamptz) < candidate.access_until, false) as grants
-    from subscription candidate
-    left join test_clock clock on clock.merchant_id = $2 and clock.id = candidate.test_clock_id
-    where candidate.merchant_id = $2 and candidate.product_id = p.id
-      and candidate.company_id in (c.personal_company_id, c.company_id)
-    order by grants desc, candidate.company_id is not distinct from c.personal_company_id desc, candidate.id desc
-    limit 1
+left join customer c on c.merchant_id = $3
+    and (c.id = $4 or c.number = $5 or c.email_key = lower($6))
+    and ($7::bigint is null or c.id = $7)
+left join lateral speaking_subscription(
+    $3, p.id, c.id, c.personal_company_id, c.company_id, p.seat_assignment, $1::timestamptz
 ) best on true
-left join subscription s on s.merchant_id = $2 and s.id = best.id
-left join company holder on holder.merchant_id = $2 and holder.id = s.company_id
-left join plan on plan.merchant_id = $2 and plan.id = s.plan_id
-where p.merchant_id = $2 and (p.id = $7 or p.identifier = $8)
+left join subscription s on s.merchant_id = $3 and s.id = best.subscription_id
+left join company holder on holder.merchant_id = $3 and holder.id = s.company_id
+left join plan on plan.merchant_id = $3 and plan.id = s.plan_id
+where p.merchant_id = $3 and p.id < $8
+  and ($9::bigint is null or p.id = $9)
+  and (s.id is not null or (p.status <> 'ARCHIVED' and (p.status = 'APPROVED' or m.sandbox_of is not null or not $10::boolean)))
+order by p.id desc
+limit $11
 `
 
-type AccessOfParams struct {
-	Now               time.Time
-	MerchantID        int64
-	CustomerID        *int64
-	CustomerNumber    *int64
-	CustomerEmail     *string
-	OwnCustomerID     *int64
-	ProductID         *int64
-	ProductIdentifier *string
+type AccessAllParams struct {
+	Now            time.Time
+	WithUsage      bool
+	MerchantID     int64
+	CustomerID     *int64
+	CustomerNumber *int64
+	CustomerEmail  *string
+	OwnCustomerID  *int64
+	Before         int64
+	OnlyProductID  *int64
+	InPortal       bool
+	Lim            int32
 }
 
-type AccessOfRow struct {
+type AccessAllRow struct {
 	ProductID          int64
 	Identifier         string
+	ProductName        string
+	LogoUrl            *string
 	LaunchUrl          string
 	UpgradeUrl         *string
 	LaunchTtlSeconds   int32
@@ -69,18 +78,159 @@ type AccessOfRow struct {
 	Quantity           *int32
 	AccessUntil        *time.Time
 	CancelAtPeriodEnd  *bool
-	Grants             *bool
+	CurrentPeriodStart *time.Time
+	FeatureOverrides   json.RawMessage
+	LivesAt            time.Time
+	Live               bool
+	Seated             bool
 	Tier               *string
 	Features           json.RawMessage
+	Used               json.RawMessage
 }
 
-// The product, the customer if there is one, and the subscription that speaks for the customer if there is one: one that grants
-// access before one that does not, the customer's own before the company's, the newest. A subscription on a test clock lives in
-// the clock's time. Exactly one of the three customer references is given, and exactly one of the two product references. With
-// own_customer_id any other customer is none.
+// AccessOf for the products of a merchant, newest first: those that the customer has had a subscription to, and those that are on offer,
+// which in the portal is only what has been approved. With only_product_id any other product is none.
+func (q *Queries) AccessAll(ctx context.Context, db DBTX, arg AccessAllParams) ([]AccessAllRow, error) {
+	rows, err := db.Query(ctx, accessAll,
+		arg.Now,
+		arg.WithUsage,
+		arg.MerchantID,
+		arg.CustomerID,
+		arg.CustomerNumber,
+		arg.CustomerEmail,
+		arg.OwnCustomerID,
+		arg.Before,
+		arg.OnlyProductID,
+		arg.InPortal,
+		arg.Lim,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AccessAllRow
+	for rows.Next() {
+		var i AccessAllRow
+		if err := rows.Scan(
+			&i.ProductID,
+			&i.Identifier,
+			&i.ProductName,
+			&i.LogoUrl,
+			&i.LaunchUrl,
+			&i.UpgradeUrl,
+			&i.LaunchTtlSeconds,
+			&i.Shop,
+			&i.LaunchSecretCipher,
+			&i.CustomerID,
+			&i.CustomerNumber,
+			&i.Email,
+			&i.Name,
+			&i.Role,
+			&i.CompanyID,
+			&i.CompanyName,
+			&i.SubscriptionID,
+			&i.Status,
+			&i.Quantity,
+			&i.AccessUntil,
+			&i.CancelAtPeriodEnd,
+			&i.CurrentPeriodStart,
+			&i.FeatureOverrides,
+			&i.LivesAt,
+			&i.Live,
+			&i.Seated,
+			&i.Tier,
+			&i.Features,
+			&i.Used,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const accessOf = `-- name: AccessOf :one
+
+select p.id as product_id, p.identifier, p.name as product_name, p.logo_url, p.launch_url, p.upgrade_url, p.launch_ttl_seconds, m.shop,
+       (case when p.next_launch_secret_at <= $1::timestamptz then p.next_launch_secret_cipher else p.launch_secret_cipher end)::bytea as launch_secret_cipher,
+       c.id as customer_id, c.number as customer_number, c.email, c.name, c.role, holder.id as company_id, holder.name as company_name,
+       s.id as subscription_id, s.status, s.quantity, s.access_until, s.cancel_at_period_end, s.current_period_start, s.feature_overrides,
+       coalesce(best.lives_at, $1::timestamptz)::timestamptz as lives_at, coalesce(best.live, false)::boolean as live,
+       coalesce(best.seated, false)::boolean as seated, plan.tier, plan.features,
+       (case when $2::boolean then (
+           select jsonb_agg(jsonb_build_object('feature', u.feature, 'lifetime', u.period_start = '0001-01-01 00:00:00+00', 'used', u.used))
+           from usage_counter u
+           where u.merchant_id = $3 and u.subscription_id = s.id
+             and u.period_start in ('0001-01-01 00:00:00+00', s.current_period_start)
+       ) end)::jsonb as used
+from product p
+join merchant m on m.id = p.merchant_id
+left join customer c on c.merchant_id = $3
+    and (c.id = $4 or c.number = $5 or c.email_key = lower($6))
+    and ($7::bigint is null or c.id = $7)
+left join lateral speaking_subscription(
+    $3, p.id, c.id, c.personal_company_id, c.company_id, p.seat_assignment, $1::timestamptz
+) best on true
+left join subscription s on s.merchant_id = $3 and s.id = best.subscription_id
+left join company holder on holder.merchant_id = $3 and holder.id = s.company_id
+left join plan on plan.merchant_id = $3 and plan.id = s.plan_id
+where p.merchant_id = $3 and (p.id = $8 or p.identifier = $9)
+`
+
+type AccessOfParams struct {
+	Now               time.Time
+	WithUsage         bool
+	MerchantID        int64
+	CustomerID        *int64
+	CustomerNumber    *int64
+	CustomerEmail     *string
+	OwnCustomerID     *int64
+	ProductID         *int64
+	ProductIdentifier *string
+}
+
+type AccessOfRow struct {
+	ProductID          int64
+	Identifier         string
+	ProductName        string
+	LogoUrl            *string
+	LaunchUrl          string
+	UpgradeUrl         *string
+	LaunchTtlSeconds   int32
+	Shop               string
+	LaunchSecretCipher []byte
+	CustomerID         *int64
+	CustomerNumber     *int64
+	Email              *string
+	Name               *string
+	Role               *string
+	CompanyID          *int64
+	CompanyName        *string
+	SubscriptionID     *int64
+	Status             *string
+	Quantity           *int32
+	AccessUntil        *time.Time
+	CancelAtPeriodEnd  *bool
+	CurrentPeriodStart *time.Time
+	FeatureOverrides   json.RawMessage
+	LivesAt            time.Time
+	Live               bool
+	Seated             bool
+	Tier               *string
+	Features           json.RawMessage
+	Used               json.RawMessage
+}
+
+// Both questions read the same columns, so that their rows are one type in Go, and leave to speaking_subscription which subscription counts.
+// The product, the customer if there is one, and the subscription that speaks for the customer if there is one. Exactly one of the three
+// customer references is given, and exactly one of the two product references. With own_customer_id any other customer is none.
 func (q *Queries) AccessOf(ctx context.Context, db DBTX, arg AccessOfParams) (AccessOfRow, error) {
 	row := db.QueryRow(ctx, accessOf,
 		arg.Now,
+		arg.WithUsage,
 		arg.MerchantID,
 		arg.CustomerID,
 		arg.CustomerNumber,
@@ -93,6 +243,8 @@ func (q *Queries) AccessOf(ctx context.Context, db DBTX, arg AccessOfParams) (Ac
 	err := row.Scan(
 		&i.ProductID,
 		&i.Identifier,
+		&i.ProductName,
+		&i.LogoUrl,
 		&i.LaunchUrl,
 		&i.UpgradeUrl,
 		&i.LaunchTtlSeconds,
@@ -110,9 +262,14 @@ func (q *Queries) AccessOf(ctx context.Context, db DBTX, arg AccessOfParams) (Ac
 		&i.Quantity,
 		&i.AccessUntil,
 		&i.CancelAtPeriodEnd,
-		&i.Grants,
+		&i.CurrentPeriodStart,
+		&i.FeatureOverrides,
+		&i.LivesAt,
+		&i.Live,
+		&i.Seated,
 		&i.Tier,
 		&i.Features,
+		&i.Used,
 	)
 	return i, err
 }

@@ -795,6 +795,47 @@ func (q *Queries) LockDueEnds(ctx context.Context, db DBTX, arg LockDueEndsParam
 	return items, nil
 }
 
+const lockDueOverrides = `-- name: LockDueOverrides :many
+select merchant_id, id, (merchant_id = any(array(select m.id from merchant m where m.suspended_at is not null)))::boolean as suspended
+from subscription
+where override_end_at <= $1::timestamptz and override_end_at is not null and test_clock_id is null and quarantine_reason is null and not held
+order by override_end_at, id
+limit $2
+for update skip locked
+`
+
+type LockDueOverridesParams struct {
+	Now   time.Time
+	Batch int32
+}
+
+type LockDueOverridesRow struct {
+	MerchantID int64
+	ID         int64
+	Suspended  bool
+}
+
+// The next rows with an override that has ended, as LockDueBills gives those of its due-list.
+func (q *Queries) LockDueOverrides(ctx context.Context, db DBTX, arg LockDueOverridesParams) ([]LockDueOverridesRow, error) {
+	rows, err := db.Query(ctx, lockDueOverrides, arg.Now, arg.Batch)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LockDueOverridesRow
+	for rows.Next() {
+		var i LockDueOverridesRow
+		if err := rows.Scan(&i.MerchantID, &i.ID, &i.Suspended); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockLiveSubscription = `-- name: LockLiveSubscription :one
 select id, status, charging, open_invoice_id from subscription
 where merchant_id = $1 and product_id = $2 and company_id = $3
@@ -886,7 +927,8 @@ func (q *Queries) LockMerchantForSale(ctx context.Context, db DBTX, merchantID i
 const lockStillDue = `-- name: LockStillDue :many
 select s.merchant_id, s.id from subscription s
 join (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as id) k using (merchant_id, id)
-where (s.bill_at <= $3::timestamptz or s.end_at <= $3::timestamptz) and s.quarantine_reason is null
+where (s.bill_at <= $3::timestamptz or s.end_at <= $3::timestamptz or s.override_end_at <= $3::timestamptz)
+  and s.quarantine_reason is null
   and s.merchant_id <> all(array(select m.id from merchant m where m.suspended_at is not null))
 order by s.merchant_id, s.id
 for update of s skip locked
@@ -1034,11 +1076,12 @@ func (q *Queries) LockTestClock(ctx context.Context, db DBTX, arg LockTestClockP
 }
 
 const nextClockStep = `-- name: NextClockStep :one
-select s.id, least(s.bill_at, s.end_at)::timestamptz as due_at
+select s.id, least(s.bill_at, s.end_at, s.override_end_at)::timestamptz as due_at
 from subscription s
 where s.merchant_id = $1 and s.test_clock_id = $2::bigint and s.quarantine_reason is null
-  and least(s.bill_at, s.end_at) <= $3::timestamptz
-order by least(s.bill_at, s.end_at), case when s.end_at = least(s.bill_at, s.end_at) then 0 else 1 end, s.id
+  and least(s.bill_at, s.end_at, s.override_end_at) <= $3::timestamptz
+order by least(s.bill_at, s.end_at, s.override_end_at),
+    case when s.end_at = least(s.bill_at, s.end_at, s.override_end_at) then 0 else 1 end, s.id
 limit 1
 `
 
@@ -1407,6 +1450,26 @@ func (q *Queries) ResumeAttempts(ctx context.Context, db DBTX, arg ResumeAttempt
 	return items, nil
 }
 
+const saveFeatureOverrides = `-- name: SaveFeatureOverrides :exec
+update subscription s set feature_overrides = n.overrides,
+    override_end_at = (select min((o.value ->> 'expiresAt')::timestamptz) from jsonb_each(n.overrides) o)
+from (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as id,
+    nullif(unnest($3::text[]), '')::jsonb as overrides) n
+where s.merchant_id = n.merchant_id and s.id = n.id
+`
+
+type SaveFeatureOverridesParams struct {
+	MerchantIds []int64
+	Ids         []int64
+	Overrides   []string
+}
+
+// Writes back the overrides of rows that the caller has locked, empty text for none, and when the next of them ends.
+func (q *Queries) SaveFeatureOverrides(ctx context.Context, db DBTX, arg SaveFeatureOverridesParams) error {
+	_, err := db.Exec(ctx, saveFeatureOverrides, arg.MerchantIds, arg.Ids, arg.Overrides)
+	return err
+}
+
 const setTestClock = `-- name: SetTestClock :exec
 update test_clock set now_at = $1, target_at = $2, lease_until = $3
 where merchant_id = $4 and id = $5
@@ -1482,7 +1545,7 @@ func (q *Queries) StoreGatewayRefs(ctx context.Context, db DBTX, arg StoreGatewa
 }
 
 const subscriptionDetails = `-- name: SubscriptionDetails :many
-select s.merchant_id, s.id, s.product_id, s.company_id, s.customer_id, s.plan_id, s.price_id, s.source, s.status, s.quantity, s.anchor_at, s.period_index, s.current_period_start, s.current_period_end, s.trial_end, s.cancel_at_period_end, s.cancel_reason, s.canceled_at, s.ended_at, s.past_due_since, s.failed_attempts, s.awaits_new_card, s.suspended, s.open_invoice_id, s.charging, s.bill_at, s.end_at, s.access_until, s.test_clock_id, s.event_sequence, s.quarantine_reason, s.created_at, s.updated_at, s.lane, s.held,
+select s.merchant_id, s.id, s.product_id, s.company_id, s.customer_id, s.plan_id, s.price_id, s.source, s.status, s.quantity, s.anchor_at, s.period_index, s.current_period_start, s.current_period_end, s.trial_end, s.cancel_at_period_end, s.cancel_reason, s.canceled_at, s.ended_at, s.past_due_since, s.failed_attempts, s.awaits_new_card, s.suspended, s.open_invoice_id, s.charging, s.bill_at, s.end_at, s.access_until, s.test_clock_id, s.event_sequence, s.quarantine_reason, s.created_at, s.updated_at, s.lane, s.held, s.feature_overrides, s.override_end_at,
     terms.interval, terms.currency, terms.amount_minor, terms.tier, terms.features, terms.product_identifier,
     c.number as customer_number, c.email as customer_email, c.user_meta,
     terms.grace_days, terms.dunning_days, terms.portal_fee_bps,
@@ -1575,6 +1638,8 @@ func (q *Queries) SubscriptionDetails(ctx context.Context, db DBTX, arg Subscrip
 			&i.Subscription.UpdatedAt,
 			&i.Subscription.Lane,
 			&i.Subscription.Held,
+			&i.Subscription.FeatureOverrides,
+			&i.Subscription.OverrideEndAt,
 			&i.Interval,
 			&i.Currency,
 			&i.AmountMinor,

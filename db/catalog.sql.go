@@ -170,7 +170,7 @@ insert into product (merchant_id, id, identifier, name, description, launch_url,
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9,
         $10, $11, $12)
 on conflict on constraint product_identifier_key do nothing
-returning merchant_id, id, identifier, name, description, launch_url, upgrade_url, status, launch_secret_cipher, launch_ttl_seconds, created_at, logo_url, integration_page_url, next_launch_secret_cipher, next_launch_secret_at, access_token_algorithm
+returning merchant_id, id, identifier, name, description, launch_url, upgrade_url, status, launch_secret_cipher, launch_ttl_seconds, created_at, logo_url, integration_page_url, next_launch_secret_cipher, next_launch_secret_at, seat_assignment, access_token_algorithm
 `
 
 type InsertProductParams struct {
@@ -221,6 +221,7 @@ func (q *Queries) InsertProduct(ctx context.Context, db DBTX, arg InsertProductP
 		&i.IntegrationPageUrl,
 		&i.NextLaunchSecretCipher,
 		&i.NextLaunchSecretAt,
+		&i.SeatAssignment,
 		&i.AccessTokenAlgorithm,
 	)
 	return i, err
@@ -420,7 +421,7 @@ func (q *Queries) PricesOfPlans(ctx context.Context, db DBTX, arg PricesOfPlansP
 }
 
 const productByRef = `-- name: ProductByRef :one
-select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, product.logo_url, product.integration_page_url, product.next_launch_secret_cipher, product.next_launch_secret_at, product.access_token_algorithm, merchant.shop
+select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, product.logo_url, product.integration_page_url, product.next_launch_secret_cipher, product.next_launch_secret_at, product.seat_assignment, product.access_token_algorithm, merchant.shop
 from product
 join merchant on merchant.id = product.merchant_id
 where product.merchant_id = $1 and (product.id = $2 or product.identifier = $3)
@@ -457,6 +458,7 @@ func (q *Queries) ProductByRef(ctx context.Context, db DBTX, arg ProductByRefPar
 		&i.Product.IntegrationPageUrl,
 		&i.Product.NextLaunchSecretCipher,
 		&i.Product.NextLaunchSecretAt,
+		&i.Product.SeatAssignment,
 		&i.Product.AccessTokenAlgorithm,
 		&i.Shop,
 	)
@@ -464,7 +466,7 @@ func (q *Queries) ProductByRef(ctx context.Context, db DBTX, arg ProductByRefPar
 }
 
 const products = `-- name: Products :many
-select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, product.logo_url, product.integration_page_url, product.next_launch_secret_cipher, product.next_launch_secret_at, product.access_token_algorithm, merchant.shop
+select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, product.logo_url, product.integration_page_url, product.next_launch_secret_cipher, product.next_launch_secret_at, product.seat_assignment, product.access_token_algorithm, merchant.shop
 from product
 join merchant on merchant.id = product.merchant_id
 where product.merchant_id = $1 and product.id < $2
@@ -508,6 +510,7 @@ func (q *Queries) Products(ctx context.Context, db DBTX, arg ProductsParams) ([]
 			&i.Product.IntegrationPageUrl,
 			&i.Product.NextLaunchSecretCipher,
 			&i.Product.NextLaunchSecretAt,
+			&i.Product.SeatAssignment,
 			&i.Product.AccessTokenAlgorithm,
 			&i.Shop,
 		); err != nil {
@@ -522,7 +525,7 @@ func (q *Queries) Products(ctx context.Context, db DBTX, arg ProductsParams) ([]
 }
 
 const productsByID = `-- name: ProductsByID :many
-select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, product.logo_url, product.integration_page_url, product.next_launch_secret_cipher, product.next_launch_secret_at, product.access_token_algorithm, merchant.shop
+select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, product.logo_url, product.integration_page_url, product.next_launch_secret_cipher, product.next_launch_secret_at, product.seat_assignment, product.access_token_algorithm, merchant.shop
 from product
 join merchant on merchant.id = product.merchant_id
 where product.merchant_id = $1 and product.id = any($2::bigint[])
@@ -564,6 +567,7 @@ func (q *Queries) ProductsByID(ctx context.Context, db DBTX, arg ProductsByIDPar
 			&i.Product.IntegrationPageUrl,
 			&i.Product.NextLaunchSecretCipher,
 			&i.Product.NextLaunchSecretAt,
+			&i.Product.SeatAssignment,
 			&i.Product.AccessTokenAlgorithm,
 			&i.Shop,
 		); err != nil {
@@ -578,7 +582,7 @@ func (q *Queries) ProductsByID(ctx context.Context, db DBTX, arg ProductsByIDPar
 }
 
 const publicProducts = `-- name: PublicProducts :many
-select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, product.logo_url, product.integration_page_url, product.next_launch_secret_cipher, product.next_launch_secret_at, product.access_token_algorithm, merchant.shop, merchant.name as merchant_name
+select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, product.logo_url, product.integration_page_url, product.next_launch_secret_cipher, product.next_launch_secret_at, product.seat_assignment, product.access_token_algorithm, merchant.shop, merchant.name as merchant_name
 from product
 join merchant on merchant.id = product.merchant_id
 where product.merchant_id = $1 and product.id < $2
@@ -633,6 +637,7 @@ func (q *Queries) PublicProducts(ctx context.Context, db DBTX, arg PublicProduct
 			&i.Product.IntegrationPageUrl,
 			&i.Product.NextLaunchSecretCipher,
 			&i.Product.NextLaunchSecretAt,
+			&i.Product.SeatAssignment,
 			&i.Product.AccessTokenAlgorithm,
 			&i.Shop,
 			&i.MerchantName,
@@ -799,7 +804,7 @@ func (q *Queries) ShownPrices(ctx context.Context, db DBTX, arg ShownPricesParam
 }
 
 const shownProducts = `-- name: ShownProducts :many
-select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, product.logo_url, product.integration_page_url, product.next_launch_secret_cipher, product.next_launch_secret_at, product.access_token_algorithm, merchant.shop, merchant.name as merchant_name
+select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, product.logo_url, product.integration_page_url, product.next_launch_secret_cipher, product.next_launch_secret_at, product.seat_assignment, product.access_token_algorithm, merchant.shop, merchant.name as merchant_name
 from product
 join merchant on merchant.id = product.merchant_id
 where product.merchant_id = any($1::bigint[]) and product.id = any($2::bigint[])
@@ -843,6 +848,7 @@ func (q *Queries) ShownProducts(ctx context.Context, db DBTX, arg ShownProductsP
 			&i.Product.IntegrationPageUrl,
 			&i.Product.NextLaunchSecretCipher,
 			&i.Product.NextLaunchSecretAt,
+			&i.Product.SeatAssignment,
 			&i.Product.AccessTokenAlgorithm,
 			&i.Shop,
 			&i.MerchantName,
@@ -862,7 +868,7 @@ update product set name = $1, description = $2, launch_url = $3, upgrade_url = $
     logo_url = $5, integration_page_url = $6,
     launch_ttl_seconds = $7, status = $8
 where merchant_id = $9 and id = $10
-returning merchant_id, id, identifier, name, description, launch_url, upgrade_url, status, launch_secret_cipher, launch_ttl_seconds, created_at, logo_url, integration_page_url, next_launch_secret_cipher, next_launch_secret_at, access_token_algorithm
+returning merchant_id, id, identifier, name, description, launch_url, upgrade_url, status, launch_secret_cipher, launch_ttl_seconds, created_at, logo_url, integration_page_url, next_launch_secret_cipher, next_launch_secret_at, seat_assignment, access_token_algorithm
 `
 
 type UpdateProductParams struct {
@@ -908,6 +914,7 @@ func (q *Queries) UpdateProduct(ctx context.Context, db DBTX, arg UpdateProductP
 		&i.IntegrationPageUrl,
 		&i.NextLaunchSecretCipher,
 		&i.NextLaunchSecretAt,
+		&i.SeatAssignment,
 		&i.AccessTokenAlgorithm,
 	)
 	return i, err

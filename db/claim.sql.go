@@ -68,24 +68,16 @@ func (q *Queries) ClaimChanges(ctx context.Context, db DBTX, arg ClaimChangesPar
 const claimSubjects = `-- name: ClaimSubjects :many
 select c.merchant_id, c.id as customer_id, c.number, c.email, c.user_meta, c.test_clock_id, p.id as product_id, p.identifier,
        coalesce(own.now_at, $1::timestamptz)::timestamptz as now_at, cs.version, cs.claims, cs.updated_at,
-       s.status, s.quantity, s.trial_end, best.grants, plan.tier
+       s.status, s.quantity, s.trial_end, coalesce(best.live and best.seated, false)::boolean as grants, plan.tier
 from (select unnest($2::bigint[]) as merchant_id, unnest($3::bigint[]) as customer_id, unnest($4::bigint[]) as product_id) k
 join customer c on c.merchant_id = k.merchant_id and c.id = k.customer_id
 join product p on p.merchant_id = k.merchant_id and p.id = k.product_id
 left join test_clock own on own.merchant_id = c.merchant_id and own.id = c.test_clock_id
 left join claim_set cs on cs.merchant_id = k.merchant_id and cs.customer_id = k.customer_id and cs.product_id = k.product_id
-left join lateral (
-    select candidate.id,
-           candidate.status in ('TRIALING', 'ACTIVE', 'PAST_DUE')
-               and coalesce(coalesce(clock.now_at, $1::timestamptz) < candidate.access_until, false) as grants
-    from subscription candidate
-    left join test_clock clock on clock.merchant_id = k.merchant_id and clock.id = candidate.test_clock_id
-    where candidate.merchant_id = k.merchant_id and candidate.product_id = k.product_id
-      and candidate.company_id in (c.personal_company_id, c.company_id)
-    order by grants desc, candidate.company_id is not distinct from c.personal_company_id desc, candidate.id desc
-    limit 1
+left join lateral speaking_subscription(
+    k.merchant_id, k.product_id, c.id, c.personal_company_id, c.company_id, p.seat_assignment, $1::timestamptz
 ) best on true
-left join subscription s on s.merchant_id = k.merchant_id and s.id = best.id
+left join subscription s on s.merchant_id = k.merchant_id and s.id = best.subscription_id
 left join plan on plan.merchant_id = k.merchant_id and plan.id = s.plan_id
 order by c.merchant_id, c.id, p.id
 `
@@ -113,11 +105,11 @@ type ClaimSubjectsRow struct {
 	Status      *string
 	Quantity    *int32
 	TrialEnd    *time.Time
-	Grants      *bool
+	Grants      bool
 	Tier        *string
 }
 
-// Customers with their claims in a product, and the subscription that speaks for each, by the rule of AccessOf.
+// Customers with their claims in a product, and the subscription that speaks for each.
 func (q *Queries) ClaimSubjects(ctx context.Context, db DBTX, arg ClaimSubjectsParams) ([]ClaimSubjectsRow, error) {
 	rows, err := db.Query(ctx, claimSubjects,
 		arg.Now,

@@ -447,6 +447,7 @@ type Product struct {
 	IntegrationPageUrl     *string
 	NextLaunchSecretCipher []byte
 	NextLaunchSecretAt     *time.Time
+	SeatAssignment         bool
 	AccessTokenAlgorithm   string
 }
 
@@ -477,6 +478,14 @@ type RecoveryCode struct {
 type RetentionFloor struct {
 	OfTable string
 	Since   time.Time
+}
+
+type Seat struct {
+	MerchantID     int64
+	SubscriptionID int64
+	CustomerID     int64
+	Number         int32
+	AssignedAt     time.Time
 }
 
 type Session struct {
@@ -538,6 +547,8 @@ type Subscription struct {
 	UpdatedAt          time.Time
 	Lane               int16
 	Held               bool
+	FeatureOverrides   json.RawMessage
+	OverrideEndAt      *time.Time
 }
 
 type TestClock struct {
@@ -611,6 +622,29 @@ type Totp struct {
 	LastStep     int64
 	WrongAt      []time.Time
 	CreatedAt    time.Time
+}
+
+type UsageCounter struct {
+	MerchantID     int64
+	SubscriptionID int64
+	PeriodStart    time.Time
+	Feature        string
+	Used           int64
+	Sequence       int64
+	Counted        bool
+}
+
+type UsageRecord struct {
+	MerchantID     int64
+	SubscriptionID int64
+	PeriodStart    time.Time
+	Feature        string
+	Sequence       int64
+	Key            string
+	Absolute       bool
+	Quantity       int64
+	Used           int64
+	RecordedAt     time.Time
 }
 
 type WebhookAttempt struct {

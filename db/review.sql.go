@@ -93,7 +93,7 @@ func (q *Queries) InsertReview(ctx context.Context, db DBTX, arg InsertReviewPar
 }
 
 const lockProduct = `-- name: LockProduct :one
-select merchant_id, id, identifier, name, description, launch_url, upgrade_url, status, launch_secret_cipher, launch_ttl_seconds, created_at, logo_url, integration_page_url, next_launch_secret_cipher, next_launch_secret_at, access_token_algorithm from product where merchant_id = $1 and id = $2 for no key update
+select merchant_id, id, identifier, name, description, launch_url, upgrade_url, status, launch_secret_cipher, launch_ttl_seconds, created_at, logo_url, integration_page_url, next_launch_secret_cipher, next_launch_secret_at, seat_assignment, access_token_algorithm from product where merchant_id = $1 and id = $2 for no key update
 `
 
 type LockProductParams struct {
@@ -120,13 +120,14 @@ func (q *Queries) LockProduct(ctx context.Context, db DBTX, arg LockProductParam
 		&i.IntegrationPageUrl,
 		&i.NextLaunchSecretCipher,
 		&i.NextLaunchSecretAt,
+		&i.SeatAssignment,
 		&i.AccessTokenAlgorithm,
 	)
 	return i, err
 }
 
 const lockProductOfAnyMerchant = `-- name: LockProductOfAnyMerchant :one
-select merchant_id, id, identifier, name, description, launch_url, upgrade_url, status, launch_secret_cipher, launch_ttl_seconds, created_at, logo_url, integration_page_url, next_launch_secret_cipher, next_launch_secret_at, access_token_algorithm from product where id = $1 order by merchant_id limit 1 for no key update
+select merchant_id, id, identifier, name, description, launch_url, upgrade_url, status, launch_secret_cipher, launch_ttl_seconds, created_at, logo_url, integration_page_url, next_launch_secret_cipher, next_launch_secret_at, seat_assignment, access_token_algorithm from product where id = $1 order by merchant_id limit 1 for no key update
 `
 
 // For operators, who know a product by its id alone.
@@ -149,6 +150,7 @@ func (q *Queries) LockProductOfAnyMerchant(ctx context.Context, db DBTX, id int6
 		&i.IntegrationPageUrl,
 		&i.NextLaunchSecretCipher,
 		&i.NextLaunchSecretAt,
+		&i.SeatAssignment,
 		&i.AccessTokenAlgorithm,
 	)
 	return i, err

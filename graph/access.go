@@ -3,30 +3,52 @@ package graph
 import (
 	"context"
 	"encoding/json"
+	"slices"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"portico/internal/access"
+	"portico/internal/account"
 	"portico/internal/fault"
 )
 
 // Access is access.Decision as the schema shows it.
 type Access struct{ access.Decision }
 
-// Features are what the plan includes, in their plain form.
+// AccessProduct is access.Product as the schema shows it.
+type AccessProduct struct{ access.Product }
+
+func showAccess(decision access.Decision, _ *siblings[Access]) *Access { return &Access{decision} }
+
+func (a *Access) rowID() int64 { return a.Decision.Product.ID }
+
+// Product is what was asked about.
+func (a *Access) Product() *AccessProduct { return &AccessProduct{a.Decision.Product} }
+
+// ID is the global id.
+func (p *AccessProduct) ID() string { return gid("Product", p.Product.ID) }
+
+// Features are what the subscription includes, in their plain form.
 func (a *Access) Features() (json.RawMessage, error) {
 	return json.Marshal(a.Decision.Features.Object())
 }
 
-// Limit tells whether usage may grow beyond current.
-func (a *Access) Limit(name string, current int64) (*access.LimitCheck, error) {
-	if current < 0 {
+// Limit tells whether usage may grow beyond current, or else beyond the stored usage.
+func (a *Access) Limit(name string, current *int64) (*access.LimitCheck, error) {
+	if current == nil {
+		used := a.Used(name)
+		current = &used
+	}
+	if *current < 0 {
 		return nil, fault.Invalid("current", "must be at least 0")
 	}
-	check := a.Decision.Limit(name, current)
+	check := a.Decision.Limit(name, *current)
 	return &check, nil
 }
 
-// Access answers whether a customer may use a product.
-func (r query) Access(ctx context.Context, customer CustomerRef, product ProductRef) (*Access, error) {
+// Access answers whether a customer may use a product, or a feature of it.
+func (r query) Access(ctx context.Context, customer CustomerRef, product ProductRef, feature *string) (*Access, error) {
 	who, err := customerRef("customer", customer)
 	if err != nil {
 		return nil, err
@@ -35,8 +57,91 @@ func (r query) Access(ctx context.Context, customer CustomerRef, product Product
 	if err != nil {
 		return nil, err
 	}
-	decision, err := r.Resolver.Access.Check(ctx, callerOf(ctx), who, what)
+	check := r.Resolver.Access.Check
+	if asksForUsage(ctx) {
+		check = r.Resolver.Access.CheckUsage
+	}
+	decision, err := check(ctx, callerOf(ctx), who, what)
+	if feature != nil {
+		decision = decision.Asking(*feature)
+	}
 	return &Access{decision}, err
+}
+
+// AccessAll answers for all products.
+func (r query) AccessAll(ctx context.Context, customer CustomerRef, first *int32, after *string) (*Connection[Access], error) {
+	who, err := customerRef("customer", customer)
+	if err != nil {
+		return nil, err
+	}
+	request, err := pageOf(first, after)
+	if err != nil {
+		return nil, err
+	}
+	decisions, err := r.Resolver.Access.CheckAll(ctx, callerOf(ctx), who, asksForUsage(ctx), request)
+	return connect(decisions, err, request.Size, showAccess, (*Access).rowID)
+}
+
+// asksForUsage tells whether a limit is asked for without the current usage somewhere below the field, so that the one statement reads it.
+func asksForUsage(ctx context.Context) bool {
+	variables := graphql.GetOperationContext(ctx).Variables
+	var within func(ast.SelectionSet) bool
+	within = func(set ast.SelectionSet) bool {
+		return slices.ContainsFunc(set, func(selection ast.Selection) bool {
+			switch selected := selection.(type) {
+			case *ast.Field:
+				if selected.ObjectDefinition.Name == "Access" && selected.Name == "limit" {
+					return selected.ArgumentMap(variables)["current"] == nil
+				}
+				return within(selected.SelectionSet)
+			case *ast.InlineFragment:
+				return within(selected.SelectionSet)
+			case *ast.FragmentSpread:
+				return within(selected.Definition.SelectionSet)
+			}
+			return false
+		})
+	}
+	return within(graphql.GetFieldContext(ctx).Field.SelectionSet)
+}
+
+// UsageRecord adds to the stored usage of a limit.
+func (r mutation) UsageRecord(ctx context.Context, in UsageRecordInput) (*UsageRecordPayload, error) {
+	check, err := r.use(ctx, in.Customer, in.Product, access.Usage{Feature: in.Feature, Quantity: in.Quantity, ID: in.ID}, r.Access.RecordUsage)
+	payload := &UsageRecordPayload{Limit: check}
+	if err != nil {
+		payload.UserErrors, err = userErrors(err)
+	}
+	return payload, err
+}
+
+// UsageSet sets the stored usage of a limit.
+func (r mutation) UsageSet(ctx context.Context, in UsageSetInput) (*UsageSetPayload, error) {
+	check, err := r.use(ctx, in.Customer, in.Product, access.Usage{Feature: in.Feature, Quantity: in.Quantity, ID: in.ID}, r.Access.SetUsage)
+	payload := &UsageSetPayload{Limit: check}
+	if err != nil {
+		payload.UserErrors, err = userErrors(err)
+	}
+	return payload, err
+}
+
+// use counts usage. The check is there with errors that have to do with the limit, and nil with others.
+func (r mutation) use(
+	ctx context.Context, customer *CustomerRef, product *ProductRef, in access.Usage,
+	count func(context.Context, account.Caller, access.Usage) (access.LimitCheck, error),
+) (*access.LimitCheck, error) {
+	var err error
+	if in.Customer, err = customerRef("customer", *customer); err != nil {
+		return nil, err
+	}
+	if in.Product, err = productRef("product", *product); err != nil {
+		return nil, err
+	}
+	check, err := count(ctx, callerOf(ctx), in)
+	if check == (access.LimitCheck{}) {
+		return nil, err
+	}
+	return &check, err
 }
 
 // LaunchTokenCreate mints a launch token.

@@ -23,6 +23,8 @@ type PageInfo struct {
 
 //nolint:unused // the schema has no type parameters: these are the names by which gqlgen.yml knows its connections
 type (
+	accessConnection          = Connection[Access]
+	accessEdge                = Edge[Access]
 	apiKeyConnection          = Connection[APIKey]
 	apiKeyEdge                = Edge[APIKey]
 	claimChangeConnection     = Connection[ClaimChange]

@@ -51,6 +51,7 @@ type ResolverRoot interface {
 	ProductReview() ProductReviewResolver
 	PublicProduct() PublicProductResolver
 	Query() QueryResolver
+	SubscriptionFeature() SubscriptionFeatureResolver
 	Viewer() ViewerResolver
 	WebhookDelivery() WebhookDeliveryResolver
 }
@@ -88,6 +89,7 @@ type CustomerSubscriptionResolver interface {
 	Company(ctx context.Context, obj *Subscription) (*Company, error)
 
 	Invoices(ctx context.Context, obj *Subscription, first *int32, after *string) (*Connection[Invoice], error)
+	Features(ctx context.Context, obj *Subscription) ([]*SubscriptionFeature, error)
 }
 type LiveResolver interface {
 	EventPublished(ctx context.Context, types []string, after *string) (<-chan *Edge[Event], error)
@@ -143,10 +145,13 @@ type MutationResolver interface {
 	SubscriptionCreate(ctx context.Context, input SubscriptionCreateInput) (*SubscriptionCreatePayload, error)
 	SubscriptionCancel(ctx context.Context, input SubscriptionCancelInput) (*SubscriptionCancelPayload, error)
 	SubscriptionUncancel(ctx context.Context, input SubscriptionUncancelInput) (*SubscriptionUncancelPayload, error)
+	SubscriptionFeaturesOverride(ctx context.Context, input SubscriptionFeaturesOverrideInput) (*SubscriptionFeaturesOverridePayload, error)
 	TestClockCreate(ctx context.Context, input TestClockCreateInput) (*TestClockCreatePayload, error)
 	TestClockAdvance(ctx context.Context, input TestClockAdvanceInput) (*TestClockAdvancePayload, error)
 	ClaimsSet(ctx context.Context, input ClaimsSetInput) (*ClaimsSetPayload, error)
 	ClaimsUnset(ctx context.Context, input ClaimsUnsetInput) (*ClaimsUnsetPayload, error)
+	UsageRecord(ctx context.Context, input UsageRecordInput) (*UsageRecordPayload, error)
+	UsageSet(ctx context.Context, input UsageSetInput) (*UsageSetPayload, error)
 	LaunchTokenCreate(ctx context.Context, input LaunchTokenCreateInput) (*LaunchTokenCreatePayload, error)
 	PortalTokenCreate(ctx context.Context, input PortalTokenCreateInput) (*PortalTokenCreatePayload, error)
 	PortalURLCreate(ctx context.Context, input PortalURLCreateInput) (*PortalURLCreatePayload, error)
@@ -216,7 +221,8 @@ type QueryResolver interface {
 	Invoices(ctx context.Context, subscription *string, first *int32, after *string) (*Connection[Invoice], error)
 	LedgerEntries(ctx context.Context, first *int32, after *string) (*Connection[LedgerEntry], error)
 	TestClocks(ctx context.Context, first *int32, after *string) (*Connection[TestClock], error)
-	Access(ctx context.Context, customer CustomerRef, product ProductRef) (*Access, error)
+	Access(ctx context.Context, customer CustomerRef, product ProductRef, feature *string) (*Access, error)
+	AccessAll(ctx context.Context, customer CustomerRef, first *int32, after *string) (*Connection[Access], error)
 	Claims(ctx context.Context, customer CustomerRef, product ProductRef) (*CustomerClaims, error)
 	ClaimsHistory(ctx context.Context, customer CustomerRef, product ProductRef, first *int32, after *string) (*Connection[ClaimChange], error)
 	PortalSettings(ctx context.Context) (*PortalSettings, error)
@@ -228,6 +234,9 @@ type QueryResolver interface {
 	WebhookDeliveries(ctx context.Context, endpoint *string, event *string, status *string, first *int32, after *string) (*Connection[WebhookDelivery], error)
 	Merchants(ctx context.Context, search *string, status *string, sandbox bool, first *int32, after *string) (*Connection[Merchant], error)
 	ProductReviews(ctx context.Context, status *string, first *int32, after *string) (*Connection[ProductReview], error)
+}
+type SubscriptionFeatureResolver interface {
+	Used(ctx context.Context, obj *SubscriptionFeature) (*int64, error)
 }
 type ViewerResolver interface {
 	Member(ctx context.Context, obj *Viewer) (*Member, error)
@@ -283,6 +292,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCustomerCreateInput,
 		ec.unmarshalInputCustomerRef,
 		ec.unmarshalInputFeatureInput,
+		ec.unmarshalInputFeatureOverrideInput,
 		ec.unmarshalInputInvitationAcceptInput,
 		ec.unmarshalInputInvitationRevokeInput,
 		ec.unmarshalInputLaunchTokenCreateInput,
@@ -334,10 +344,13 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSessionRevokeInput,
 		ec.unmarshalInputSubscriptionCancelInput,
 		ec.unmarshalInputSubscriptionCreateInput,
+		ec.unmarshalInputSubscriptionFeaturesOverrideInput,
 		ec.unmarshalInputSubscriptionUncancelInput,
 		ec.unmarshalInputTestClockAdvanceInput,
 		ec.unmarshalInputTestClockCreateInput,
 		ec.unmarshalInputTokenKeyRollInput,
+		ec.unmarshalInputUsageRecordInput,
+		ec.unmarshalInputUsageSetInput,
 		ec.unmarshalInputWebhookDeliveryRetryInput,
 		ec.unmarshalInputWebhookEndpointActivateSecretInput,
 		ec.unmarshalInputWebhookEndpointCreateInput,
@@ -599,7 +612,18 @@ type Query {
   subscription first, then from the company's. An unknown customer is an answer (` + "`" + `CUSTOMER_NOT_FOUND` + "`" + `), an unknown product is
   the error NOT_FOUND, as is every product but its own for a client. A customer may ask for itself; it knows of no other.
   """
-  access(customer: CustomerRef!, product: ProductRef!): Access! @auth(allow: [MEMBER, API_KEY, CLIENT, CUSTOMER], scope: ACCESS_READ)
+  access(
+    customer: CustomerRef!
+    product: ProductRef!
+    "Asks for this feature of the product: ` + "`" + `FEATURE_NOT_IN_PLAN` + "`" + ` where the subscription includes nothing of it."
+    feature: String
+  ): Access! @auth(allow: [MEMBER, API_KEY, CLIENT, CUSTOMER], scope: ACCESS_READ)
+  """
+  ` + "`" + `access` + "`" + ` for all products at once, newest first: those that the customer has had a subscription to, and those that are on offer. In the
+  portal that is what has been approved; a client gets its own product.
+  """
+  accessAll(customer: CustomerRef!, first: Int, after: String): AccessConnection!
+    @auth(allow: [MEMBER, API_KEY, CLIENT, CUSTOMER], scope: ACCESS_READ)
 
   "The claims of a customer in a product; null when there is no such customer or product. A client knows of no product but its own."
   claims(customer: CustomerRef!, product: ProductRef!): CustomerClaims @auth(allow: [MEMBER, API_KEY, CLIENT], scope: CLAIMS_READ)
@@ -782,6 +806,12 @@ type Mutation {
   subscriptionCancel(input: SubscriptionCancelInput!): SubscriptionCancelPayload! @auth(allow: [MEMBER, API_KEY, CUSTOMER, PERSON], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
   "Takes back a cancellation that has not taken effect yet."
   subscriptionUncancel(input: SubscriptionUncancelInput!): SubscriptionUncancelPayload! @auth(allow: [MEMBER, API_KEY, CUSTOMER, PERSON], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
+  """
+  Gives a live subscription values of its own for features of its plan, for good or until an instant, or takes them away again. They count
+  at once in ` + "`" + `access` + "`" + `, tokens and webhooks, which get ` + "`" + `subscription.updated` + "`" + `, also when one ends. What is not mentioned stays.
+  """
+  subscriptionFeaturesOverride(input: SubscriptionFeaturesOverrideInput!): SubscriptionFeaturesOverridePayload!
+    @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
 
   "Makes a test clock in a sandbox. Customers created with it live in its time."
   testClockCreate(input: TestClockCreateInput!): TestClockCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE) @idempotency
@@ -799,6 +829,15 @@ type Mutation {
   claimsSet(input: ClaimsSetInput!): ClaimsSetPayload! @auth(allow: [MEMBER, API_KEY, CLIENT], role: ADMIN, scope: CLAIMS_WRITE)
   "Deletes claims of a customer in a product. Keys that are not there make no difference; otherwise as claimsSet."
   claimsUnset(input: ClaimsUnsetInput!): ClaimsUnsetPayload! @auth(allow: [MEMBER, API_KEY, CLIENT], role: ADMIN, scope: CLAIMS_WRITE)
+
+  """
+  Adds to the stored usage of a limit, unless it would exceed the limit: then PLAN_LIMIT_REACHED, and nothing is counted. However many
+  calls come at once, they never exceed it together. A negative quantity gives back, down to 0. Usage is that of the subscription which
+  gives the customer access, whoever of its company uses it. A client counts for its own product.
+  """
+  usageRecord(input: UsageRecordInput!): UsageRecordPayload! @auth(allow: [MEMBER, API_KEY, CLIENT], role: ADMIN, scope: USAGE_WRITE)
+  "Sets the stored usage of a limit, as usageRecord adds to it. Less than before is always accepted, also beyond the limit."
+  usageSet(input: UsageSetInput!): UsageSetPayload! @auth(allow: [MEMBER, API_KEY, CLIENT], role: ADMIN, scope: USAGE_WRITE)
 
   """
   Mints a launch token: a short-lived HS256 JWT that tells a product who the user is and what the subscription allows. Open
@@ -962,6 +1001,10 @@ enum UserErrorCode {
   NO_ACTIVE_SUBSCRIPTION
   "The merchant's portal settings do not let customers do this."
   NOT_ALLOWED_BY_SETTINGS
+  "The subscription's plan has no such feature, or none of that kind."
+  FEATURE_NOT_IN_PLAN
+  "The plan allows no more."
+  PLAN_LIMIT_REACHED
   "The payment provider declined."
   PAYMENT_FAILED
   "The object's present state does not allow it."
@@ -1191,6 +1234,8 @@ enum ApiScope {
   SUBSCRIPTIONS_WRITE
   "Mint tokens."
   TOKENS_WRITE
+  "Record usage."
+  USAGE_WRITE
   "Read events, webhook endpoints and deliveries."
   WEBHOOKS_READ
   "Register webhook endpoints."
@@ -1831,6 +1876,16 @@ type Feature {
   limit: Long
   "For TEXT."
   text: String
+  "For LIMIT and UNLIMITED."
+  reset: UsageReset
+}
+
+"When the stored usage of a limit begins at 0 again."
+enum UsageReset {
+  "Never: a limit on what there is, such as employees."
+  NEVER
+  "With each period of the subscription, in its own time: a limit on what is done, such as messages."
+  PERIOD
 }
 
 "Which value a feature has."
@@ -1856,6 +1911,8 @@ input FeatureInput {
   limit: Long
   "For TEXT."
   text: String
+  "For LIMIT and UNLIMITED; NEVER when left out."
+  reset: UsageReset
 }
 
 "A page of products."
@@ -2098,8 +2155,38 @@ type CustomerSubscription implements Node {
   "When it was over."
   endedAt: DateTime
   invoices(first: Int, after: String): InvoiceConnection!
+  "What it includes: the features of its plan, with its own values where it has some, and what is used of them."
+  features: [SubscriptionFeature!]!
   createdAt: DateTime!
   updatedAt: DateTime!
+}
+
+"A feature that a subscription includes."
+type SubscriptionFeature {
+  name: String!
+  kind: FeatureKind!
+  "For BOOLEAN."
+  enabled: Boolean
+  "For LIMIT: usage below it is allowed. For UNLIMITED: 9007199254740991."
+  limit: Long
+  "For TEXT."
+  text: String
+  "For LIMIT and UNLIMITED."
+  reset: UsageReset
+  "For LIMIT and UNLIMITED: the stored usage."
+  used: Long
+  "Where the value comes from."
+  origin: FeatureOrigin!
+  "When the plan's value comes back, in the subscription's own time; null for never, and with origin PLAN."
+  expiresAt: DateTime
+}
+
+"Where the value of a feature comes from."
+enum FeatureOrigin {
+  "From the plan."
+  PLAN
+  "It is the subscription's own: subscriptionFeaturesOverride."
+  OVERRIDE
 }
 
 "Where a subscription stands. TRIALING, ACTIVE and PAST_DUE give access until ` + "`" + `accessUntil` + "`" + `."
@@ -2241,6 +2328,29 @@ input SubscriptionCancelInput {
 type SubscriptionCancelPayload { subscription: CustomerSubscription userErrors: [UserError!]! }
 "Which subscription goes on after all."
 input SubscriptionUncancelInput { subscription: ID! }
+"What a subscription is to have in place of what its plan says, and what it is not to have any more."
+input SubscriptionFeaturesOverrideInput {
+  subscription: ID!
+  set: [FeatureOverrideInput!]! = []
+  "Names of features for which the plan's value is to count again."
+  unset: [String!]! = []
+}
+"A value of a subscription's own. The plan must have the feature, with the same kind; LIMIT and UNLIMITED can stand for each other."
+input FeatureOverrideInput {
+  name: String!
+  kind: FeatureKind!
+  "For BOOLEAN."
+  enabled: Boolean
+  "For LIMIT, at least 0."
+  limit: Long
+  "For TEXT."
+  text: String
+  "Until when, in the subscription's own time; for good when left out."
+  expiresAt: DateTime
+}
+"The answer to subscriptionFeaturesOverride."
+type SubscriptionFeaturesOverridePayload { subscription: CustomerSubscription userErrors: [UserError!]! }
+
 "The answer to subscriptionUncancel."
 type SubscriptionUncancelPayload { subscription: CustomerSubscription userErrors: [UserError!]! }
 
@@ -2288,6 +2398,8 @@ type TestClockAdvancePayload { testClock: TestClock userErrors: [UserError!]! }
 
 "The answer to: may this customer use this product now?"
 type Access {
+  "What was asked about."
+  product: AccessProduct!
   allowed: Boolean!
   reason: AccessReason!
   "The plan's tier code."
@@ -2299,13 +2411,26 @@ type Access {
   expiresAt: DateTime
   "Where the customer can buy or upgrade."
   upgradeUrl: String!
-  "What the plan includes: booleans gate, numbers limit. An unlimited limit is 9007199254740991."
+  "What the subscription includes: booleans gate, numbers limit. An unlimited limit is 9007199254740991."
   features: JSON!
   "Is this boolean on? A missing one is false."
   feature(name: String!): Boolean!
-  "May usage grow beyond ` + "`" + `current` + "`" + `? A missing limit is 0, so nothing is allowed."
-  limit(name: String!, current: Long!): LimitCheck!
+  "May usage grow beyond ` + "`" + `current` + "`" + `, or beyond the stored usage when that is left out? A missing limit is 0, so nothing is allowed."
+  limit(name: String!, current: Long): LimitCheck!
 }
+
+"A product as an app or a launcher shows it."
+type AccessProduct {
+  id: ID!
+  identifier: String!
+  name: String!
+  logoUrl: String
+}
+
+"A page of answers."
+type AccessConnection { nodes: [Access!]! edges: [AccessEdge!]! pageInfo: PageInfo! }
+"An answer and its place in the list."
+type AccessEdge { cursor: String! node: Access! }
 
 "Why access is allowed or not."
 enum AccessReason {
@@ -2317,6 +2442,10 @@ enum AccessReason {
   NO_SUBSCRIPTION
   "The first payment is still open."
   PAYMENT_INCOMPLETE
+  "There is access to the product, but nothing of the feature that was asked for."
+  FEATURE_NOT_IN_PLAN
+  "The company's subscription gives access to those who have a seat, and this customer has none."
+  SEAT_NOT_ASSIGNED
   "It was cancelled."
   CANCELED
   "It ended: never paid, trial over, or dunning over."
@@ -2327,15 +2456,53 @@ enum AccessReason {
   NOT_STARTED
 }
 
-"May usage grow?"
+"May usage grow, or was it counted?"
 type LimitCheck {
-  "True while current < limit."
+  "In ` + "`" + `access` + "`" + `: true while current < limit. After usageRecord and usageSet: whether the quantity was counted."
   allowed: Boolean!
   limit: Long!
   current: Long!
   "A sentence when it is refused."
   error: String
   upgradeUrl: String!
+}
+
+"What to add to which usage."
+input UsageRecordInput {
+  customer: CustomerRef!
+  product: ProductRef!
+  "The name of a LIMIT or UNLIMITED feature."
+  feature: String!
+  "Negative to give back."
+  quantity: Long! = 1
+  """
+  Your own id of what is counted, up to 255 characters. The same id again within 35 days, for the same subscription and feature, is not counted and
+  gets the same answer; with another quantity it is a CONFLICT. What was refused is judged anew.
+  """
+  id: String
+}
+"The answer to usageRecord."
+type UsageRecordPayload {
+  "What is used now, and the limit. Also present when it was refused for want of a subscription or a feature, or by the limit."
+  limit: LimitCheck
+  userErrors: [UserError!]!
+}
+"What to set which usage to."
+input UsageSetInput {
+  customer: CustomerRef!
+  product: ProductRef!
+  "The name of a LIMIT or UNLIMITED feature."
+  feature: String!
+  "At least 0."
+  quantity: Long!
+  "As for usageRecord."
+  id: String
+}
+"The answer to usageSet."
+type UsageSetPayload {
+  "As for usageRecord."
+  limit: LimitCheck
+  userErrors: [UserError!]!
 }
 
 "Who opens which product."
@@ -2926,6 +3093,8 @@ var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
 func (ec *executionContext) childFields_Access(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
+	case "product":
+		return ec.fieldContext_Access_product(ctx, field)
 	case "allowed":
 		return ec.fieldContext_Access_allowed(ctx, field)
 	case "reason":
@@ -2948,6 +3117,42 @@ func (ec *executionContext) childFields_Access(ctx context.Context, field graphq
 		return ec.fieldContext_Access_limit(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Access", field.Name)
+}
+
+func (ec *executionContext) childFields_AccessConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "nodes":
+		return ec.fieldContext_AccessConnection_nodes(ctx, field)
+	case "edges":
+		return ec.fieldContext_AccessConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_AccessConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccessConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_AccessEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_AccessEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_AccessEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccessEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_AccessProduct(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_AccessProduct_id(ctx, field)
+	case "identifier":
+		return ec.fieldContext_AccessProduct_identifier(ctx, field)
+	case "name":
+		return ec.fieldContext_AccessProduct_name(ctx, field)
+	case "logoUrl":
+		return ec.fieldContext_AccessProduct_logoUrl(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccessProduct", field.Name)
 }
 
 func (ec *executionContext) childFields_ApiKey(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3434,6 +3639,8 @@ func (ec *executionContext) childFields_CustomerSubscription(ctx context.Context
 		return ec.fieldContext_CustomerSubscription_endedAt(ctx, field)
 	case "invoices":
 		return ec.fieldContext_CustomerSubscription_invoices(ctx, field)
+	case "features":
+		return ec.fieldContext_CustomerSubscription_features(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_CustomerSubscription_createdAt(ctx, field)
 	case "updatedAt":
@@ -3516,6 +3723,8 @@ func (ec *executionContext) childFields_Feature(ctx context.Context, field graph
 		return ec.fieldContext_Feature_limit(ctx, field)
 	case "text":
 		return ec.fieldContext_Feature_text(ctx, field)
+	case "reset":
+		return ec.fieldContext_Feature_reset(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Feature", field.Name)
 }
@@ -4796,6 +5005,40 @@ func (ec *executionContext) childFields_SubscriptionCreatePayload(ctx context.Co
 	return nil, fmt.Errorf("no field named %q was found under type SubscriptionCreatePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_SubscriptionFeature(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_SubscriptionFeature_name(ctx, field)
+	case "kind":
+		return ec.fieldContext_SubscriptionFeature_kind(ctx, field)
+	case "enabled":
+		return ec.fieldContext_SubscriptionFeature_enabled(ctx, field)
+	case "limit":
+		return ec.fieldContext_SubscriptionFeature_limit(ctx, field)
+	case "text":
+		return ec.fieldContext_SubscriptionFeature_text(ctx, field)
+	case "reset":
+		return ec.fieldContext_SubscriptionFeature_reset(ctx, field)
+	case "used":
+		return ec.fieldContext_SubscriptionFeature_used(ctx, field)
+	case "origin":
+		return ec.fieldContext_SubscriptionFeature_origin(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_SubscriptionFeature_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SubscriptionFeature", field.Name)
+}
+
+func (ec *executionContext) childFields_SubscriptionFeaturesOverridePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "subscription":
+		return ec.fieldContext_SubscriptionFeaturesOverridePayload_subscription(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SubscriptionFeaturesOverridePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SubscriptionFeaturesOverridePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_SubscriptionUncancelPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "subscription":
@@ -4900,6 +5143,26 @@ func (ec *executionContext) childFields_TokenUsage(ctx context.Context, field gr
 		return ec.fieldContext_TokenUsage_flagged(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TokenUsage", field.Name)
+}
+
+func (ec *executionContext) childFields_UsageRecordPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "limit":
+		return ec.fieldContext_UsageRecordPayload_limit(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UsageRecordPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UsageRecordPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UsageSetPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "limit":
+		return ec.fieldContext_UsageSetPayload_limit(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UsageSetPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UsageSetPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UserError(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5342,8 +5605,8 @@ func (ec *executionContext) field_Access_limit_args(ctx context.Context, rawArgs
 	}
 	args["name"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "current",
-		func(ctx context.Context, v any) (int64, error) {
-			return ec.unmarshalNLong2int64(ctx, v)
+		func(ctx context.Context, v any) (*int64, error) {
+			return ec.unmarshalOLong2ᚖint64(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -6188,6 +6451,20 @@ func (ec *executionContext) field_Mutation_subscriptionCreate_args(ctx context.C
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_subscriptionFeaturesOverride_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (SubscriptionFeaturesOverrideInput, error) {
+			return ec.unmarshalNSubscriptionFeaturesOverrideInput2porticoᚋgraphᚐSubscriptionFeaturesOverrideInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_subscriptionUncancel_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6236,6 +6513,34 @@ func (ec *executionContext) field_Mutation_tokenKeyRoll_args(ctx context.Context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (TokenKeyRollInput, error) {
 			return ec.unmarshalNTokenKeyRollInput2porticoᚋgraphᚐTokenKeyRollInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_usageRecord_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (UsageRecordInput, error) {
+			return ec.unmarshalNUsageRecordInput2porticoᚋgraphᚐUsageRecordInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_usageSet_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (UsageSetInput, error) {
+			return ec.unmarshalNUsageSetInput2porticoᚋgraphᚐUsageSetInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -6370,6 +6675,36 @@ func (ec *executionContext) field_Query___type_args(ctx context.Context, rawArgs
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_accessAll_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "customer",
+		func(ctx context.Context, v any) (CustomerRef, error) {
+			return ec.unmarshalNCustomerRef2porticoᚋgraphᚐCustomerRef(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["customer"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_access_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6389,6 +6724,14 @@ func (ec *executionContext) field_Query_access_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["product"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "feature",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["feature"] = arg2
 	return args, nil
 }
 
@@ -7294,6 +7637,38 @@ func (ec *executionContext) field___Type_fields_args(ctx context.Context, rawArg
 
 // region    **************************** field.gotpl *****************************
 
+func (ec *executionContext) _Access_product(ctx context.Context, field graphql.CollectedField, obj *Access) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Access_product(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Product(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *AccessProduct) graphql.Marshaler {
+			return ec.marshalNAccessProduct2ᚖporticoᚋgraphᚐAccessProduct(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Access_product(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Access",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AccessProduct(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Access_allowed(ctx context.Context, field graphql.CollectedField, obj *Access) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7532,7 +7907,7 @@ func (ec *executionContext) _Access_limit(ctx context.Context, field graphql.Col
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.Limit(fc.Args["name"].(string), fc.Args["current"].(int64))
+			return obj.Limit(fc.Args["name"].(string), fc.Args["current"].(*int64))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *access.LimitCheck) graphql.Marshaler {
@@ -7564,6 +7939,249 @@ func (ec *executionContext) fieldContext_Access_limit(ctx context.Context, field
 		return fc, err
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _AccessConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *Connection[Access]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*Access) graphql.Marshaler {
+			return ec.marshalNAccess2ᚕᚖporticoᚋgraphᚐAccessᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AccessConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccessConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Access(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccessConnection_edges(ctx context.Context, field graphql.CollectedField, obj *Connection[Access]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*Edge[Access]) graphql.Marshaler {
+			return ec.marshalNAccessEdge2ᚕᚖporticoᚋgraphᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AccessConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccessConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AccessEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccessConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *Connection[Access]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖporticoᚋgraphᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AccessConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccessConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccessEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *Edge[Access]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AccessEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AccessEdge", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AccessEdge_node(ctx context.Context, field graphql.CollectedField, obj *Edge[Access]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Access) graphql.Marshaler {
+			return ec.marshalNAccess2ᚖporticoᚋgraphᚐAccess(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AccessEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccessEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Access(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccessProduct_id(ctx context.Context, field graphql.CollectedField, obj *AccessProduct) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessProduct_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AccessProduct_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AccessProduct", field, true, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _AccessProduct_identifier(ctx context.Context, field graphql.CollectedField, obj *AccessProduct) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessProduct_identifier(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Identifier, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AccessProduct_identifier(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AccessProduct", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AccessProduct_name(ctx context.Context, field graphql.CollectedField, obj *AccessProduct) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessProduct_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AccessProduct_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AccessProduct", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AccessProduct_logoUrl(ctx context.Context, field graphql.CollectedField, obj *AccessProduct) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessProduct_logoUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LogoURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AccessProduct_logoUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AccessProduct", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _ApiKey_id(ctx context.Context, field graphql.CollectedField, obj *APIKey) (ret graphql.Marshaler) {
@@ -11420,6 +12038,38 @@ func (ec *executionContext) fieldContext_CustomerSubscription_invoices(ctx conte
 	return fc, nil
 }
 
+func (ec *executionContext) _CustomerSubscription_features(ctx context.Context, field graphql.CollectedField, obj *Subscription) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CustomerSubscription_features(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.CustomerSubscription().Features(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*SubscriptionFeature) graphql.Marshaler {
+			return ec.marshalNSubscriptionFeature2ᚕᚖporticoᚋgraphᚐSubscriptionFeatureᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CustomerSubscription_features(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CustomerSubscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SubscriptionFeature(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CustomerSubscription_createdAt(ctx context.Context, field graphql.CollectedField, obj *Subscription) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12019,6 +12669,29 @@ func (ec *executionContext) _Feature_text(ctx context.Context, field graphql.Col
 }
 func (ec *executionContext) fieldContext_Feature_text(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Feature", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Feature_reset(ctx context.Context, field graphql.CollectedField, obj *Feature) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feature_reset(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reset(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *catalog.UsageReset) graphql.Marshaler {
+			return ec.marshalOUsageReset2ᚖporticoᚋinternalᚋcatalogᚐUsageReset(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Feature_reset(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Feature", field, true, false, errors.New("field of type UsageReset does not have child fields"))
 }
 
 func (ec *executionContext) _Invitation_id(ctx context.Context, field graphql.CollectedField, obj *Invitation) (ret graphql.Marshaler) {
@@ -19105,6 +19778,83 @@ func (ec *executionContext) fieldContext_Mutation_subscriptionUncancel(ctx conte
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_subscriptionFeaturesOverride(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_subscriptionFeaturesOverride(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SubscriptionFeaturesOverride(ctx, fc.Args["input"].(SubscriptionFeaturesOverrideInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY"})
+				if err != nil {
+					var zeroVal *SubscriptionFeaturesOverridePayload
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *SubscriptionFeaturesOverridePayload
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "SUBSCRIPTIONS_WRITE")
+				if err != nil {
+					var zeroVal *SubscriptionFeaturesOverridePayload
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *SubscriptionFeaturesOverridePayload
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *SubscriptionFeaturesOverridePayload
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *SubscriptionFeaturesOverridePayload) graphql.Marshaler {
+			return ec.marshalNSubscriptionFeaturesOverridePayload2ᚖporticoᚋgraphᚐSubscriptionFeaturesOverridePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_subscriptionFeaturesOverride(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SubscriptionFeaturesOverridePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_subscriptionFeaturesOverride_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_testClockCreate(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -19407,6 +20157,160 @@ func (ec *executionContext) fieldContext_Mutation_claimsUnset(ctx context.Contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_claimsUnset_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_usageRecord(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_usageRecord(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UsageRecord(ctx, fc.Args["input"].(UsageRecordInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY", "CLIENT"})
+				if err != nil {
+					var zeroVal *UsageRecordPayload
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *UsageRecordPayload
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "USAGE_WRITE")
+				if err != nil {
+					var zeroVal *UsageRecordPayload
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *UsageRecordPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *UsageRecordPayload
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *UsageRecordPayload) graphql.Marshaler {
+			return ec.marshalNUsageRecordPayload2ᚖporticoᚋgraphᚐUsageRecordPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_usageRecord(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UsageRecordPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_usageRecord_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_usageSet(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_usageSet(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UsageSet(ctx, fc.Args["input"].(UsageSetInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY", "CLIENT"})
+				if err != nil {
+					var zeroVal *UsageSetPayload
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *UsageSetPayload
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "USAGE_WRITE")
+				if err != nil {
+					var zeroVal *UsageSetPayload
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *UsageSetPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *UsageSetPayload
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *UsageSetPayload) graphql.Marshaler {
+			return ec.marshalNUsageSetPayload2ᚖporticoᚋgraphᚐUsageSetPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_usageSet(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UsageSetPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_usageSet_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -27987,7 +28891,7 @@ func (ec *executionContext) _Query_access(ctx context.Context, field graphql.Col
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Access(ctx, fc.Args["customer"].(CustomerRef), fc.Args["product"].(ProductRef))
+			return ec.Resolvers.Query().Access(ctx, fc.Args["customer"].(CustomerRef), fc.Args["product"].(ProductRef), fc.Args["feature"].(*string))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -28048,6 +28952,83 @@ func (ec *executionContext) fieldContext_Query_access(ctx context.Context, field
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_access_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_accessAll(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_accessAll(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().AccessAll(ctx, fc.Args["customer"].(CustomerRef), fc.Args["first"].(*int32), fc.Args["after"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY", "CLIENT", "CUSTOMER"})
+				if err != nil {
+					var zeroVal *Connection[Access]
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "VIEWER")
+				if err != nil {
+					var zeroVal *Connection[Access]
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "ACCESS_READ")
+				if err != nil {
+					var zeroVal *Connection[Access]
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *Connection[Access]
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *Connection[Access]
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *Connection[Access]) graphql.Marshaler {
+			return ec.marshalNAccessConnection2ᚖporticoᚋgraphᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_accessAll(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AccessConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_accessAll_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -29640,6 +30621,277 @@ func (ec *executionContext) fieldContext_SubscriptionCreatePayload_userErrors(_ 
 	return fc, nil
 }
 
+func (ec *executionContext) _SubscriptionFeature_name(ctx context.Context, field graphql.CollectedField, obj *SubscriptionFeature) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SubscriptionFeature_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SubscriptionFeature_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SubscriptionFeature", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SubscriptionFeature_kind(ctx context.Context, field graphql.CollectedField, obj *SubscriptionFeature) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SubscriptionFeature_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v catalog.FeatureKind) graphql.Marshaler {
+			return ec.marshalNFeatureKind2porticoᚋinternalᚋcatalogᚐFeatureKind(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SubscriptionFeature_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SubscriptionFeature", field, false, false, errors.New("field of type FeatureKind does not have child fields"))
+}
+
+func (ec *executionContext) _SubscriptionFeature_enabled(ctx context.Context, field graphql.CollectedField, obj *SubscriptionFeature) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SubscriptionFeature_enabled(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Enabled(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SubscriptionFeature_enabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SubscriptionFeature", field, true, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _SubscriptionFeature_limit(ctx context.Context, field graphql.CollectedField, obj *SubscriptionFeature) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SubscriptionFeature_limit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Limit(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOLong2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SubscriptionFeature_limit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SubscriptionFeature", field, true, false, errors.New("field of type Long does not have child fields"))
+}
+
+func (ec *executionContext) _SubscriptionFeature_text(ctx context.Context, field graphql.CollectedField, obj *SubscriptionFeature) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SubscriptionFeature_text(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Text(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SubscriptionFeature_text(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SubscriptionFeature", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SubscriptionFeature_reset(ctx context.Context, field graphql.CollectedField, obj *SubscriptionFeature) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SubscriptionFeature_reset(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reset(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *catalog.UsageReset) graphql.Marshaler {
+			return ec.marshalOUsageReset2ᚖporticoᚋinternalᚋcatalogᚐUsageReset(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SubscriptionFeature_reset(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SubscriptionFeature", field, true, false, errors.New("field of type UsageReset does not have child fields"))
+}
+
+func (ec *executionContext) _SubscriptionFeature_used(ctx context.Context, field graphql.CollectedField, obj *SubscriptionFeature) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SubscriptionFeature_used(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.SubscriptionFeature().Used(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOLong2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SubscriptionFeature_used(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SubscriptionFeature", field, true, true, errors.New("field of type Long does not have child fields"))
+}
+
+func (ec *executionContext) _SubscriptionFeature_origin(ctx context.Context, field graphql.CollectedField, obj *SubscriptionFeature) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SubscriptionFeature_origin(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Origin(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNFeatureOrigin2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SubscriptionFeature_origin(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SubscriptionFeature", field, true, false, errors.New("field of type FeatureOrigin does not have child fields"))
+}
+
+func (ec *executionContext) _SubscriptionFeature_expiresAt(ctx context.Context, field graphql.CollectedField, obj *SubscriptionFeature) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SubscriptionFeature_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SubscriptionFeature_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SubscriptionFeature", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _SubscriptionFeaturesOverridePayload_subscription(ctx context.Context, field graphql.CollectedField, obj *SubscriptionFeaturesOverridePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SubscriptionFeaturesOverridePayload_subscription(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Subscription, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Subscription) graphql.Marshaler {
+			return ec.marshalOCustomerSubscription2ᚖporticoᚋgraphᚐSubscription(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SubscriptionFeaturesOverridePayload_subscription(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SubscriptionFeaturesOverridePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CustomerSubscription(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SubscriptionFeaturesOverridePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *SubscriptionFeaturesOverridePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SubscriptionFeaturesOverridePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖporticoᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SubscriptionFeaturesOverridePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SubscriptionFeaturesOverridePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _SubscriptionUncancelPayload_subscription(ctx context.Context, field graphql.CollectedField, obj *SubscriptionUncancelPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -30344,6 +31596,134 @@ func (ec *executionContext) _TokenUsage_flagged(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_TokenUsage_flagged(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("TokenUsage", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _UsageRecordPayload_limit(ctx context.Context, field graphql.CollectedField, obj *UsageRecordPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UsageRecordPayload_limit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Limit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *access.LimitCheck) graphql.Marshaler {
+			return ec.marshalOLimitCheck2ᚖporticoᚋinternalᚋaccessᚐLimitCheck(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UsageRecordPayload_limit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UsageRecordPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LimitCheck(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UsageRecordPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *UsageRecordPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UsageRecordPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖporticoᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UsageRecordPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UsageRecordPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UsageSetPayload_limit(ctx context.Context, field graphql.CollectedField, obj *UsageSetPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UsageSetPayload_limit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Limit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *access.LimitCheck) graphql.Marshaler {
+			return ec.marshalOLimitCheck2ᚖporticoᚋinternalᚋaccessᚐLimitCheck(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UsageSetPayload_limit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UsageSetPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LimitCheck(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UsageSetPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *UsageSetPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UsageSetPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖporticoᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UsageSetPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UsageSetPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _UserError_field(ctx context.Context, field graphql.CollectedField, obj *UserError) (ret graphql.Marshaler) {
@@ -34079,7 +35459,7 @@ func (ec *executionContext) unmarshalInputFeatureInput(ctx context.Context, obj 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "kind", "enabled", "limit", "text"}
+	fieldsInOrder := [...]string{"name", "kind", "enabled", "limit", "text", "reset"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -34121,6 +35501,78 @@ func (ec *executionContext) unmarshalInputFeatureInput(ctx context.Context, obj 
 				return it, err
 			}
 			it.Text = data
+		case "reset":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reset"))
+			data, err := ec.unmarshalOUsageReset2ᚖporticoᚋinternalᚋcatalogᚐUsageReset(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reset = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputFeatureOverrideInput(ctx context.Context, obj any) (catalog.OverrideInput, error) {
+	var it catalog.OverrideInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "kind", "enabled", "limit", "text", "expiresAt"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "kind":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kind"))
+			data, err := ec.unmarshalNFeatureKind2porticoᚋinternalᚋcatalogᚐFeatureKind(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Kind = data
+		case "enabled":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enabled"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Enabled = data
+		case "limit":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("limit"))
+			data, err := ec.unmarshalOLong2ᚖint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Limit = data
+		case "text":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("text"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Text = data
+		case "expiresAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expiresAt"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpiresAt = data
 		}
 	}
 	return it, nil
@@ -36420,6 +37872,57 @@ func (ec *executionContext) unmarshalInputSubscriptionCreateInput(ctx context.Co
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputSubscriptionFeaturesOverrideInput(ctx context.Context, obj any) (SubscriptionFeaturesOverrideInput, error) {
+	var it SubscriptionFeaturesOverrideInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["set"]; !present {
+		asMap["set"] = []any{}
+	}
+	if _, present := asMap["unset"]; !present {
+		asMap["unset"] = []any{}
+	}
+
+	fieldsInOrder := [...]string{"subscription", "set", "unset"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "subscription":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("subscription"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Subscription = data
+		case "set":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("set"))
+			data, err := ec.unmarshalNFeatureOverrideInput2ᚕᚖporticoᚋinternalᚋcatalogᚐOverrideInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Set = data
+		case "unset":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("unset"))
+			data, err := ec.unmarshalNString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Unset = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputSubscriptionUncancelInput(ctx context.Context, obj any) (SubscriptionUncancelInput, error) {
 	var it SubscriptionUncancelInput
 	if obj == nil {
@@ -36553,6 +38056,126 @@ func (ec *executionContext) unmarshalInputTokenKeyRollInput(ctx context.Context,
 				return it, err
 			}
 			it.OverlapSeconds = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUsageRecordInput(ctx context.Context, obj any) (UsageRecordInput, error) {
+	var it UsageRecordInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["quantity"]; !present {
+		asMap["quantity"] = 1
+	}
+
+	fieldsInOrder := [...]string{"customer", "product", "feature", "quantity", "id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "customer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customer"))
+			data, err := ec.unmarshalNCustomerRef2ᚖporticoᚋgraphᚐCustomerRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Customer = data
+		case "product":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("product"))
+			data, err := ec.unmarshalNProductRef2ᚖporticoᚋgraphᚐProductRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Product = data
+		case "feature":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("feature"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Feature = data
+		case "quantity":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("quantity"))
+			data, err := ec.unmarshalNLong2int64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Quantity = data
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUsageSetInput(ctx context.Context, obj any) (UsageSetInput, error) {
+	var it UsageSetInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"customer", "product", "feature", "quantity", "id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "customer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customer"))
+			data, err := ec.unmarshalNCustomerRef2ᚖporticoᚋgraphᚐCustomerRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Customer = data
+		case "product":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("product"))
+			data, err := ec.unmarshalNProductRef2ᚖporticoᚋgraphᚐProductRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Product = data
+		case "feature":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("feature"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Feature = data
+		case "quantity":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("quantity"))
+			data, err := ec.unmarshalNLong2int64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Quantity = data
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
 		}
 	}
 	return it, nil
@@ -37075,6 +38698,11 @@ func (ec *executionContext) _Access(ctx context.Context, sel ast.SelectionSet, o
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Access")
+		case "product":
+			out.Values[i] = ec._Access_product(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "allowed":
 			out.Values[i] = ec._Access_allowed(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -37123,6 +38751,150 @@ func (ec *executionContext) _Access(ctx context.Context, sel ast.SelectionSet, o
 		case "limit":
 			out.Values[i] = ec._Access_limit(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var accessConnectionImplementors = []string{"AccessConnection"}
+
+func (ec *executionContext) _AccessConnection(ctx context.Context, sel ast.SelectionSet, obj *Connection[Access]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, accessConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AccessConnection")
+		case "nodes":
+			out.Values[i] = ec._AccessConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "edges":
+			out.Values[i] = ec._AccessConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._AccessConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var accessEdgeImplementors = []string{"AccessEdge"}
+
+func (ec *executionContext) _AccessEdge(ctx context.Context, sel ast.SelectionSet, obj *Edge[Access]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, accessEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AccessEdge")
+		case "cursor":
+			out.Values[i] = ec._AccessEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._AccessEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var accessProductImplementors = []string{"AccessProduct"}
+
+func (ec *executionContext) _AccessProduct(ctx context.Context, sel ast.SelectionSet, obj *AccessProduct) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, accessProductImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AccessProduct")
+		case "id":
+			out.Values[i] = ec._AccessProduct_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "identifier":
+			out.Values[i] = ec._AccessProduct_identifier(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "name":
+			out.Values[i] = ec._AccessProduct_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "logoUrl":
+			out.Values[i] = ec._AccessProduct_logoUrl(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -39386,6 +41158,44 @@ func (ec *executionContext) _CustomerSubscription(ctx context.Context, sel ast.S
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "features":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._CustomerSubscription_features(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "createdAt":
 			out.Values[i] = ec._CustomerSubscription_createdAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -39696,6 +41506,11 @@ func (ec *executionContext) _Feature(ctx context.Context, sel ast.SelectionSet, 
 			}
 		case "text":
 			out.Values[i] = ec._Feature_text(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "reset":
+			out.Values[i] = ec._Feature_reset(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -42158,6 +43973,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "subscriptionFeaturesOverride":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_subscriptionFeaturesOverride(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "testClockCreate":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_testClockCreate(ctx, field)
@@ -42182,6 +44004,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "claimsUnset":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_claimsUnset(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "usageRecord":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_usageRecord(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "usageSet":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_usageSet(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -45696,6 +47532,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "accessAll":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_accessAll(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "claims":
 			field := field
 
@@ -46433,6 +48291,160 @@ func (ec *executionContext) _SubscriptionCreatePayload(ctx context.Context, sel 
 	return out
 }
 
+var subscriptionFeatureImplementors = []string{"SubscriptionFeature"}
+
+func (ec *executionContext) _SubscriptionFeature(ctx context.Context, sel ast.SelectionSet, obj *SubscriptionFeature) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, subscriptionFeatureImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SubscriptionFeature")
+		case "name":
+			out.Values[i] = ec._SubscriptionFeature_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "kind":
+			out.Values[i] = ec._SubscriptionFeature_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "enabled":
+			out.Values[i] = ec._SubscriptionFeature_enabled(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "limit":
+			out.Values[i] = ec._SubscriptionFeature_limit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "text":
+			out.Values[i] = ec._SubscriptionFeature_text(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reset":
+			out.Values[i] = ec._SubscriptionFeature_reset(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "used":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._SubscriptionFeature_used(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "origin":
+			out.Values[i] = ec._SubscriptionFeature_origin(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "expiresAt":
+			out.Values[i] = ec._SubscriptionFeature_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var subscriptionFeaturesOverridePayloadImplementors = []string{"SubscriptionFeaturesOverridePayload"}
+
+func (ec *executionContext) _SubscriptionFeaturesOverridePayload(ctx context.Context, sel ast.SelectionSet, obj *SubscriptionFeaturesOverridePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, subscriptionFeaturesOverridePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SubscriptionFeaturesOverridePayload")
+		case "subscription":
+			out.Values[i] = ec._SubscriptionFeaturesOverridePayload_subscription(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SubscriptionFeaturesOverridePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var subscriptionUncancelPayloadImplementors = []string{"SubscriptionUncancelPayload"}
 
 func (ec *executionContext) _SubscriptionUncancelPayload(ctx context.Context, sel ast.SelectionSet, obj *SubscriptionUncancelPayload) graphql.Marshaler {
@@ -46836,6 +48848,92 @@ func (ec *executionContext) _TokenUsage(ctx context.Context, sel ast.SelectionSe
 			}
 		case "flagged":
 			out.Values[i] = ec._TokenUsage_flagged(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var usageRecordPayloadImplementors = []string{"UsageRecordPayload"}
+
+func (ec *executionContext) _UsageRecordPayload(ctx context.Context, sel ast.SelectionSet, obj *UsageRecordPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, usageRecordPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UsageRecordPayload")
+		case "limit":
+			out.Values[i] = ec._UsageRecordPayload_limit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UsageRecordPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var usageSetPayloadImplementors = []string{"UsageSetPayload"}
+
+func (ec *executionContext) _UsageSetPayload(ctx context.Context, sel ast.SelectionSet, obj *UsageSetPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, usageSetPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UsageSetPayload")
+		case "limit":
+			out.Values[i] = ec._UsageSetPayload_limit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UsageSetPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -48523,6 +50621,22 @@ func (ec *executionContext) ___Type(ctx context.Context, sel ast.SelectionSet, o
 
 // region    ***************************** type.gotpl *****************************
 
+func (ec *executionContext) marshalNAccess2ᚕᚖporticoᚋgraphᚐAccessᚄ(ctx context.Context, sel ast.SelectionSet, v []*Access) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAccess2ᚖporticoᚋgraphᚐAccess(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNAccess2ᚖporticoᚋgraphᚐAccess(ctx context.Context, sel ast.SelectionSet, v *Access) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -48531,6 +50645,52 @@ func (ec *executionContext) marshalNAccess2ᚖporticoᚋgraphᚐAccess(ctx conte
 		return graphql.Null
 	}
 	return ec._Access(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAccessConnection2ᚖporticoᚋgraphᚐConnection(ctx context.Context, sel ast.SelectionSet, v *Connection[Access]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AccessConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAccessEdge2ᚕᚖporticoᚋgraphᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*Edge[Access]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAccessEdge2ᚖporticoᚋgraphᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAccessEdge2ᚖporticoᚋgraphᚐEdge(ctx context.Context, sel ast.SelectionSet, v *Edge[Access]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AccessEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAccessProduct2ᚖporticoᚋgraphᚐAccessProduct(ctx context.Context, sel ast.SelectionSet, v *AccessProduct) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AccessProduct(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNAccessReason2porticoᚋinternalᚋaccessᚐReason(ctx context.Context, v any) (access.Reason, error) {
@@ -49575,6 +51735,41 @@ func (ec *executionContext) marshalNFeatureKind2porticoᚋinternalᚋcatalogᚐF
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNFeatureOrigin2string(ctx context.Context, v any) (string, error) {
+	res, err := UnmarshalEnum(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNFeatureOrigin2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := MarshalEnum(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNFeatureOverrideInput2ᚕᚖporticoᚋinternalᚋcatalogᚐOverrideInputᚄ(ctx context.Context, v any) ([]*catalog.OverrideInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*catalog.OverrideInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNFeatureOverrideInput2ᚖporticoᚋinternalᚋcatalogᚐOverrideInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNFeatureOverrideInput2ᚖporticoᚋinternalᚋcatalogᚐOverrideInput(ctx context.Context, v any) (*catalog.OverrideInput, error) {
+	res, err := ec.unmarshalInputFeatureOverrideInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNID2string(ctx context.Context, v any) (string, error) {
@@ -51479,6 +53674,47 @@ func (ec *executionContext) marshalNSubscriptionCreatePayload2ᚖporticoᚋgraph
 	return ec._SubscriptionCreatePayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNSubscriptionFeature2ᚕᚖporticoᚋgraphᚐSubscriptionFeatureᚄ(ctx context.Context, sel ast.SelectionSet, v []*SubscriptionFeature) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSubscriptionFeature2ᚖporticoᚋgraphᚐSubscriptionFeature(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSubscriptionFeature2ᚖporticoᚋgraphᚐSubscriptionFeature(ctx context.Context, sel ast.SelectionSet, v *SubscriptionFeature) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SubscriptionFeature(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSubscriptionFeaturesOverrideInput2porticoᚋgraphᚐSubscriptionFeaturesOverrideInput(ctx context.Context, v any) (SubscriptionFeaturesOverrideInput, error) {
+	res, err := ec.unmarshalInputSubscriptionFeaturesOverrideInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSubscriptionFeaturesOverridePayload2ᚖporticoᚋgraphᚐSubscriptionFeaturesOverridePayload(ctx context.Context, sel ast.SelectionSet, v *SubscriptionFeaturesOverridePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SubscriptionFeaturesOverridePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNSubscriptionSource2string(ctx context.Context, v any) (string, error) {
 	res, err := UnmarshalEnum(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -51700,6 +53936,36 @@ func (ec *executionContext) marshalNTokenUsage2ᚖporticoᚋgraphᚐTokenUsage(c
 		return graphql.Null
 	}
 	return ec._TokenUsage(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUsageRecordInput2porticoᚋgraphᚐUsageRecordInput(ctx context.Context, v any) (UsageRecordInput, error) {
+	res, err := ec.unmarshalInputUsageRecordInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUsageRecordPayload2ᚖporticoᚋgraphᚐUsageRecordPayload(ctx context.Context, sel ast.SelectionSet, v *UsageRecordPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UsageRecordPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUsageSetInput2porticoᚋgraphᚐUsageSetInput(ctx context.Context, v any) (UsageSetInput, error) {
+	res, err := ec.unmarshalInputUsageSetInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUsageSetPayload2ᚖporticoᚋgraphᚐUsageSetPayload(ctx context.Context, sel ast.SelectionSet, v *UsageSetPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UsageSetPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNUserError2ᚕᚖporticoᚋgraphᚐUserErrorᚄ(ctx context.Context, sel ast.SelectionSet, v []*UserError) graphql.Marshaler {
@@ -52514,6 +54780,13 @@ func (ec *executionContext) marshalOJSON2encodingᚋjsonᚐRawMessage(ctx contex
 	return res
 }
 
+func (ec *executionContext) marshalOLimitCheck2ᚖporticoᚋinternalᚋaccessᚐLimitCheck(ctx context.Context, sel ast.SelectionSet, v *access.LimitCheck) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._LimitCheck(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOLong2ᚖint64(ctx context.Context, v any) (*int64, error) {
 	if v == nil {
 		return nil, nil
@@ -52923,6 +55196,25 @@ func (ec *executionContext) marshalOTokenKey2ᚖporticoᚋgraphᚐTokenKey(ctx c
 		return graphql.Null
 	}
 	return ec._TokenKey(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOUsageReset2ᚖporticoᚋinternalᚋcatalogᚐUsageReset(ctx context.Context, v any) (*catalog.UsageReset, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := UnmarshalString(v)
+	res := catalog.UsageReset(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOUsageReset2ᚖporticoᚋinternalᚋcatalogᚐUsageReset(ctx context.Context, sel ast.SelectionSet, v *catalog.UsageReset) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) marshalOWebhookDelivery2ᚖporticoᚋgraphᚐWebhookDelivery(ctx context.Context, sel ast.SelectionSet, v *WebhookDelivery) graphql.Marshaler {

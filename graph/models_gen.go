@@ -4,6 +4,7 @@ package graph
 
 import (
 	"encoding/json"
+	"portico/internal/access"
 	"portico/internal/catalog"
 	"portico/internal/portal"
 	"time"
@@ -879,6 +880,20 @@ type SubscriptionCreatePayload struct {
 	UserErrors   []*UserError  `json:"userErrors"`
 }
 
+// What a subscription is to have in place of what its plan says, and what it is not to have any more.
+type SubscriptionFeaturesOverrideInput struct {
+	Subscription string                   `json:"subscription"`
+	Set          []*catalog.OverrideInput `json:"set"`
+	// Names of features for which the plan's value is to count again.
+	Unset []string `json:"unset"`
+}
+
+// The answer to subscriptionFeaturesOverride.
+type SubscriptionFeaturesOverridePayload struct {
+	Subscription *Subscription `json:"subscription,omitempty"`
+	UserErrors   []*UserError  `json:"userErrors"`
+}
+
 // Which subscription goes on after all.
 type SubscriptionUncancelInput struct {
 	Subscription string `json:"subscription"`
@@ -926,6 +941,45 @@ type TokenKeyRollInput struct {
 type TokenKeyRollPayload struct {
 	TokenKey   *TokenKey    `json:"tokenKey,omitempty"`
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What to add to which usage.
+type UsageRecordInput struct {
+	Customer *CustomerRef `json:"customer"`
+	Product  *ProductRef  `json:"product"`
+	// The name of a LIMIT or UNLIMITED feature.
+	Feature string `json:"feature"`
+	// Negative to give back.
+	Quantity int64 `json:"quantity"`
+	// Your own id of what is counted, up to 255 characters. The same id again within 35 days, for the same subscription and feature, is not counted and
+	// gets the same answer; with another quantity it is a CONFLICT. What was refused is judged anew.
+	ID *string `json:"id,omitempty"`
+}
+
+// The answer to usageRecord.
+type UsageRecordPayload struct {
+	// What is used now, and the limit. Also present when it was refused for want of a subscription or a feature, or by the limit.
+	Limit      *access.LimitCheck `json:"limit,omitempty"`
+	UserErrors []*UserError       `json:"userErrors"`
+}
+
+// What to set which usage to.
+type UsageSetInput struct {
+	Customer *CustomerRef `json:"customer"`
+	Product  *ProductRef  `json:"product"`
+	// The name of a LIMIT or UNLIMITED feature.
+	Feature string `json:"feature"`
+	// At least 0.
+	Quantity int64 `json:"quantity"`
+	// As for usageRecord.
+	ID *string `json:"id,omitempty"`
+}
+
+// The answer to usageSet.
+type UsageSetPayload struct {
+	// As for usageRecord.
+	Limit      *access.LimitCheck `json:"limit,omitempty"`
+	UserErrors []*UserError       `json:"userErrors"`
 }
 
 // An expected failure. Nothing has changed unless the mutation says otherwise.

@@ -62,6 +62,9 @@ func (f *Feature) Limit() *int64 {
 // Text is the value of a TEXT.
 func (f *Feature) Text() *string { return valueFor(f.Kind == catalog.FeatureText, f.Feature.Text) }
 
+// Reset says when the usage of a limit begins at 0 again.
+func (f *Feature) Reset() *catalog.UsageReset { return valueFor(f.Counts(), f.Feature.Reset) }
+
 func valueFor[T any](applies bool, value T) *T {
 	if !applies {
 		return nil

@@ -41,8 +41,8 @@ const (
 
 // Domain is what the workers call.
 type Domain struct {
-	Accounts *account.Accounts
 	Access   *access.Access
+	Accounts *account.Accounts
 	Billing  *billing.Billing
 	Webhooks *webhook.Webhooks
 	Mail     *mail.Outbox
@@ -72,6 +72,7 @@ func schedule() []*river.PeriodicJob {
 	return []*river.PeriodicJob{
 		every(2*time.Second, RenewalSweep{}),
 		every(2*time.Second, ExpirySweep{}),
+		every(5*time.Second, OverrideSweep{}),
 		every(time.Second, WebhookWake{}),
 		every(10*time.Second, ChargeResume{}),
 		every(5*time.Second, ClockResume{}),
@@ -85,6 +86,7 @@ func schedule() []*river.PeriodicJob {
 		every(time.Hour, AuditRetire{}),
 		every(10*time.Minute, RateRetire{}),
 		every(10*time.Minute, IdempotencyRetire{}),
+		every(10*time.Minute, UsageRetire{}),
 	}
 }
 
@@ -103,6 +105,10 @@ func workers(d Domain) *river.Workers {
 	})
 	work(all, func(ctx context.Context, _ *river.Job[ExpirySweep]) error {
 		_, err := d.Billing.EndDue(ctx)
+		return err
+	})
+	work(all, func(ctx context.Context, _ *river.Job[OverrideSweep]) error {
+		_, err := d.Billing.EndDueOverrides(ctx)
 		return err
 	})
 	work(all, func(ctx context.Context, job *river.Job[billing.ChargeArgs]) error {
@@ -180,6 +186,9 @@ func workers(d Domain) *river.Workers {
 	})
 	work(all, func(ctx context.Context, _ *river.Job[IdempotencyRetire]) error {
 		return d.Idempotency.Retire(ctx)
+	})
+	work(all, func(ctx context.Context, _ *river.Job[UsageRetire]) error {
+		return d.Access.RetireUsage(ctx)
 	})
 	return all
 }

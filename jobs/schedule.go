@@ -36,6 +36,18 @@ func (ExpirySweep) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: billing.QueueExpiries}
 }
 
+// OverrideSweep takes away the feature overrides that have ended.
+type OverrideSweep struct{ maintenance }
+
+// Kind implements river.JobArgs.
+func (OverrideSweep) Kind() string { return "override.sweep" }
+
+// UsageRetire forgets old records of usage.
+type UsageRetire struct{ maintenance }
+
+// Kind implements river.JobArgs.
+func (UsageRetire) Kind() string { return "usage.retire" }
+
 // ChargeResume takes up charges that nobody is making.
 type ChargeResume struct{ maintenance }
 

@@ -51,7 +51,8 @@ where s.merchant_id = k.merchant_id and s.id = k.id and k.merchant_id in (select
 -- Those of the named rows that are still due and free: for going through a failed batch in halves.
 select s.merchant_id, s.id from subscription s
 join (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id) k using (merchant_id, id)
-where (s.bill_at <= @now::timestamptz or s.end_at <= @now::timestamptz) and s.quarantine_reason is null
+where (s.bill_at <= @now::timestamptz or s.end_at <= @now::timestamptz or s.override_end_at <= @now::timestamptz)
+  and s.quarantine_reason is null
   and s.merchant_id <> all(array(select m.id from merchant m where m.suspended_at is not null))
 order by s.merchant_id, s.id
 for update of s skip locked;
@@ -302,11 +303,12 @@ where merchant_id = @merchant_id and id = @id;
 
 -- name: NextClockStep :one
 -- What falls due next for the customers of a clock. Endings come before bills of the same instant.
-select s.id, least(s.bill_at, s.end_at)::timestamptz as due_at
+select s.id, least(s.bill_at, s.end_at, s.override_end_at)::timestamptz as due_at
 from subscription s
 where s.merchant_id = @merchant_id and s.test_clock_id = @test_clock_id::bigint and s.quarantine_reason is null
-  and least(s.bill_at, s.end_at) <= @target::timestamptz
-order by least(s.bill_at, s.end_at), case when s.end_at = least(s.bill_at, s.end_at) then 0 else 1 end, s.id
+  and least(s.bill_at, s.end_at, s.override_end_at) <= @target::timestamptz
+order by least(s.bill_at, s.end_at, s.override_end_at),
+    case when s.end_at = least(s.bill_at, s.end_at, s.override_end_at) then 0 else 1 end, s.id
 limit 1;
 
 -- name: StalledClocks :many
@@ -372,3 +374,20 @@ with closed as (
     where webhook_endpoint.merchant_id = closed.id and webhook_endpoint.status = 'ENABLED'
 )
 select id from closed order by id;
+
+-- name: SaveFeatureOverrides :exec
+-- Writes back the overrides of rows that the caller has locked, empty text for none, and when the next of them ends.
+update subscription s set feature_overrides = n.overrides,
+    override_end_at = (select min((o.value ->> 'expiresAt')::timestamptz) from jsonb_each(n.overrides) o)
+from (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id,
+    nullif(unnest(@overrides::text[]), '')::jsonb as overrides) n
+where s.merchant_id = n.merchant_id and s.id = n.id;
+
+-- name: LockDueOverrides :many
+-- The next rows with an override that has ended, as LockDueBills gives those of its due-list.
+select merchant_id, id, (merchant_id = any(array(select m.id from merchant m where m.suspended_at is not null)))::boolean as suspended
+from subscription
+where override_end_at <= @now::timestamptz and override_end_at is not null and test_clock_id is null and quarantine_reason is null and not held
+order by override_end_at, id
+limit @batch
+for update skip locked;

@@ -27,27 +27,19 @@ order by cs.merchant_id, cs.customer_id, cs.product_id
 for update of cs skip locked;
 
 -- name: ClaimSubjects :many
--- Customers with their claims in a product, and the subscription that speaks for each, by the rule of AccessOf.
+-- Customers with their claims in a product, and the subscription that speaks for each.
 select c.merchant_id, c.id as customer_id, c.number, c.email, c.user_meta, c.test_clock_id, p.id as product_id, p.identifier,
        coalesce(own.now_at, @now::timestamptz)::timestamptz as now_at, cs.version, cs.claims, cs.updated_at,
-       s.status, s.quantity, s.trial_end, best.grants, plan.tier
+       s.status, s.quantity, s.trial_end, coalesce(best.live and best.seated, false)::boolean as grants, plan.tier
 from (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@customer_ids::bigint[]) as customer_id, unnest(@product_ids::bigint[]) as product_id) k
 join customer c on c.merchant_id = k.merchant_id and c.id = k.customer_id
 join product p on p.merchant_id = k.merchant_id and p.id = k.product_id
 left join test_clock own on own.merchant_id = c.merchant_id and own.id = c.test_clock_id
 left join claim_set cs on cs.merchant_id = k.merchant_id and cs.customer_id = k.customer_id and cs.product_id = k.product_id
-left join lateral (
-    select candidate.id,
-           candidate.status in ('TRIALING', 'ACTIVE', 'PAST_DUE')
-               and coalesce(coalesce(clock.now_at, @now::timestamptz) < candidate.access_until, false) as grants
-    from subscription candidate
-    left join test_clock clock on clock.merchant_id = k.merchant_id and clock.id = candidate.test_clock_id
-    where candidate.merchant_id = k.merchant_id and candidate.product_id = k.product_id
-      and candidate.company_id in (c.personal_company_id, c.company_id)
-    order by grants desc, candidate.company_id is not distinct from c.personal_company_id desc, candidate.id desc
-    limit 1
+left join lateral speaking_subscription(
+    k.merchant_id, k.product_id, c.id, c.personal_company_id, c.company_id, p.seat_assignment, @now::timestamptz
 ) best on true
-left join subscription s on s.merchant_id = k.merchant_id and s.id = best.id
+left join subscription s on s.merchant_id = k.merchant_id and s.id = best.subscription_id
 left join plan on plan.merchant_id = k.merchant_id and plan.id = s.plan_id
 order by c.merchant_id, c.id, p.id;
 

@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"portico/db"
 	"portico/internal/account"
 	"portico/internal/catalog"
 	"portico/internal/fault"
+	"portico/internal/page"
 	"portico/internal/secret"
 	"portico/internal/webhook"
 )
@@ -35,6 +35,8 @@ const (
 	Allowed           Reason = "ALLOWED"
 	CustomerNotFound  Reason = "CUSTOMER_NOT_FOUND"
 	NoSubscription    Reason = "NO_SUBSCRIPTION"
+	FeatureNotInPlan  Reason = "FEATURE_NOT_IN_PLAN"
+	SeatNotAssigned   Reason = "SEAT_NOT_ASSIGNED"
 	PaymentIncomplete Reason = "PAYMENT_INCOMPLETE"
 	Canceled          Reason = "CANCELED"
 	Expired           Reason = "EXPIRED"
@@ -46,6 +48,7 @@ const (
 // access is allowed, so that an app which forgets to look at Allowed still lets nobody in; Status and ExpiresAt are facts about
 // the subscription that was looked at, allowed or not.
 type Decision struct {
+	Product    Product
 	Allowed    bool
 	Reason     Reason
 	Tier       *string
@@ -55,7 +58,17 @@ type Decision struct {
 	UpgradeURL string
 	Features   catalog.Features
 
-	row db.AccessOfRow // what a token says beyond the decision
+	merchantID int64
+	row        db.AccessOfRow // what a token says beyond the decision
+	used       map[string]int64
+}
+
+// Product is what a decision is about.
+type Product struct {
+	ID         int64
+	Identifier string
+	Name       string
+	LogoURL    *string
 }
 
 // Check answers from the customer's own subscription before the company's, and from one that grants access before one that does
@@ -64,6 +77,19 @@ type Decision struct {
 // A customer may ask for itself only and knows of no other.
 func (a *Access) Check(
 	ctx context.Context, caller account.Caller, customer account.CustomerRef, product catalog.ProductRef,
+) (Decision, error) {
+	return a.check(ctx, caller, customer, product, false)
+}
+
+// CheckUsage is Check with the stored usage, for Decision.Used.
+func (a *Access) CheckUsage(
+	ctx context.Context, caller account.Caller, customer account.CustomerRef, product catalog.ProductRef,
+) (Decision, error) {
+	return a.check(ctx, caller, customer, product, true)
+}
+
+func (a *Access) check(
+	ctx context.Context, caller account.Caller, customer account.CustomerRef, product catalog.ProductRef, usage bool,
 ) (Decision, error) {
 	if err := checkRefs(customer, product); err != nil {
 		return Decision{}, err
@@ -77,6 +103,7 @@ func (a *Access) Check(
 		ProductIdentifier: product.Identifier,
 		OwnCustomerID:     own(caller),
 		Now:               a.Now(),
+		WithUsage:         usage,
 	})
 	if db.IsNoRows(err) || (err == nil && !caller.Reaches(row.ProductID)) {
 		return Decision{}, fault.NotFound("product", "product")
@@ -84,21 +111,71 @@ func (a *Access) Check(
 	if err != nil {
 		return Decision{}, fmt.Errorf("decide on access: %w", err)
 	}
+	return a.decide(caller.MerchantID, row)
+}
+
+// CheckAll answers as Check does for every product, newest first: those that the customer has had a subscription to, and those that are on
+// offer, which for a caller of the portal is only what has been approved. A client gets its own product. It gives up to a row more than the
+// page, which tells whether there is another.
+func (a *Access) CheckAll(
+	ctx context.Context, caller account.Caller, customer account.CustomerRef, usage bool, p page.Request,
+) ([]Decision, error) {
+	var check fault.Check
+	if checkCustomer(&check, customer); check.Err() != nil {
+		return nil, check.Err()
+	}
+	params := db.AccessAllParams{
+		MerchantID: caller.MerchantID, CustomerID: customer.ID, CustomerNumber: customer.Number, CustomerEmail: searchable(customer.Email),
+		OwnCustomerID: own(caller), InPortal: caller.InPortal(), Now: a.Now(), WithUsage: usage, Before: p.Before(), Lim: p.Limit(),
+	}
+	if caller.Kind == account.KindClient {
+		params.OnlyProductID = &caller.ProductID
+	}
+	rows, err := a.DB.AccessAll(ctx, a.DB.Tenant(caller.MerchantID), params)
+	if err != nil {
+		return nil, fmt.Errorf("decide on access to all products: %w", err)
+	}
+	decisions := make([]Decision, len(rows))
+	for i, row := range rows {
+		if decisions[i], err = a.decide(caller.MerchantID, db.AccessOfRow(row)); err != nil {
+			return nil, err
+		}
+	}
+	return decisions, nil
+}
+
+// decide is the decision for one product, by what the database says of it and the customer.
+func (a *Access) decide(merchantID int64, row db.AccessOfRow) (Decision, error) {
 	decision := Decision{
+		Product:    Product{ID: row.ProductID, Identifier: row.Identifier, Name: row.ProductName, LogoURL: row.LogoUrl},
 		Reason:     reason(row),
 		Status:     row.Status,
 		ExpiresAt:  inUTC(row.AccessUntil),
 		UpgradeURL: catalog.UpgradeURL(a.Issuer, row.Shop, row.Identifier, row.UpgradeUrl),
+		merchantID: merchantID,
 		row:        row,
 	}
 	if decision.Reason != Allowed {
 		return decision, nil
 	}
 	decision.Allowed, decision.Tier, decision.Seats = true, row.Tier, row.Quantity
-	if decision.Features, err = catalog.ReadFeatures(row.Features); err != nil {
+	var err error
+	if decision.Features, err = catalog.Entitled(row.Features, row.FeatureOverrides, row.LivesAt); err != nil {
+		return Decision{}, fmt.Errorf("decide on access: %w", err)
+	}
+	if decision.used, err = readUsage(row.Used, decision.Features); err != nil {
 		return Decision{}, fmt.Errorf("decide on access: %w", err)
 	}
 	return decision, nil
+}
+
+// Asking is the decision on one feature of the product: FEATURE_NOT_IN_PLAN where access is allowed and the subscription includes nothing
+// of it. Everything else stays what it is for the product.
+func (d Decision) Asking(feature string) Decision {
+	if d.Allowed && !d.Features.Include(feature) {
+		d.Allowed, d.Reason = false, FeatureNotInPlan
+	}
+	return d
 }
 
 func own(caller account.Caller) *int64 {
@@ -110,6 +187,12 @@ func own(caller account.Caller) *int64 {
 
 func checkRefs(customer account.CustomerRef, product catalog.ProductRef) error {
 	var check fault.Check
+	checkCustomer(&check, customer)
+	check.Add(product.Check("product"))
+	return check.Err()
+}
+
+func checkCustomer(check *fault.Check, customer account.CustomerRef) {
 	given := 0
 	for _, is := range []bool{customer.ID != nil, customer.Number != nil, customer.Email != nil} {
 		if is {
@@ -119,8 +202,6 @@ func checkRefs(customer account.CustomerRef, product catalog.ProductRef) error {
 	if given != 1 {
 		check.Add(fault.Invalid("customer", "must be given by exactly one of id, number and email"))
 	}
-	check.Add(product.Check("product"))
-	return check.Err()
 }
 
 // searchable is the address as it may be stored. Postgres takes only UTF-8 without NUL, and nobody has the empty address.
@@ -129,7 +210,7 @@ func searchable(email *string) *string {
 		return nil
 	}
 	trimmed := strings.TrimSpace(*email)
-	if !utf8.ValidString(trimmed) || strings.ContainsRune(trimmed, 0) {
+	if !storable(trimmed) {
 		trimmed = ""
 	}
 	return &trimmed
@@ -141,8 +222,10 @@ func reason(row db.AccessOfRow) Reason {
 		return CustomerNotFound
 	case row.Status == nil:
 		return NoSubscription
-	case *row.Grants:
+	case row.Live && row.Seated:
 		return Allowed
+	case row.Live:
+		return SeatNotAssigned
 	}
 	switch *row.Status {
 	case "SCHEDULED":
@@ -167,35 +250,4 @@ func inUTC(t *time.Time) *time.Time {
 	}
 	utc := t.UTC()
 	return &utc
-}
-
-// Feature tells whether the boolean of that name is on. A missing one is off, and so is every one without access.
-func (d Decision) Feature(name string) bool { return d.Features.Bool(name) }
-
-// LimitCheck is whether usage may grow.
-type LimitCheck struct {
-	Allowed    bool
-	Limit      int64
-	Current    int64
-	Error      *string // a sentence for a person when usage may not grow
-	UpgradeURL string
-}
-
-// Limit tells whether usage may grow beyond current: only from 0 on and while it is below the limit of that name. A missing limit
-// is 0, and so is every one without access. Doors refuse a negative current as INVALID.
-func (d Decision) Limit(name string, current int64) LimitCheck {
-	limit := d.Features.Limit(name)
-	check := LimitCheck{Allowed: 0 <= current && current < limit, Limit: limit, Current: current, UpgradeURL: d.UpgradeURL}
-	if check.Allowed {
-		return check
-	}
-	sentence := fmt.Sprintf("The plan allows %d for %s.", limit, name)
-	switch {
-	case !d.Allowed:
-		sentence = "There is no active subscription."
-	case limit == 0:
-		sentence = fmt.Sprintf("The plan does not include %s.", name)
-	}
-	check.Error = &sentence
-	return check
 }

@@ -230,7 +230,7 @@ func (c *claimant) ofSubscription() map[string]Claim {
 		return said
 	}
 	say("status", strings.ToLower(*c.row.Status))
-	if !*c.row.Grants {
+	if !c.row.Grants {
 		return said
 	}
 	say("plan", *c.row.Tier)

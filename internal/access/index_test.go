@@ -40,7 +40,14 @@ func TestAccessIsDecidedByIndexesBehindRowLevelSecurity(t *testing.T) {
 	require.NoError(t, a.DB.System().QueryRow(t.Context(),
 		`select max(id), max(number) from customer where merchant_id = $1`, s.caller.MerchantID).Scan(&id, &number))
 	email := fmt.Sprintf("u%d@example.com", number)
-	for _, table := range []string{"merchant", "company", "customer", "product", "plan", "subscription", "test_clock"} {
+	s.exec(`
+		insert into usage_counter (merchant_id, subscription_id, period_start, feature, used, sequence, counted)
+		select merchant_id, id, '0001-01-01Z', 'maxEmployees', 1, 1, true from subscription`)
+	s.exec(`
+		insert into seat (merchant_id, subscription_id, customer_id, number, assigned_at)
+		select merchant_id, id, customer_id, 1, $1 from subscription`, piDay)
+	tables := []string{"merchant", "company", "customer", "product", "plan", "subscription", "test_clock", "usage_counter", "seat"}
+	for _, table := range tables {
 		s.exec("analyze " + table)
 	}
 
@@ -61,23 +68,37 @@ func TestAccessIsDecidedByIndexesBehindRowLevelSecurity(t *testing.T) {
 				require.Equal(t, number, *row.CustomerNumber)
 				require.NotNil(t, row.SubscriptionID)
 
-				scans := s.scans(t, test.params, mode)
-				require.Contains(t, scans, test.index)
-				require.Contains(t, scans, "subscription_company")
-				for _, table := range []string{"customer", "subscription", "company"} {
-					require.NotContains(t, scans, "Seq Scan on "+table)
+				test.params.WithUsage = true
+				one := s.scans(t, mode, func(statement db.DBTX) error {
+					_, err := a.DB.AccessOf(t.Context(), statement, test.params)
+					return err
+				})
+				every := s.scans(t, mode, func(statement db.DBTX) error {
+					_, err := a.DB.AccessAll(t.Context(), statement, db.AccessAllParams{
+						MerchantID: test.params.MerchantID, CustomerID: test.params.CustomerID, CustomerNumber: test.params.CustomerNumber,
+						CustomerEmail: test.params.CustomerEmail, Now: piDay, WithUsage: true, Before: 1 << 62, Lim: 21,
+					})
+					return err
+				})
+				for _, scans := range [][]string{one, every} {
+					require.Contains(t, scans, test.index)
+					require.Contains(t, scans, "subscription_company")
+					require.Contains(t, scans, "usage_counter_pkey")
+					require.True(t, slices.ContainsFunc(scans, func(scan string) bool { return strings.HasPrefix(scan, "seat_") }), scans)
+					for _, table := range []string{"customer", "subscription", "company", "usage_counter", "seat"} {
+						require.NotContains(t, scans, "Seq Scan on "+table)
+					}
 				}
 			})
 		}
 	}
 }
 
-// scans is the indexes that the plan of AccessOf uses, and the tables that it reads from end to end.
-func (s *shop) scans(t *testing.T, params db.AccessOfParams, mode string) []string {
+// scans is the indexes that the plan of a statement uses, and the tables that it reads from end to end.
+func (s *shop) scans(t *testing.T, mode string, ask func(db.DBTX) error) []string {
 	t.Helper()
 	var statement statementOf
-	_, err := s.a.DB.AccessOf(t.Context(), &statement, params)
-	require.ErrorIs(t, err, errNotRun)
+	require.ErrorIs(t, ask(&statement), errNotRun)
 
 	var plans []struct{ Plan planNode }
 	require.NoError(t, s.a.DB.Tenant(s.caller.MerchantID).Tx(t.Context(), func(tx pgx.Tx) error {
@@ -146,6 +167,11 @@ var errNotRun = errors.New("not run")
 func (s *statementOf) QueryRow(_ context.Context, sql string, args ...any) pgx.Row {
 	s.sql, s.args = sql, args
 	return notRun{}
+}
+
+func (s *statementOf) Query(_ context.Context, sql string, args ...any) (pgx.Rows, error) {
+	s.sql, s.args = sql, args
+	return nil, errNotRun
 }
 
 type notRun struct{}

@@ -26,6 +26,7 @@ const (
 	ScopeSubscriptionsRead  = "SUBSCRIPTIONS_READ"
 	ScopeSubscriptionsWrite = "SUBSCRIPTIONS_WRITE"
 	ScopeTokensWrite        = "TOKENS_WRITE"
+	ScopeUsageWrite         = "USAGE_WRITE"
 	ScopeWebhooksRead       = "WEBHOOKS_READ"
 	ScopeWebhooksWrite      = "WEBHOOKS_WRITE"
 )
@@ -34,7 +35,7 @@ const (
 func Scopes() []string {
 	return []string{
 		ScopeAccessRead, ScopeCatalogRead, ScopeCatalogWrite, ScopeClaimsRead, ScopeClaimsWrite, ScopeCustomersRead, ScopeCustomersWrite,
-		ScopeSubscriptionsRead, ScopeSubscriptionsWrite, ScopeTokensWrite, ScopeWebhooksRead, ScopeWebhooksWrite,
+		ScopeSubscriptionsRead, ScopeSubscriptionsWrite, ScopeTokensWrite, ScopeUsageWrite, ScopeWebhooksRead, ScopeWebhooksWrite,
 	}
 }
 

@@ -20,13 +20,14 @@ type change struct {
 	tx  pgx.Tx
 	now time.Time // real time; a subscription on a test clock has its own
 
-	saved    []*Subscription
-	invoices []*Invoice
-	closed   []*Invoice
-	attempts []Attempt
-	finished []finish
-	payments []payment
-	emitted  []emission
+	saved      []*Subscription
+	overridden []*Subscription
+	invoices   []*Invoice
+	closed     []*Invoice
+	attempts   []Attempt
+	finished   []finish
+	payments   []payment
+	emitted    []emission
 
 	invoiceIDs, attemptIDs []int64
 }
@@ -77,7 +78,7 @@ func (c *change) save(s *Subscription) {
 
 // emit records an event about the subscription in its present state and, unless it is nil, an invoice.
 func (c *change) emit(s *Subscription, kind webhook.Type, reason string, about *Invoice) error {
-	data, err := s.eventData(reason)
+	data, err := s.eventData(reason, s.now(c.now))
 	if err != nil {
 		return err
 	}
@@ -141,6 +142,7 @@ func (c *change) flush(ctx context.Context, headStart time.Duration) error {
 		{"write payment attempts", c.writeAttempts},
 		{"write payments", c.writePayments},
 		{"save subscriptions", c.writeSubscriptions},
+		{"save feature overrides", c.writeOverrides},
 		{"publish events", c.publish},
 		{"insert charge jobs", func(ctx context.Context) error { return c.insertCharges(ctx, headStart) }},
 	}

@@ -8,6 +8,9 @@ import (
 
 // due does what has fallen due for a subscription: endings before bills.
 func (c *change) due(s *Subscription) error {
+	if err := c.endOverrides(s); err != nil {
+		return err
+	}
 	if err := c.endDue(s); err != nil {
 		return err
 	}

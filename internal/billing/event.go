@@ -5,12 +5,14 @@ import (
 	"strings"
 	"time"
 
+	"portico/internal/catalog"
 	"portico/internal/webhook"
 )
 
-// eventData is what every event about a subscription tells (CONTRACTS A7). Ids of customers are the merchant's own numbers.
-func (s *Subscription) eventData(reason string) (webhook.Object, error) {
-	features, err := s.featureObject()
+// eventData is what every event about a subscription tells (CONTRACTS A7), with the features that it has at an instant of its own
+// time. Ids of customers are the merchant's own numbers.
+func (s *Subscription) eventData(reason string, now time.Time) (webhook.Object, error) {
+	features, err := catalog.Entitled(s.features, s.FeatureOverrides, now)
 	if err != nil {
 		return nil, fmt.Errorf("read features of plan %d: %w", s.PlanID, err)
 	}
@@ -26,7 +28,7 @@ func (s *Subscription) eventData(reason string) (webhook.Object, error) {
 		{Key: "accessUntil", Value: timeOrNull(s.AccessUntil)},
 		{Key: "cancelAtPeriodEnd", Value: s.CancelAtPeriodEnd},
 		{Key: "seats", Value: s.Quantity},
-		{Key: "tier", Value: webhook.Object{{Key: "name", Value: s.tier}, {Key: "features", Value: features}}},
+		{Key: "tier", Value: webhook.Object{{Key: "name", Value: s.tier}, {Key: "features", Value: features.Object()}}},
 		{Key: "customer", Value: webhook.Object{{Key: "id", Value: s.customerNumber}, {Key: "email", Value: s.customerEmail}}},
 		{Key: "userMeta", Value: s.userMeta},
 	}, nil

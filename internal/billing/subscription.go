@@ -84,12 +84,9 @@ func (s *Subscription) now(real time.Time) time.Time {
 // amount is what a period costs for all seats.
 func (s *Subscription) amount() (money.Money, error) { return s.Unit.Times(int64(s.Quantity)) }
 
-func (s *Subscription) featureObject() (map[string]any, error) {
-	features, err := catalog.ReadFeatures(s.features)
-	if err != nil {
-		return nil, err
-	}
-	return features.Object(), nil
+// Includes is what the subscription includes now, in its own time.
+func (s *Subscription) Includes(real time.Time) (catalog.Features, error) {
+	return catalog.Entitled(s.features, s.FeatureOverrides, s.now(real))
 }
 
 // schedule derives from the state when the sweeps must look at the subscription next and until when it gives access. Every

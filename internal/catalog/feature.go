@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"time"
 
 	"portico/internal/fault"
 )
@@ -30,14 +31,32 @@ const (
 	FeatureText      FeatureKind = "TEXT"
 )
 
+// UsageReset says when the stored usage of a limit begins at 0 again.
+type UsageReset string
+
+// The resets of usage.
+const (
+	ResetNever  UsageReset = "NEVER"  // what there is: employees, projects
+	ResetPeriod UsageReset = "PERIOD" // what is done in a period of the subscription: messages, exports
+)
+
 // Feature is something a plan includes. Only the value of its kind counts.
 type Feature struct {
 	Name    string
 	Kind    FeatureKind
-	Enabled bool   // for BOOLEAN
-	Limit   int64  // for LIMIT: usage below it is allowed; for UNLIMITED: Unlimited
-	Text    string // for TEXT
+	Enabled bool       // for BOOLEAN
+	Limit   int64      // for LIMIT: usage below it is allowed; for UNLIMITED: Unlimited
+	Text    string     // for TEXT
+	Reset   UsageReset // for LIMIT and UNLIMITED
+
+	Overridden bool       // the value is the subscription's own instead of the plan's
+	ExpiresAt  *time.Time // when the plan's comes back, nil for never
 }
+
+// Counts tells whether the feature has usage.
+func (f Feature) Counts() bool { return f.Kind.counts() }
+
+func (k FeatureKind) counts() bool { return k == FeatureLimit || k == FeatureUnlimited }
 
 // Features are what a plan includes, each name once, sorted by name.
 type Features []Feature
@@ -61,20 +80,33 @@ func (f Features) Object() map[string]any {
 
 // Bool tells whether the boolean of that name is on. One that is missing, or is no boolean, is off.
 func (f Features) Bool(name string) bool {
-	feature := f.named(name)
+	feature := f.Named(name)
 	return feature.Kind == FeatureBoolean && feature.Enabled
 }
 
 // Limit is the limit of that name. One that is missing, or is no limit, is 0.
 func (f Features) Limit(name string) int64 {
-	feature := f.named(name)
-	if feature.Kind != FeatureLimit && feature.Kind != FeatureUnlimited {
+	feature := f.Named(name)
+	if !feature.Counts() {
 		return 0
 	}
 	return feature.Limit
 }
 
-func (f Features) named(name string) Feature {
+// Include tells whether there is anything of the feature of that name: a boolean that is on, a limit above 0, a text.
+func (f Features) Include(name string) bool {
+	feature := f.Named(name)
+	switch feature.Kind {
+	case FeatureBoolean:
+		return feature.Enabled
+	case FeatureLimit, FeatureUnlimited:
+		return feature.Limit > 0
+	}
+	return feature.Kind == FeatureText
+}
+
+// Named is the feature of that name, of no kind when there is none.
+func (f Features) Named(name string) Feature {
 	for _, feature := range f {
 		if feature.Name == name {
 			return feature
@@ -90,19 +122,21 @@ type FeatureInput struct {
 	Enabled *bool
 	Limit   *int64
 	Text    *string
+	Reset   *UsageReset // NEVER when nil
 }
 
 var featureName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
 
-func checkFeatures(check *fault.Check, inputs []FeatureInput) Features {
+// checkList checks the features that a field of the input lists. Nil when there are too many.
+func checkList(check *fault.Check, list string, inputs []FeatureInput) Features {
 	if len(inputs) > maxFeatures {
-		check.Add(fault.Invalid("features", "must be at most %d", maxFeatures))
+		check.Add(fault.Invalid(list, "must be at most %d", maxFeatures))
 		return nil
 	}
 	features := make(Features, len(inputs))
 	seen := make(map[string]bool, len(inputs))
 	for i, in := range inputs {
-		field := fmt.Sprintf("features.%d", i)
+		field := fmt.Sprintf("%s.%d", list, i)
 		switch {
 		case !featureName.MatchString(in.Name):
 			check.Add(fault.Invalid(field+".name", "must be up to 64 letters, digits and underscores, starting with a letter"))
@@ -139,6 +173,15 @@ func (in FeatureInput) check(check *fault.Check, field string) Feature {
 		feature.Text = *value
 		check.Add(checkText(field+".text", *value, maxFeatureTextLength))
 	}
+	switch {
+	case in.Kind.counts():
+		feature.Reset = ResetNever
+		if in.Reset != nil {
+			feature.Reset = *in.Reset
+		}
+	case in.Reset != nil:
+		check.Add(fault.Invalid(field+".reset", "is only for LIMIT and UNLIMITED, and the kind is %s", in.Kind))
+	}
 	return feature
 }
 
@@ -161,12 +204,18 @@ type storedFeature struct {
 	Enabled *bool       `json:"enabled,omitempty"`
 	Limit   *int64      `json:"limit,omitempty"`
 	Text    *string     `json:"text,omitempty"`
+	Reset   UsageReset  `json:"reset,omitempty"` // nothing is NEVER
+
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"` // of an override
 }
 
 func (f Features) stored() (json.RawMessage, error) {
 	object := make(map[string]storedFeature, len(f))
 	for _, feature := range f {
-		stored := storedFeature{Kind: feature.Kind}
+		stored := storedFeature{Kind: feature.Kind, ExpiresAt: feature.ExpiresAt}
+		if feature.Reset != ResetNever {
+			stored.Reset = feature.Reset
+		}
 		switch feature.Kind {
 		case FeatureBoolean:
 			stored.Enabled = &feature.Enabled
@@ -192,7 +241,7 @@ func ReadFeatures(column json.RawMessage) (Features, error) {
 	}
 	features := make(Features, 0, len(object))
 	for name, stored := range object {
-		feature := Feature{Name: name, Kind: stored.Kind}
+		feature := Feature{Name: name, Kind: stored.Kind, ExpiresAt: stored.ExpiresAt}
 		switch {
 		case stored.Kind == FeatureBoolean && stored.Enabled != nil:
 			feature.Enabled = *stored.Enabled
@@ -204,6 +253,9 @@ func ReadFeatures(column json.RawMessage) (Features, error) {
 			feature.Text = *stored.Text
 		default:
 			return nil, fmt.Errorf("read features: %s has no value of its kind %q", name, stored.Kind)
+		}
+		if feature.Counts() {
+			feature.Reset = cmp.Or(stored.Reset, ResetNever)
 		}
 		features = append(features, feature)
 	}

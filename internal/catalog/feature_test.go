@@ -13,10 +13,10 @@ import (
 
 var pro = Features{
 	{Name: "advancedReporting", Kind: FeatureBoolean, Enabled: true},
-	{Name: "maxEmployees", Kind: FeatureLimit, Limit: 50},
-	{Name: "maxProjects", Kind: FeatureUnlimited, Limit: Unlimited},
+	{Name: "maxEmployees", Kind: FeatureLimit, Limit: 50, Reset: ResetNever},
+	{Name: "maxProjects", Kind: FeatureUnlimited, Limit: Unlimited, Reset: ResetPeriod},
 	{Name: "noSupport", Kind: FeatureBoolean},
-	{Name: "noUploads", Kind: FeatureLimit},
+	{Name: "noUploads", Kind: FeatureLimit, Reset: ResetNever},
 	{Name: "region", Kind: FeatureText, Text: `<eu & "uk">`},
 }
 
@@ -27,7 +27,7 @@ func TestFeaturesComeBackFromTheirColumn(t *testing.T) {
 	require.JSONEq(t, `{
 		"advancedReporting": {"kind": "BOOLEAN", "enabled": true},
 		"maxEmployees": {"kind": "LIMIT", "limit": 50},
-		"maxProjects": {"kind": "UNLIMITED"},
+		"maxProjects": {"kind": "UNLIMITED", "reset": "PERIOD"},
 		"noSupport": {"kind": "BOOLEAN", "enabled": false},
 		"noUploads": {"kind": "LIMIT", "limit": 0},
 		"region": {"kind": "TEXT", "text": "<eu & \"uk\">"}
@@ -92,12 +92,13 @@ func TestAMissingLimitIsZero(t *testing.T) {
 func TestFeaturesAreSortedByName(t *testing.T) {
 	t.Parallel()
 	var check fault.Check
-	features := checkFeatures(&check, []FeatureInput{
-		{Name: "b", Kind: FeatureText, Text: ptr("")}, {Name: "a", Kind: FeatureUnlimited}, {Name: "B", Kind: FeatureLimit, Limit: ptr(Unlimited)},
+	features := checkList(&check, "features", []FeatureInput{
+		{Name: "b", Kind: FeatureText, Text: ptr("")}, {Name: "a", Kind: FeatureUnlimited, Reset: ptr(ResetPeriod)}, {Name: "B", Kind: FeatureLimit, Limit: ptr(Unlimited)},
 	})
 	require.NoError(t, check.Err())
 	require.Equal(t, Features{
-		{Name: "B", Kind: FeatureLimit, Limit: Unlimited}, {Name: "a", Kind: FeatureUnlimited, Limit: Unlimited}, {Name: "b", Kind: FeatureText},
+		{Name: "B", Kind: FeatureLimit, Limit: Unlimited, Reset: ResetNever},
+		{Name: "a", Kind: FeatureUnlimited, Limit: Unlimited, Reset: ResetPeriod}, {Name: "b", Kind: FeatureText},
 	}, features)
 }
 
@@ -110,6 +111,7 @@ func TestFaultsOfAFeatureNameTheField(t *testing.T) {
 		want     []string
 	}{
 		{"a boolean needs its value", FeatureInput{Name: "a", Kind: FeatureBoolean}, []string{"features.1.enabled REQUIRED"}},
+		{"a boolean has no usage", FeatureInput{Name: "a", Kind: FeatureBoolean, Enabled: ptr(true), Reset: ptr(ResetNever)}, []string{"features.1.reset INVALID"}},
 		{"a limit needs its value", FeatureInput{Name: "a", Kind: FeatureLimit}, []string{"features.1.limit REQUIRED"}},
 		{"a text needs its value", FeatureInput{Name: "a", Kind: FeatureText}, []string{"features.1.text REQUIRED"}},
 		{
@@ -149,7 +151,7 @@ func TestFaultsOfAFeatureNameTheField(t *testing.T) {
 		t.Run(test.sentence, func(t *testing.T) {
 			t.Parallel()
 			var check fault.Check
-			checkFeatures(&check, []FeatureInput{{Name: "first", Kind: FeatureUnlimited}, test.feature})
+			checkList(&check, "features", []FeatureInput{{Name: "first", Kind: FeatureUnlimited}, test.feature})
 			require.Equal(t, test.want, faults(check.Err()))
 		})
 	}
@@ -162,9 +164,9 @@ func TestAPlanHasAtMostAHundredFeatures(t *testing.T) {
 		inputs[i] = FeatureInput{Name: fmt.Sprintf("f%d", i), Kind: FeatureUnlimited}
 	}
 	var check fault.Check
-	require.Len(t, checkFeatures(&check, inputs[:100]), 100)
+	require.Len(t, checkList(&check, "features", inputs[:100]), 100)
 	require.NoError(t, check.Err())
-	checkFeatures(&check, inputs)
+	checkList(&check, "features", inputs)
 	require.Equal(t, []string{"features INVALID"}, faults(check.Err()))
 }
 

@@ -63,7 +63,7 @@ func (in *PlanCreate) check(check *fault.Check) Features {
 	if in.TrialDays < 0 || in.TrialDays > maxTrialDays {
 		check.Add(fault.Invalid("trialDays", "must be between 0 and %d", maxTrialDays))
 	}
-	features := checkFeatures(check, in.Features)
+	features := checkList(check, "features", in.Features)
 	checkPrices(check, in.Prices)
 	return features
 }

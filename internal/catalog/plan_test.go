@@ -46,8 +46,8 @@ func TestANewPlanComesBackWithItsFeaturesAndPrices(t *testing.T) {
 		ID: made.ID, MerchantID: caller.MerchantID, ProductID: product.ID, Number: 7, Name: "Pro", Tier: "pro-2", TrialDays: 14,
 		Features: Features{
 			{Name: "advancedReporting", Kind: FeatureBoolean, Enabled: true},
-			{Name: "maxEmployees", Kind: FeatureLimit, Limit: 50},
-			{Name: "maxProjects", Kind: FeatureUnlimited, Limit: Unlimited},
+			{Name: "maxEmployees", Kind: FeatureLimit, Limit: 50, Reset: ResetNever},
+			{Name: "maxProjects", Kind: FeatureUnlimited, Limit: Unlimited, Reset: ResetNever},
 			{Name: "region", Kind: FeatureText, Text: "eu"},
 		},
 		Prices: []Price{

@@ -20,6 +20,8 @@ const (
 	CodeActivePurchaseExists Code = "ACTIVE_PURCHASE_EXISTS"
 	CodeNoActiveSubscription Code = "NO_ACTIVE_SUBSCRIPTION"
 	CodeNotAllowedBySettings Code = "NOT_ALLOWED_BY_SETTINGS"
+	CodeFeatureNotInPlan     Code = "FEATURE_NOT_IN_PLAN"
+	CodePlanLimitReached     Code = "PLAN_LIMIT_REACHED"
 	CodePaymentFailed        Code = "PAYMENT_FAILED"
 	CodeConflict             Code = "CONFLICT"
 	CodeUnauthenticated      Code = "UNAUTHENTICATED"

@@ -17,6 +17,7 @@ const (
 	UpdatePaymentMethod Act = "change the payment method"
 	CancelSubscription  Act = "cancel"
 	KeepSubscription    Act = "take a cancellation back"
+	OverrideFeatures    Act = "change what a subscription includes" // never
 )
 
 // Hold holds a caller of the portal to the settings of the merchant whose customer acts, as they are now: NOT_ALLOWED_BY_SETTINGS. Other
@@ -53,6 +54,8 @@ func (p *Portal) allows(act Act) bool {
 		return p.AllowPaymentMethodUpdate
 	case CancelSubscription:
 		return p.AllowCancellation
+	case OverrideFeatures:
+		return false
 	default:
 		return true
 	}

@@ -29,7 +29,7 @@ with attended as (
 const overdueSubscriptions = attended + `
 select 'subscription ' || merchant_id || '/' || id
 from attended
-where least(bill_at, end_at) < done_before`
+where least(bill_at, end_at, override_end_at) < done_before`
 
 // Does not trust the due-lists. During dunning what is owed to the customer is the grace.
 const overrunSubscriptions = attended + `

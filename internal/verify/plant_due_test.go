@@ -38,6 +38,10 @@ func duePlants() []plant {
 				update merchant set reinstated_at = {now} - interval '15 minutes 1 second' where id = {m}`,
 		},
 		{
+			name: "a feature override that did not end", violated: []string{due}, example: "subscription {m}/{renewed}",
+			sql: `update subscription set feature_overrides = '{}', override_end_at = {now} - interval '1 hour' where id = {renewed}`,
+		},
+		{
 			name: "an end that did not come", violated: []string{due}, example: "subscription {m}/{unpaid}",
 			sql: `update subscription set end_at = {now} - interval '1 hour' where id = {unpaid}`,
 		},

@@ -32,7 +32,7 @@ func TestEachCheckFindsWhatContradictsItAndNothingElseDoes(t *testing.T) {
 		known[c.name] = true
 	}
 	nothing := []plant{{name: "nothing"}, {name: "nothing, at rest", quiescent: true}}
-	for _, p := range slices.Concat(nothing, ledgerPlants(), billingPlants(), gatewayPlants(), duePlants(), webhookPlants(), tenancyPlants(), secretPlants(), claimPlants()) {
+	for _, p := range slices.Concat(nothing, ledgerPlants(), billingPlants(), gatewayPlants(), duePlants(), webhookPlants(), tenancyPlants(), secretPlants(), claimPlants(), usagePlants()) {
 		t.Run(p.name, func(t *testing.T) { w.find(t, p) })
 		for _, name := range slices.Concat(p.violated, p.noted) {
 			require.True(t, known[name], "no check says that %s", name)

@@ -28,7 +28,7 @@ type Options struct {
 
 // Result is the answer to one question.
 type Result struct {
-	Invariant  int    `json:"invariant"` // its number in section 8
+	Invariant  int    `json:"invariant"` // its number in section 8 of the design; 9 is usage
 	Name       string `json:"name"`      // what should hold; unique
 	Violations int64  `json:"violations"`
 	// Noted counts what is worth knowing and no violation.
@@ -92,7 +92,7 @@ const (
 )
 
 func checks() []check {
-	all := slices.Concat(ledgerChecks(), billingChecks(), gatewayChecks(), webhookChecks(), tenancyChecks(), dueChecks(), secretChecks(), claimChecks())
+	all := slices.Concat(ledgerChecks(), billingChecks(), gatewayChecks(), webhookChecks(), tenancyChecks(), dueChecks(), secretChecks(), claimChecks(), usageChecks())
 	slices.SortStableFunc(all, func(a, b check) int { return a.invariant - b.invariant })
 	return all
 }
