@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 )
 
 const eventsBegin = `-- name: EventsBegin :one
@@ -24,16 +25,17 @@ func (q *Queries) EventsBegin(ctx context.Context, db DBTX) (int64, error) {
 const newestEvents = `-- name: NewestEvents :many
 select m.id::bigint as merchant_id, pg_snapshot_xmin(pg_current_snapshot())::text::bigint as position, coalesce((
     select e.xid::text::bigint from event e
-    where e.merchant_id = m.id and e.xid < pg_snapshot_xmin(pg_current_snapshot())
+    where e.merchant_id = m.id and e.created_at > $1::timestamptz and e.xid < pg_snapshot_xmin(pg_current_snapshot())
     order by e.xid desc, e.id desc
     limit 1
 ), 0)::bigint as newest
-from unnest($1::bigint[]) as m(id)
-where pg_snapshot_xmin(pg_current_snapshot()) > cast(cast($2::bigint as text) as xid8)
+from unnest($2::bigint[]) as m(id)
+where pg_snapshot_xmin(pg_current_snapshot()) > cast(cast($3::bigint as text) as xid8)
 order by m.id
 `
 
 type NewestEventsParams struct {
+	Recent      time.Time
 	MerchantIds []int64
 	Since       int64
 }
@@ -45,9 +47,9 @@ type NewestEventsRow struct {
 }
 
 // How far the events of each merchant can be read. Nothing where no transaction has ended since the given position: then nothing more
-// can be read than before.
+// can be read than before, nor of what is so old that it was read long ago: the latest partitions are enough.
 func (q *Queries) NewestEvents(ctx context.Context, db DBTX, arg NewestEventsParams) ([]NewestEventsRow, error) {
-	rows, err := db.Query(ctx, newestEvents, arg.MerchantIds, arg.Since)
+	rows, err := db.Query(ctx, newestEvents, arg.Recent, arg.MerchantIds, arg.Since)
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,9 @@ type cli struct {
 	Key     keyCommand     `cmd:"" help:"The keys that encrypt stored secrets: list them, make one, rotate to the first. See docs/keys.md."`
 	Verify  verifyCommand  `cmd:"" help:"Check every invariant on a database, which may be live. Exits 1 on a violation."`
 
+	Listen  listenCommand  `cmd:"" help:"Forward a merchant's events to a receiver on this machine, as an endpoint would get them."`
+	Trigger triggerCommand `cmd:"" help:"Have an event of a type happen in a sandbox."`
+
 	Operator operatorCommand `cmd:"" help:"Make and change operators: those who run this installation."`
 }
 

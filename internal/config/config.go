@@ -57,6 +57,8 @@ type Config struct {
 	EventRetentionDays   int32 `env:"PORTICO_EVENT_RETENTION_DAYS" envDefault:"90" doc:"Days for which events are kept, 2 to 36500."`
 	AttemptRetentionDays int32 `env:"PORTICO_ATTEMPT_RETENTION_DAYS" envDefault:"30" doc:"Days for which attempts to deliver events are kept, and with them finished deliveries, 2 to PORTICO_EVENT_RETENTION_DAYS."`
 
+	APIKey secret.Text `env:"PORTICO_API_KEY" doc:"What portico listen and portico trigger sign in to an installation with: an API key, or a member's session token. serve and work do not read it."`
+
 	LogLevel slog.Level `env:"PORTICO_LOG_LEVEL" envDefault:"info" doc:"Least level that is logged: debug, info, warn or error."`
 }
 

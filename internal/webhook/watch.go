@@ -16,6 +16,8 @@ const (
 	watchBeat = 250 * time.Millisecond
 	// lookTime is how long Postgres may take to tell whether there is anything new.
 	lookTime = 5 * time.Second
+	// recent is longer than any transaction lives that publishes.
+	recent = 24 * time.Hour
 )
 
 // watchers are those who follow merchants in this process. One question of one statement, each beat, asks for all of them whether
@@ -95,7 +97,9 @@ func (all *watchers) followed() (merchantIDs []int64, since int64, someone bool)
 func (w *Webhooks) look(ctx context.Context, merchantIDs []int64, since int64) error {
 	looking, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	rows, err := w.DB.NewestEvents(looking, w.DB.Tenant(merchantIDs...), db.NewestEventsParams{MerchantIds: merchantIDs, Since: since})
+	rows, err := w.DB.NewestEvents(looking, w.DB.Tenant(merchantIDs...), db.NewestEventsParams{
+		MerchantIds: merchantIDs, Since: since, Recent: w.Now().Add(-recent),
+	})
 	if err != nil {
 		return fmt.Errorf("look for new events: %w", err)
 	}

@@ -1,0 +1,241 @@
+package main_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"portico/db/dbtest"
+	"portico/internal/secret"
+	"portico/internal/webhook"
+)
+
+// inbox is what a receiver has got, by path.
+type inbox struct {
+	*httptest.Server
+	mu  sync.Mutex
+	got map[string][]letter
+}
+
+type letter struct {
+	header http.Header
+	body   string
+}
+
+func newInbox(t *testing.T) *inbox {
+	t.Helper()
+	in := &inbox{got: map[string][]letter{}}
+	in.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.got[r.URL.Path] = append(in.got[r.URL.Path], letter{r.Header, string(body)})
+	}))
+	t.Cleanup(in.Close)
+	return in
+}
+
+func (in *inbox) letters(path string) []letter {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return append([]letter{}, in.got[path]...)
+}
+
+func (in *inbox) bodies(path string) (bodies []string) {
+	for _, one := range in.letters(path) {
+		bodies = append(bodies, one.body)
+	}
+	return bodies
+}
+
+// house is a running installation with a sandbox and a key to it.
+type house struct {
+	env            []string
+	serve          *process
+	merchant, live api
+	key, session   string
+	shop           string
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	h := &house{env: []string{
+		"DATABASE_URL=" + dbtest.Empty(t), "PORTICO_KEYS=1:" + string(secret.NewKey()), "PORTICO_PEPPER=" + string(secret.NewKey()),
+		"PORTICO_WEBHOOK_ALLOW_LOOPBACK=true", "PORTICO_WEBHOOK_ALLOW_HTTP=true", "PORTICO_LIVE_GATEWAY=test", "PORTICO_ADDR=" + addr,
+	}}
+	portico(t, h.env, "migrate").wait()
+	h.serve = portico(t, h.env, "serve")
+	h.serve.line(`"msg":"serving"`)
+	portico(t, h.env, "work").line(`"msg":"working"`)
+	public := api{t: t, url: "http://" + addr + "/graphql"}
+	signedUp := public.do(`mutation { merchantSignUp(input: {name: "Acorn", email: "owner@acorn.test", password: "correct horse battery"}) {
+		merchant { shop } sessionToken userErrors { message } } }`, nil)
+	h.session = signedUp.text("merchantSignUp.sessionToken")
+	h.live = public.with("Authorization", "Bearer "+h.session)
+	sandbox := h.live.do(`mutation { sandboxCreate(input: {name: "Acorn test"}) { merchant { shop } userErrors { message } } }`, nil)
+	h.shop = sandbox.text("sandboxCreate.merchant.shop")
+	h.key = h.live.with("Portico-Merchant", h.shop).do(`mutation { apiKeyCreate(input: {name: "server"}) { secret userErrors { message } } }`, nil).
+		text("apiKeyCreate.secret")
+	h.merchant = public.with("X-API-Key", h.key)
+	return h
+}
+
+func (h *house) url() string { return strings.TrimSuffix(h.merchant.url, "/graphql") }
+
+// command starts a command as on another machine: it knows the address and the key, and nothing of the installation.
+func (h *house) command(t *testing.T, args ...string) *process {
+	t.Helper()
+	return portico(t, []string{"PORTICO_API_KEY=" + h.key, "PORTICO_PUBLIC_URL=" + h.url()}, args...)
+}
+
+func TestListenForwardsWhatAnEndpointGetsAndResumesWithoutAGap(t *testing.T) {
+	t.Parallel()
+	h, in := newHouse(t), newInbox(t)
+	types := make([]string, 0, len(webhook.Types()))
+	for _, kind := range webhook.Types() {
+		types = append(types, string(kind))
+	}
+	h.merchant.do(`mutation($url: String!, $types: [String!]) { webhookEndpointCreate(input: {url: $url, eventTypes: $types}) { userErrors { message } } }`,
+		object{"url": in.URL + "/endpoint", "types": types})
+	listen := h.command(t, "listen", "--forward-to", in.URL+"/hook")
+	_, whsec, _ := strings.Cut(listen.line("Signing secret"), ": ")
+
+	h.merchant.do(`mutation { productCreate(input: {identifier: "rosterly", name: "Rosterly", launchUrl: "http://localhost:3000"}) { userErrors { message } } }`, nil)
+	plan := h.merchant.do(`mutation { planCreate(input: {product: {identifier: "rosterly"}, name: "Pro", tier: "pro",
+		prices: [{interval: MONTH, money: {amountMinor: 4900, currency: "USD"}}]}) { plan { id } userErrors { message } } }`, nil).text("planCreate.plan.id")
+	clock := h.merchant.do(`mutation { testClockCreate(input: {name: "a year", now: "2026-01-31T09:30:00Z"}) { testClock { id } userErrors { message } } }`, nil).
+		text("testClockCreate.testClock.id")
+	h.merchant.do(`mutation($clock: ID!, $meta: JSON) { customerCreate(input: {email: "ada@example.test", name: "Ada", testClock: $clock, userMeta: $meta}) { userErrors { message } } }`,
+		object{"clock": clock, "meta": object{"10": "ten", "9": "nine", "note": "<b>&\u2028\n\U0001F600"}})
+	h.merchant.do(`mutation { paymentMethodAttach(input: {customer: {email: "ada@example.test"}, token: "pm_card_visa"}) { userErrors { message } } }`, nil)
+	h.merchant.do(`mutation($plan: ID!) { subscriptionCreate(input: {customer: {email: "ada@example.test"}, plan: $plan, interval: MONTH}) { userErrors { message } } }`,
+		object{"plan": plan})
+	listen.line("subscription.created")
+	h.merchant.do(`mutation($id: ID!) { testClockAdvance(input: {testClock: $id, to: "2029-01-31T10:00:00Z"}) { userErrors { message } } }`, object{"id": clock})
+	listen.line("subscription.renewed")
+
+	// The API dies in the middle of it, and comes back when more has happened.
+	require.NoError(t, h.serve.cmd.Process.Kill())
+	<-h.serve.done
+	listen.line("trying again")
+	before := len(in.letters("/endpoint"))
+	require.Eventually(t, func() bool { return len(in.letters("/endpoint")) > before }, patience, 20*time.Millisecond)
+	portico(t, h.env, "serve").line(`"msg":"serving"`)
+
+	const all = 3 + 36*3
+	require.Eventually(t, func() bool { return len(in.letters("/hook")) >= all && len(in.letters("/endpoint")) >= all }, patience, 20*time.Millisecond,
+		"everything arrives")
+	require.Equal(t, in.bodies("/endpoint"), in.bodies("/hook"), "each once, in order, byte for byte")
+	for i, one := range in.letters("/hook") {
+		require.Contains(t, one.body, fmt.Sprintf(`"sequence":%d,`, i+1))
+		mac := hmac.New(sha256.New, []byte(whsec))
+		mac.Write([]byte(one.body))
+		require.Equal(t, hex.EncodeToString(mac.Sum(nil)), one.header.Get("x-portal-signature"))
+		var seconds int64
+		_, err := fmt.Sscan(one.header.Get("webhook-timestamp"), &seconds)
+		require.NoError(t, err)
+		signature, err := webhook.StandardSignature(whsec, one.header.Get("webhook-id"), time.Unix(seconds, 0), []byte(one.body))
+		require.NoError(t, err)
+		require.Equal(t, signature, one.header.Get("webhook-signature"))
+		require.Equal(t, "application/json", one.header.Get("Content-Type"))
+	}
+	last := in.bodies("/hook")[all-1]
+	again := exec.Command("node", "-e", `process.stdout.write(JSON.stringify(JSON.parse(require('fs').readFileSync(0, 'utf8'))))`)
+	again.Stdin = strings.NewReader(last)
+	stringified, err := again.Output()
+	require.NoError(t, err)
+	require.Equal(t, last, string(stringified))
+
+	require.NoError(t, listen.cmd.Process.Signal(syscall.SIGINT))
+	listen.wait()
+	require.Contains(t, listen.text(), " 200 OK (")
+	_, cursor, _ := strings.Cut(listen.line("--after"), "--after ")
+
+	t.Run("from a cursor, of one type, with a secret of its own, as a member", func(t *testing.T) {
+		const own = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+		session := portico(t, []string{"PORTICO_API_KEY=" + h.session}, "listen", "--url", h.url(), "--merchant", h.shop, "--forward-to", in.URL+"/session",
+			"--after", cursor, "--events", "subscription.updated,subscription.canceled", "--secret", own)
+		session.line(own)
+		trigger := h.command(t, "trigger", "subscription.canceled")
+		trigger.wait()
+		session.line("subscription.canceled")
+		require.Len(t, in.letters("/session"), 1)
+		require.Equal(t, webhook.PortalSignature(own, []byte(in.bodies("/session")[0])), in.letters("/session")[0].header.Get("x-portal-signature"))
+	})
+	t.Run("from the beginning", func(t *testing.T) {
+		h.command(t, "listen", "--from-beginning", "--forward-to", in.URL+"/all")
+		require.Eventually(t, func() bool { return len(in.letters("/all")) >= all }, patience, 20*time.Millisecond)
+		require.Equal(t, in.bodies("/hook")[:all], in.bodies("/all")[:all])
+	})
+	for name, c := range map[string]struct {
+		args []string
+		says string
+	}{
+		"a wrong cursor":  {[]string{"--forward-to", in.URL, "--after", "nonsense"}, "is not a cursor"},
+		"a wrong type":    {[]string{"--forward-to", in.URL, "--events", "nonsense"}, "must be one of"},
+		"a wrong address": {[]string{"--forward-to", "localhost:3000"}, "--forward-to must be an address"},
+		"a wrong secret":  {[]string{"--forward-to", in.URL, "--secret", "hunter2"}, "--secret: the signing secret does not begin"},
+		"a wrong key":     {[]string{"--forward-to", in.URL, "--api-key", "ptc_sk_test_nonsense"}, "UNAUTHENTICATED"},
+		"no Portico":      {[]string{"--forward-to", in.URL, "--url", in.URL}, "not as Portico does"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := h.command(t, append([]string{"listen"}, c.args...)...)
+			<-p.done
+			require.Error(t, p.err)
+			require.Contains(t, p.text(), c.says)
+		})
+	}
+}
+
+func TestTriggerMakesEachEventHappen(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	listed := h.command(t, "trigger", "--list")
+	listed.wait()
+	for _, kind := range webhook.Types() {
+		require.Contains(t, listed.text(), string(kind), "trigger has a recipe for it, or says why not")
+		p := h.command(t, "trigger", string(kind))
+		<-p.done
+		if strings.HasPrefix(string(kind), "product.") {
+			require.Error(t, p.err)
+			require.Contains(t, p.text(), "only an operator decides")
+			continue
+		}
+		require.NoError(t, p.err, p.text())
+		var id string
+		var sequence int64
+		_, err := fmt.Sscanf(p.text(), string(kind)+" evt_%s sequence %d", &id, &sequence)
+		require.NoError(t, err, p.text())
+		event := h.merchant.do(`query($id: ID!) { node(id: $id) { ... on Event { type sequence body } } }`, object{"id": "gid://portico/Event/" + id})
+		require.Equal(t, string(kind), event.text("node.type"))
+		require.EqualValues(t, sequence, event.at("node.sequence"))
+		body, err := json.Marshal(event.at("node.body"))
+		require.NoError(t, err)
+		require.Contains(t, string(body), "porticotrigger")
+	}
+	products := h.merchant.do(`{ products { nodes { identifier plans { id } } } }`, nil).list("products.nodes")
+	require.Len(t, products, 1, "made once")
+	require.Len(t, products[0].list("plans"), 1)
+
+	p := portico(t, []string{"PORTICO_API_KEY=" + h.session, "PORTICO_PUBLIC_URL=" + h.url()}, "trigger", "subscription.created", "--merchant", "acorn")
+	<-p.done
+	require.Error(t, p.err)
+	require.Contains(t, p.text(), "is no sandbox")
+}
