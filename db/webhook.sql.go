@@ -478,6 +478,22 @@ func (q *Queries) EndpointProductExists(ctx context.Context, db DBTX, arg Endpoi
 	return exists, err
 }
 
+const endpointProductIdentifier = `-- name: EndpointProductIdentifier :one
+select identifier from product where merchant_id = $1 and id = $2
+`
+
+type EndpointProductIdentifierParams struct {
+	MerchantID int64
+	ID         int64
+}
+
+func (q *Queries) EndpointProductIdentifier(ctx context.Context, db DBTX, arg EndpointProductIdentifierParams) (string, error) {
+	row := db.QueryRow(ctx, endpointProductIdentifier, arg.MerchantID, arg.ID)
+	var identifier string
+	err := row.Scan(&identifier)
+	return identifier, err
+}
+
 const endpointsByID = `-- name: EndpointsByID :many
 select merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at from webhook_endpoint
 where merchant_id = $1 and id = any($2::bigint[]) and status <> 'DELETED'

@@ -167,6 +167,7 @@ type MutationResolver interface {
 	WebhookDeliveryRetry(ctx context.Context, input WebhookDeliveryRetryInput) (*WebhookDeliveryRetryPayload, error)
 	WebhookEndpointDisable(ctx context.Context, input WebhookEndpointDisableInput) (*WebhookEndpointDisablePayload, error)
 	WebhookEndpointRollSecret(ctx context.Context, input WebhookEndpointRollSecretInput) (*WebhookEndpointRollSecretPayload, error)
+	WebhookEndpointTest(ctx context.Context, input WebhookEndpointTestInput) (*WebhookEndpointTestPayload, error)
 	WebhookEndpointActivateSecret(ctx context.Context, input WebhookEndpointActivateSecretInput) (*WebhookEndpointActivateSecretPayload, error)
 	OperatorSignIn(ctx context.Context, input OperatorSignInInput) (*OperatorSignInPayload, error)
 	OperatorSignOut(ctx context.Context) (*OperatorSignOutPayload, error)
@@ -358,6 +359,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputWebhookEndpointDisableInput,
 		ec.unmarshalInputWebhookEndpointEnableInput,
 		ec.unmarshalInputWebhookEndpointRollSecretInput,
+		ec.unmarshalInputWebhookEndpointTestInput,
 		ec.unmarshalInputWebhookEndpointUpdateInput,
 		ec.unmarshalInputWebhookHeaderInput,
 	)
@@ -900,6 +902,11 @@ type Mutation {
   time to tell the receiver. With 0 the new ones sign alone at once.
   """
   webhookEndpointRollSecret(input: WebhookEndpointRollSecretInput!): WebhookEndpointRollSecretPayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
+  """
+  Sends a sample event to an endpoint, also to a disabled one, and tells what the receiver answered. It is signed and sent like a delivery, has
+  ` + "`" + `test: true` + "`" + ` in its body, and is recorded nowhere. At most 20 at once, and one each 3 seconds: then THROTTLED.
+  """
+  webhookEndpointTest(input: WebhookEndpointTestInput!): WebhookEndpointTestPayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
   "Has the new secret and the new key sign alone from now on. Where none is waiting it changes nothing."
   webhookEndpointActivateSecret(input: WebhookEndpointActivateSecretInput!): WebhookEndpointActivateSecretPayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
 
@@ -2888,6 +2895,7 @@ type WebhookEndpoint implements Node {
   productId: ID
   "Types, and patterns: ` + "`" + `subscription.*` + "`" + ` is every type of the kind, ` + "`" + `*` + "`" + ` every type, also those that are yet to come."
   eventTypes: [String!]!
+  format: WebhookFormat!
   "The merchant's own words."
   description: String!
   "How the bodies look: the version of the day on which it was created."
@@ -2912,6 +2920,43 @@ type WebhookEndpoint implements Node {
   "While a rolled secret waits: when it signs alone, unless it is activated before."
   nextSecretAt: DateTime
   createdAt: DateTime!
+}
+
+"What an endpoint's bodies look like. An endpoint keeps its format."
+enum WebhookFormat {
+  "The event with all its data, as ` + "`" + `Event.body` + "`" + ` shows it."
+  PORTAL
+  "Type, ids, sequence and time, no personal data, and a query that fetches the rest."
+  THIN
+  """
+  Payments alone: ` + "`" + `access_token` + "`" + `, ` + "`" + `product_identifier` + "`" + `, ` + "`" + `amount` + "`" + `, ` + "`" + `transaction_id` + "`" + `, and for purchases in the portal ` + "`" + `customer` + "`" + `. The header
+  ` + "`" + `api-key` + "`" + ` holds the merchant's token_key.
+  """
+  PAYMENT_NOTIFICATION
+}
+
+"At which step a request to a receiver failed."
+enum WebhookErrorClass {
+  "The event has no body in the endpoint's format."
+  BODY
+  "Portico does not call this URL, or the address that its name leads to."
+  REFUSED_ADDRESS
+  "The name leads nowhere."
+  DNS
+  "Nobody listens, or there is no way there."
+  CONNECT
+  "The certificate is not valid, or there is no TLS at all."
+  TLS
+  "There was no answer in time."
+  TIMEOUT
+  "The connection ended before the answer, or the answer is no HTTP."
+  PROTOCOL
+  "The answer was a redirect, which is not followed."
+  REDIRECT
+  "The answer was not 2xx."
+  STATUS
+  "Portico gave the request up."
+  GIVEN_UP
 }
 
 "A header that goes along with every request to an endpoint."
@@ -3001,10 +3046,12 @@ input WebhookEndpointCreateInput {
   product: ProductRef
   """
   Which events to send. When left out: subscription.created, subscription.updated, subscription.canceled (every loss of access),
-  subscription.renewed (every regain). Finer ones: subscription.past_due, subscription.expired, invoice.created,
-  payment.succeeded, payment.failed, product.approved, product.rejected, claims.updated. Patterns such as ` + "`" + `subscription.*` + "`" + `, or ` + "`" + `*` + "`" + ` for all.
+  subscription.renewed (every regain); payment.succeeded alone for PAYMENT_NOTIFICATION. Finer ones: subscription.past_due,
+  subscription.expired, invoice.created, payment.succeeded, payment.failed, product.approved, product.rejected, claims.updated. Patterns
+  such as ` + "`" + `subscription.*` + "`" + `, or ` + "`" + `*` + "`" + ` for all.
   """
   eventTypes: [String!]
+  format: WebhookFormat! = PORTAL
   "The merchant's own words, up to 500 characters."
   description: String! = ""
   "How long a request may take in all: 5 to 30 seconds."
@@ -3083,6 +3130,37 @@ type WebhookEndpointRollSecretPayload {
 input WebhookEndpointActivateSecretInput { id: ID! }
 "The answer to webhookEndpointActivateSecret."
 type WebhookEndpointActivateSecretPayload { webhookEndpoint: WebhookEndpoint userErrors: [UserError!]! }
+"What to try."
+input WebhookEndpointTestInput {
+  id: ID!
+  "Any type, also one that the endpoint does not want; payment.succeeded for PAYMENT_NOTIFICATION."
+  eventType: String!
+}
+"The answer to webhookEndpointTest."
+type WebhookEndpointTestPayload {
+  "Null only with userErrors: what the receiver did wrong is in it."
+  result: WebhookTestResult
+  userErrors: [UserError!]!
+}
+"What was sent to a receiver, and what it answered."
+type WebhookTestResult {
+  "Null when there was no answer."
+  statusCode: Int
+  "Within 25 seconds, or the endpoint's own time."
+  durationMs: Int!
+  "The first 16 KiB of the answer."
+  responseBody: String!
+  "By name. The values of the endpoint's own headers and the token_key are redacted."
+  requestHeaders: [WebhookTestHeader!]!
+  "The exact bytes."
+  requestBody: String!
+  "Null when the receiver acknowledged."
+  errorClass: WebhookErrorClass
+  "The same in a sentence."
+  error: String
+}
+"A header that was sent."
+type WebhookTestHeader { name: String! value: String! }
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -5291,6 +5369,8 @@ func (ec *executionContext) childFields_WebhookEndpoint(ctx context.Context, fie
 		return ec.fieldContext_WebhookEndpoint_productId(ctx, field)
 	case "eventTypes":
 		return ec.fieldContext_WebhookEndpoint_eventTypes(ctx, field)
+	case "format":
+		return ec.fieldContext_WebhookEndpoint_format(ctx, field)
 	case "description":
 		return ec.fieldContext_WebhookEndpoint_description(ctx, field)
 	case "apiVersion":
@@ -5405,6 +5485,16 @@ func (ec *executionContext) childFields_WebhookEndpointRollSecretPayload(ctx con
 	return nil, fmt.Errorf("no field named %q was found under type WebhookEndpointRollSecretPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_WebhookEndpointTestPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "result":
+		return ec.fieldContext_WebhookEndpointTestPayload_result(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_WebhookEndpointTestPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookEndpointTestPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_WebhookEndpointUpdatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "webhookEndpoint":
@@ -5423,6 +5513,36 @@ func (ec *executionContext) childFields_WebhookHeader(ctx context.Context, field
 		return ec.fieldContext_WebhookHeader_value(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type WebhookHeader", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookTestHeader(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_WebhookTestHeader_name(ctx, field)
+	case "value":
+		return ec.fieldContext_WebhookTestHeader_value(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookTestHeader", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookTestResult(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "statusCode":
+		return ec.fieldContext_WebhookTestResult_statusCode(ctx, field)
+	case "durationMs":
+		return ec.fieldContext_WebhookTestResult_durationMs(ctx, field)
+	case "responseBody":
+		return ec.fieldContext_WebhookTestResult_responseBody(ctx, field)
+	case "requestHeaders":
+		return ec.fieldContext_WebhookTestResult_requestHeaders(ctx, field)
+	case "requestBody":
+		return ec.fieldContext_WebhookTestResult_requestBody(ctx, field)
+	case "errorClass":
+		return ec.fieldContext_WebhookTestResult_errorClass(ctx, field)
+	case "error":
+		return ec.fieldContext_WebhookTestResult_error(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookTestResult", field.Name)
 }
 
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6639,6 +6759,20 @@ func (ec *executionContext) field_Mutation_webhookEndpointRollSecret_args(ctx co
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (WebhookEndpointRollSecretInput, error) {
 			return ec.unmarshalNWebhookEndpointRollSecretInput2porticoᚋgraphᚐWebhookEndpointRollSecretInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_webhookEndpointTest_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (WebhookEndpointTestInput, error) {
+			return ec.unmarshalNWebhookEndpointTestInput2porticoᚋgraphᚐWebhookEndpointTestInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -21445,6 +21579,83 @@ func (ec *executionContext) fieldContext_Mutation_webhookEndpointRollSecret(ctx 
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_webhookEndpointTest(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_webhookEndpointTest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().WebhookEndpointTest(ctx, fc.Args["input"].(WebhookEndpointTestInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY"})
+				if err != nil {
+					var zeroVal *WebhookEndpointTestPayload
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *WebhookEndpointTestPayload
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "WEBHOOKS_WRITE")
+				if err != nil {
+					var zeroVal *WebhookEndpointTestPayload
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *WebhookEndpointTestPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *WebhookEndpointTestPayload
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *WebhookEndpointTestPayload) graphql.Marshaler {
+			return ec.marshalNWebhookEndpointTestPayload2ᚖporticoᚋgraphᚐWebhookEndpointTestPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_webhookEndpointTest(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WebhookEndpointTestPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_webhookEndpointTest_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_webhookEndpointActivateSecret(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -32804,6 +33015,29 @@ func (ec *executionContext) fieldContext_WebhookEndpoint_eventTypes(_ context.Co
 	return graphql.NewScalarFieldContext("WebhookEndpoint", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _WebhookEndpoint_format(ctx context.Context, field graphql.CollectedField, obj *WebhookEndpoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookEndpoint_format(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Format, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNWebhookFormat2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookEndpoint_format(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookEndpoint", field, false, false, errors.New("field of type WebhookFormat does not have child fields"))
+}
+
 func (ec *executionContext) _WebhookEndpoint_description(ctx context.Context, field graphql.CollectedField, obj *WebhookEndpoint) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -33661,6 +33895,70 @@ func (ec *executionContext) fieldContext_WebhookEndpointRollSecretPayload_userEr
 	return fc, nil
 }
 
+func (ec *executionContext) _WebhookEndpointTestPayload_result(ctx context.Context, field graphql.CollectedField, obj *WebhookEndpointTestPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookEndpointTestPayload_result(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Result, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Trial) graphql.Marshaler {
+			return ec.marshalOWebhookTestResult2ᚖporticoᚋinternalᚋwebhookᚐTrial(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookEndpointTestPayload_result(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WebhookEndpointTestPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WebhookTestResult(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _WebhookEndpointTestPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *WebhookEndpointTestPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookEndpointTestPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖporticoᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookEndpointTestPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WebhookEndpointTestPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _WebhookEndpointUpdatePayload_webhookEndpoint(ctx context.Context, field graphql.CollectedField, obj *WebhookEndpointUpdatePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -33769,6 +34067,222 @@ func (ec *executionContext) _WebhookHeader_value(ctx context.Context, field grap
 }
 func (ec *executionContext) fieldContext_WebhookHeader_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WebhookHeader", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookTestHeader_name(ctx context.Context, field graphql.CollectedField, obj *webhook.TrialHeader) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookTestHeader_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookTestHeader_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookTestHeader", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookTestHeader_value(ctx context.Context, field graphql.CollectedField, obj *webhook.TrialHeader) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookTestHeader_value(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Value, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookTestHeader_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookTestHeader", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookTestResult_statusCode(ctx context.Context, field graphql.CollectedField, obj *webhook.Trial) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookTestResult_statusCode(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StatusCode, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int32) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint32(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookTestResult_statusCode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookTestResult", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookTestResult_durationMs(ctx context.Context, field graphql.CollectedField, obj *webhook.Trial) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookTestResult_durationMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DurationMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
+			return ec.marshalNInt2int32(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookTestResult_durationMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookTestResult", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookTestResult_responseBody(ctx context.Context, field graphql.CollectedField, obj *webhook.Trial) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookTestResult_responseBody(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ResponseBody, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookTestResult_responseBody(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookTestResult", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookTestResult_requestHeaders(ctx context.Context, field graphql.CollectedField, obj *webhook.Trial) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookTestResult_requestHeaders(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RequestHeaders, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []webhook.TrialHeader) graphql.Marshaler {
+			return ec.marshalNWebhookTestHeader2ᚕporticoᚋinternalᚋwebhookᚐTrialHeaderᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookTestResult_requestHeaders(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WebhookTestResult",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WebhookTestHeader(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _WebhookTestResult_requestBody(ctx context.Context, field graphql.CollectedField, obj *webhook.Trial) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookTestResult_requestBody(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RequestBody, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookTestResult_requestBody(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookTestResult", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookTestResult_errorClass(ctx context.Context, field graphql.CollectedField, obj *webhook.Trial) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookTestResult_errorClass(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ErrorClass, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.ErrorClass) graphql.Marshaler {
+			return ec.marshalOWebhookErrorClass2ᚖporticoᚋinternalᚋwebhookᚐErrorClass(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookTestResult_errorClass(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookTestResult", field, false, false, errors.New("field of type WebhookErrorClass does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookTestResult_error(ctx context.Context, field graphql.CollectedField, obj *webhook.Trial) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookTestResult_error(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Error, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookTestResult_error(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookTestResult", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) ___Directive_name(ctx context.Context, field graphql.CollectedField, obj *introspection.Directive) (ret graphql.Marshaler) {
@@ -38252,6 +38766,9 @@ func (ec *executionContext) unmarshalInputWebhookEndpointCreateInput(ctx context
 		asMap[k] = v
 	}
 
+	if _, present := asMap["format"]; !present {
+		asMap["format"] = "PORTAL"
+	}
 	if _, present := asMap["description"]; !present {
 		asMap["description"] = ""
 	}
@@ -38262,7 +38779,7 @@ func (ec *executionContext) unmarshalInputWebhookEndpointCreateInput(ctx context
 		asMap["headers"] = []any{}
 	}
 
-	fieldsInOrder := [...]string{"url", "product", "eventTypes", "description", "timeoutSeconds", "rateLimit", "headers"}
+	fieldsInOrder := [...]string{"url", "product", "eventTypes", "format", "description", "timeoutSeconds", "rateLimit", "headers"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -38290,6 +38807,13 @@ func (ec *executionContext) unmarshalInputWebhookEndpointCreateInput(ctx context
 				return it, err
 			}
 			it.EventTypes = data
+		case "format":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("format"))
+			data, err := ec.unmarshalNWebhookFormat2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Format = data
 		case "description":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("description"))
 			data, err := ec.unmarshalNString2string(ctx, v)
@@ -38449,6 +38973,43 @@ func (ec *executionContext) unmarshalInputWebhookEndpointRollSecretInput(ctx con
 				return it, err
 			}
 			it.OverlapSeconds = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputWebhookEndpointTestInput(ctx context.Context, obj any) (WebhookEndpointTestInput, error) {
+	var it WebhookEndpointTestInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "eventType"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "eventType":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("eventType"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EventType = data
 		}
 	}
 	return it, nil
@@ -44127,6 +44688,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "webhookEndpointTest":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_webhookEndpointTest(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "webhookEndpointActivateSecret":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_webhookEndpointActivateSecret(ctx, field)
@@ -49703,6 +50271,11 @@ func (ec *executionContext) _WebhookEndpoint(ctx context.Context, sel ast.Select
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "format":
+			out.Values[i] = ec._WebhookEndpoint_format(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "description":
 			out.Values[i] = ec._WebhookEndpoint_description(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -50143,6 +50716,49 @@ func (ec *executionContext) _WebhookEndpointRollSecretPayload(ctx context.Contex
 	return out
 }
 
+var webhookEndpointTestPayloadImplementors = []string{"WebhookEndpointTestPayload"}
+
+func (ec *executionContext) _WebhookEndpointTestPayload(ctx context.Context, sel ast.SelectionSet, obj *WebhookEndpointTestPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, webhookEndpointTestPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("WebhookEndpointTestPayload")
+		case "result":
+			out.Values[i] = ec._WebhookEndpointTestPayload_result(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._WebhookEndpointTestPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var webhookEndpointUpdatePayloadImplementors = []string{"WebhookEndpointUpdatePayload"}
 
 func (ec *executionContext) _WebhookEndpointUpdatePayload(ctx context.Context, sel ast.SelectionSet, obj *WebhookEndpointUpdatePayload) graphql.Marshaler {
@@ -50205,6 +50821,117 @@ func (ec *executionContext) _WebhookHeader(ctx context.Context, sel ast.Selectio
 			}
 		case "value":
 			out.Values[i] = ec._WebhookHeader_value(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var webhookTestHeaderImplementors = []string{"WebhookTestHeader"}
+
+func (ec *executionContext) _WebhookTestHeader(ctx context.Context, sel ast.SelectionSet, obj *webhook.TrialHeader) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, webhookTestHeaderImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("WebhookTestHeader")
+		case "name":
+			out.Values[i] = ec._WebhookTestHeader_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "value":
+			out.Values[i] = ec._WebhookTestHeader_value(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var webhookTestResultImplementors = []string{"WebhookTestResult"}
+
+func (ec *executionContext) _WebhookTestResult(ctx context.Context, sel ast.SelectionSet, obj *webhook.Trial) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, webhookTestResultImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("WebhookTestResult")
+		case "statusCode":
+			out.Values[i] = ec._WebhookTestResult_statusCode(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "durationMs":
+			out.Values[i] = ec._WebhookTestResult_durationMs(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "responseBody":
+			out.Values[i] = ec._WebhookTestResult_responseBody(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "requestHeaders":
+			out.Values[i] = ec._WebhookTestResult_requestHeaders(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "requestBody":
+			out.Values[i] = ec._WebhookTestResult_requestBody(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "errorClass":
+			out.Values[i] = ec._WebhookTestResult_errorClass(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "error":
+			out.Values[i] = ec._WebhookTestResult_error(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -54307,6 +55034,21 @@ func (ec *executionContext) marshalNWebhookEndpointStatus2string(ctx context.Con
 	return res
 }
 
+func (ec *executionContext) unmarshalNWebhookEndpointTestInput2porticoᚋgraphᚐWebhookEndpointTestInput(ctx context.Context, v any) (WebhookEndpointTestInput, error) {
+	res, err := ec.unmarshalInputWebhookEndpointTestInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNWebhookEndpointTestPayload2ᚖporticoᚋgraphᚐWebhookEndpointTestPayload(ctx context.Context, sel ast.SelectionSet, v *WebhookEndpointTestPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._WebhookEndpointTestPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNWebhookEndpointUpdateInput2porticoᚋgraphᚐWebhookEndpointUpdateInput(ctx context.Context, v any) (WebhookEndpointUpdateInput, error) {
 	res, err := ec.unmarshalInputWebhookEndpointUpdateInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -54320,6 +55062,22 @@ func (ec *executionContext) marshalNWebhookEndpointUpdatePayload2ᚖporticoᚋgr
 		return graphql.Null
 	}
 	return ec._WebhookEndpointUpdatePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNWebhookFormat2string(ctx context.Context, v any) (string, error) {
+	res, err := UnmarshalEnum(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNWebhookFormat2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := MarshalEnum(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) marshalNWebhookHeader2ᚕᚖporticoᚋgraphᚐWebhookHeaderᚄ(ctx context.Context, sel ast.SelectionSet, v []*WebhookHeader) graphql.Marshaler {
@@ -54365,6 +55123,26 @@ func (ec *executionContext) unmarshalNWebhookHeaderInput2ᚕᚖporticoᚋgraph�
 func (ec *executionContext) unmarshalNWebhookHeaderInput2ᚖporticoᚋgraphᚐWebhookHeaderInput(ctx context.Context, v any) (*WebhookHeaderInput, error) {
 	res, err := ec.unmarshalInputWebhookHeaderInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNWebhookTestHeader2porticoᚋinternalᚋwebhookᚐTrialHeader(ctx context.Context, sel ast.SelectionSet, v webhook.TrialHeader) graphql.Marshaler {
+	return ec._WebhookTestHeader(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNWebhookTestHeader2ᚕporticoᚋinternalᚋwebhookᚐTrialHeaderᚄ(ctx context.Context, sel ast.SelectionSet, v []webhook.TrialHeader) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNWebhookTestHeader2porticoᚋinternalᚋwebhookᚐTrialHeader(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalN__Directive2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirective(ctx context.Context, sel ast.SelectionSet, v introspection.Directive) graphql.Marshaler {
@@ -55285,6 +56063,25 @@ func (ec *executionContext) marshalOWebhookEndpointStatus2ᚖstring(ctx context.
 	return res
 }
 
+func (ec *executionContext) unmarshalOWebhookErrorClass2ᚖporticoᚋinternalᚋwebhookᚐErrorClass(ctx context.Context, v any) (*webhook.ErrorClass, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := UnmarshalString(v)
+	res := webhook.ErrorClass(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOWebhookErrorClass2ᚖporticoᚋinternalᚋwebhookᚐErrorClass(ctx context.Context, sel ast.SelectionSet, v *webhook.ErrorClass) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := MarshalString(string(*v))
+	return res
+}
+
 func (ec *executionContext) unmarshalOWebhookHeaderInput2ᚕᚖporticoᚋgraphᚐWebhookHeaderInputᚄ(ctx context.Context, v any) ([]*WebhookHeaderInput, error) {
 	if v == nil {
 		return nil, nil
@@ -55300,6 +56097,13 @@ func (ec *executionContext) unmarshalOWebhookHeaderInput2ᚕᚖporticoᚋgraph�
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) marshalOWebhookTestResult2ᚖporticoᚋinternalᚋwebhookᚐTrial(ctx context.Context, sel ast.SelectionSet, v *webhook.Trial) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._WebhookTestResult(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalO__EnumValue2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐEnumValueᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.EnumValue) graphql.Marshaler {

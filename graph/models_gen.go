@@ -7,6 +7,7 @@ import (
 	"portico/internal/access"
 	"portico/internal/catalog"
 	"portico/internal/portal"
+	"portico/internal/webhook"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -1024,9 +1025,11 @@ type WebhookEndpointCreateInput struct {
 	// Only events of this product; of all when left out.
 	Product *ProductRef `json:"product,omitempty"`
 	// Which events to send. When left out: subscription.created, subscription.updated, subscription.canceled (every loss of access),
-	// subscription.renewed (every regain). Finer ones: subscription.past_due, subscription.expired, invoice.created,
-	// payment.succeeded, payment.failed, product.approved, product.rejected, claims.updated. Patterns such as `subscription.*`, or `*` for all.
+	// subscription.renewed (every regain); payment.succeeded alone for PAYMENT_NOTIFICATION. Finer ones: subscription.past_due,
+	// subscription.expired, invoice.created, payment.succeeded, payment.failed, product.approved, product.rejected, claims.updated. Patterns
+	// such as `subscription.*`, or `*` for all.
 	EventTypes []string `json:"eventTypes,omitempty"`
+	Format     string   `json:"format"`
 	// The merchant's own words, up to 500 characters.
 	Description string `json:"description"`
 	// How long a request may take in all: 5 to 30 seconds.
@@ -1093,6 +1096,20 @@ type WebhookEndpointRollSecretPayload struct {
 	// The new signing secret. It cannot be shown again.
 	Secret     *string      `json:"secret,omitempty"`
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What to try.
+type WebhookEndpointTestInput struct {
+	ID string `json:"id"`
+	// Any type, also one that the endpoint does not want; payment.succeeded for PAYMENT_NOTIFICATION.
+	EventType string `json:"eventType"`
+}
+
+// The answer to webhookEndpointTest.
+type WebhookEndpointTestPayload struct {
+	// Null only with userErrors: what the receiver did wrong is in it.
+	Result     *webhook.Trial `json:"result,omitempty"`
+	UserErrors []*UserError   `json:"userErrors"`
 }
 
 // What to change of a webhook endpoint. What is left out stays.

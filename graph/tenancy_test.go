@@ -108,6 +108,7 @@ func strangers() map[string]struct{ typename, document, want string } {
 		"webhookEndpointDelete.input.id":         {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointDelete(input: {id: $id}) { userErrors { code } } }`, notFound},
 		"webhookEndpointEnable.input.id":         {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointEnable(input: {id: $id}) { userErrors { code } } }`, notFound},
 		"webhookEndpointDisable.input.id":        {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointDisable(input: {id: $id}) { userErrors { code } } }`, notFound},
+		"webhookEndpointTest.input.id":           {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointTest(input: {id: $id, eventType: "invoice.created"}) { result { requestBody } userErrors { code } } }`, notFound},
 		"webhookEndpointRollSecret.input.id":     {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointRollSecret(input: {id: $id}) { secret userErrors { code } } }`, notFound},
 		"webhookEndpointActivateSecret.input.id": {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointActivateSecret(input: {id: $id}) { userErrors { code } } }`, notFound},
 	}

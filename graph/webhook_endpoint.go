@@ -95,7 +95,7 @@ func (r mutation) WebhookEndpointCreate(ctx context.Context, in WebhookEndpointC
 	var endpoint webhook.Endpoint
 	if err == nil {
 		endpoint, plain, err = r.Webhooks.EndpointCreate(ctx, callerOf(ctx).MerchantID, webhook.EndpointCreate{
-			URL: in.URL, ProductID: productID, EventTypes: in.EventTypes, Description: in.Description,
+			URL: in.URL, ProductID: productID, Format: in.Format, EventTypes: in.EventTypes, Description: in.Description,
 			TimeoutSeconds: &in.TimeoutSeconds, RateLimit: in.RateLimit, Headers: headers(in.Headers),
 		})
 	}
@@ -202,6 +202,20 @@ func (r mutation) WebhookEndpointActivateSecret(
 		return &WebhookEndpointActivateSecretPayload{UserErrors: refused}, err
 	}
 	return &WebhookEndpointActivateSecretPayload{WebhookEndpoint: endpoint}, nil
+}
+
+// WebhookEndpointTest sends a sample event to an endpoint.
+func (r mutation) WebhookEndpointTest(ctx context.Context, in WebhookEndpointTestInput) (*WebhookEndpointTestPayload, error) {
+	id, err := rowID("id", "WebhookEndpoint", in.ID)
+	var result webhook.Trial
+	if err == nil {
+		result, err = r.Webhooks.EndpointTest(ctx, callerOf(ctx).MerchantID, id, in.EventType)
+	}
+	if err != nil {
+		refused, err := userErrors(err)
+		return &WebhookEndpointTestPayload{UserErrors: refused}, err
+	}
+	return &WebhookEndpointTestPayload{Result: &result}, nil
 }
 
 // changedEndpoint does something to the endpoint with the global id, and shows it.

@@ -91,7 +91,7 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 	}
 	a.webhooks = &webhook.Webhooks{
 		DB: d, Keys: keys, Jobs: inserter, Guard: guard, Now: now, Log: log,
-		EventRetention: days(c.EventRetentionDays), AttemptRetention: days(c.AttemptRetentionDays),
+		TokenKey: a.accounts.SentTokenKey, EventRetention: days(c.EventRetentionDays), AttemptRetention: days(c.AttemptRetentionDays),
 	}
 	a.catalog = &catalog.Catalog{DB: d, Keys: keys, Now: now, Webhooks: a.webhooks, PublicURL: c.PublicURL}
 	a.access = &access.Access{DB: d, Keys: keys, Accounts: a.accounts, Webhooks: a.webhooks, Now: now, Issuer: c.PublicURL}

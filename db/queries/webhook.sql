@@ -45,6 +45,9 @@ select count(*) from webhook_endpoint where merchant_id = @merchant_id and statu
 -- name: EndpointProductExists :one
 select exists (select from product where merchant_id = @merchant_id and id = @id);
 
+-- name: EndpointProductIdentifier :one
+select identifier from product where merchant_id = @merchant_id and id = @id;
+
 -- name: ReserveEndpointID :one
 select nextval(pg_get_serial_sequence('webhook_endpoint', 'id'))::bigint;
 

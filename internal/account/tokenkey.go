@@ -26,6 +26,12 @@ func (a *Accounts) TokenKey(ctx context.Context, caller Caller) (TokenKey, error
 	return a.tokenKey(ctx, a.DB.Tenant(caller.MerchantID), caller.MerchantID)
 }
 
+// SentTokenKey is what payment notifications of the merchant carry.
+func (a *Accounts) SentTokenKey(ctx context.Context, merchantID int64) (secret.Text, error) {
+	sent, err := a.tokenKey(ctx, a.DB.Tenant(merchantID), merchantID)
+	return sent.Key, err
+}
+
 // TokenKeyRoll replaces the merchant's token key: the new one is sent from now on, and the old one is accepted until the overlap
 // ends.
 func (a *Accounts) TokenKeyRoll(ctx context.Context, caller Caller, overlapSeconds int32) (TokenKey, error) {

@@ -26,16 +26,17 @@ type change struct {
 	closed     []*Invoice
 	attempts   []Attempt
 	finished   []finish
-	payments   []payment
+	payments   []*payment
 	emitted    []emission
 
 	invoiceIDs, attemptIDs []int64
 }
 
-// emission is an event and the invoice it tells of. An invoice has its number only when the change is written.
+// emission is an event and what it tells of. An invoice has its number, and a payment its id, only when the change is written.
 type emission struct {
 	event   webhook.Event
 	invoice *Invoice
+	payment *payment
 }
 
 // finish is the outcome of an attempt.
@@ -319,6 +320,9 @@ func (c *change) publish(ctx context.Context) error {
 	for i, e := range c.emitted {
 		if e.invoice != nil {
 			e.event.Data = append(e.event.Data, webhook.Member{Key: "invoice", Value: e.invoice.eventData()})
+		}
+		if e.payment != nil {
+			e.event.Data = append(e.event.Data, webhook.Member{Key: "payment", Value: e.payment.eventData()})
 		}
 		events[i] = e.event
 	}

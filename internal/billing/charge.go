@@ -338,15 +338,20 @@ func (c *change) bookPaid(s *Subscription, i *Invoice, ref AttemptRef, now time.
 	}
 	total := i.Total()
 	c.close(i, InvoicePaid, now)
-	c.payments = append(c.payments, payment{
+	paid := &payment{
 		merchantID: s.MerchantID, invoiceID: i.ID, attemptID: ref.ID, customerID: i.CustomerID,
 		amount: total, fee: total.BasisPoints(int64(s.feeBPS)), paidAt: now,
-	})
+	}
+	c.payments = append(c.payments, paid)
 	s.paid(i)
 	if err := c.emit(s, kind, "", i); err != nil {
 		return err
 	}
-	return c.emit(s, webhook.PaymentSucceeded, "", i)
+	if err := c.emit(s, webhook.PaymentSucceeded, "", i); err != nil {
+		return err
+	}
+	c.emitted[len(c.emitted)-1].payment = paid
+	return nil
 }
 
 // emitPastDue tells of the trouble once per failure streak.

@@ -42,6 +42,13 @@ func (i *Invoice) eventData() webhook.Object {
 	}
 }
 
+func (p *payment) eventData() webhook.Object {
+	return webhook.Object{
+		{Key: "id", Value: p.id}, {Key: "amountMinor", Value: p.amount.Minor}, {Key: "currency", Value: p.amount.Currency},
+		{Key: "paidAt", Value: p.paidAt},
+	}
+}
+
 func textOrNull(text string) any {
 	if text == "" {
 		return nil

@@ -107,7 +107,7 @@ func (d *drain) isQuiet() bool { return d.quiet >= 2+min(d.sent, 18) }
 
 // run is a dispatcher: requests, the look for what is due, and the record of what has come go on side by side.
 func (d *drain) run(ctx context.Context) error {
-	s, err := d.w.newSender(d.endpoint)
+	s, err := d.w.newSender(ctx, d.endpoint)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -18,9 +19,6 @@ import (
 const APIVersion = "2026-11-21"
 
 const maxEndpoints = 100
-
-// FormatPortal is the event's own body.
-const FormatPortal = "PORTAL"
 
 // The statuses of an endpoint.
 const (
@@ -43,6 +41,7 @@ type Endpoint struct {
 	ProductID      *int64 // only events of this product, when set
 	URL            string
 	Description    string
+	Format         string   // for good: another format is another receiver
 	EventTypes     []string // types, and patterns such as subscription.*
 	APIVersion     string
 	TimeoutSeconds int32
@@ -61,7 +60,8 @@ type Endpoint struct {
 type EndpointCreate struct {
 	URL            string
 	ProductID      *int64
-	EventTypes     []string // nil stands for DefaultTypes
+	Format         string   // "" stands for FormatPortal
+	EventTypes     []string // nil stands for DefaultTypes, or for payment.succeeded where the format tells of that alone
 	Description    string
 	TimeoutSeconds *int32 // nil stands for 10
 	RateLimit      *int32
@@ -72,7 +72,7 @@ type EndpointCreate struct {
 // headers. Faults: INVALID on any input, NOT_FOUND on product, CONFLICT for a merchant with 100 endpoints.
 func (w *Webhooks) EndpointCreate(ctx context.Context, merchantID int64, in EndpointCreate) (Endpoint, secret.Text, error) {
 	s := settings{
-		productID: in.ProductID, url: in.URL, description: in.Description, timeoutSeconds: defaultTimeoutSeconds, rateLimit: in.RateLimit,
+		productID: in.ProductID, url: in.URL, format: cmp.Or(in.Format, FormatPortal), description: in.Description, timeoutSeconds: defaultTimeoutSeconds, rateLimit: in.RateLimit,
 	}
 	if in.TimeoutSeconds != nil {
 		s.timeoutSeconds = *in.TimeoutSeconds
@@ -80,7 +80,7 @@ func (w *Webhooks) EndpointCreate(ctx context.Context, merchantID int64, in Endp
 	var check fault.Check
 	check.Add(w.checkURL(&s.url))
 	check.Add(checkDescription(&s.description))
-	s.eventTypes = eventTypes(in.EventTypes, &check)
+	s.eventTypes = eventTypes(in.EventTypes, s.format, &check)
 	check.Add(checkTimeout(s.timeoutSeconds))
 	check.Add(checkRateLimit(s.rateLimit))
 	s.headers = checkHeaders(in.Headers, nil, &check)
@@ -131,7 +131,7 @@ func (w *Webhooks) insertEndpoint(ctx context.Context, tx pgx.Tx, merchantID int
 	}
 	names, sealed := w.sealHeaders(id, s.headers)
 	row, err := w.DB.InsertEndpoint(ctx, tx, db.InsertEndpointParams{
-		MerchantID: merchantID, ID: id, ProductID: s.productID, Url: s.url, Description: s.description, Format: FormatPortal,
+		MerchantID: merchantID, ID: id, ProductID: s.productID, Url: s.url, Description: s.description, Format: s.format,
 		ApiVersion: APIVersion, EventTypes: s.eventTypes, TimeoutSeconds: s.timeoutSeconds, RateLimit: s.rateLimit,
 		HeaderNames: names, HeadersCipher: sealed,
 		SecretCipher: w.Keys.Seal(SecretIdentity(id), made.secret), SigningKeyCipher: w.Keys.Seal(SigningKeyIdentity(id), made.seed),
@@ -197,7 +197,7 @@ func (w *Webhooks) EndpointsByID(ctx context.Context, merchantID int64, ids []in
 func endpointFrom(row db.WebhookEndpoint, now time.Time) Endpoint {
 	e := Endpoint{
 		MerchantID: row.MerchantID, ID: row.ID, ProductID: row.ProductID, URL: row.Url, Description: row.Description,
-		EventTypes: row.EventTypes, APIVersion: row.ApiVersion, TimeoutSeconds: row.TimeoutSeconds, RateLimit: row.RateLimit,
+		Format: row.Format, EventTypes: row.EventTypes, APIVersion: row.ApiVersion, TimeoutSeconds: row.TimeoutSeconds, RateLimit: row.RateLimit,
 		Status: row.Status, DisabledReason: row.DisabledReason, DisabledAt: row.DisabledAt, CreatedAt: row.CreatedAt,
 		PublicKey: publicKeyText(row.PublicKey),
 	}

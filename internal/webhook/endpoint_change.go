@@ -53,7 +53,7 @@ func (w *Webhooks) EndpointUpdate(ctx context.Context, merchantID int64, in Endp
 			check.Add(checkDescription(&change.Description))
 		}
 		if in.EventTypes != nil {
-			change.EventTypes = eventTypes(in.EventTypes, &check)
+			change.EventTypes = eventTypes(in.EventTypes, row.Format, &check)
 		}
 		if in.TimeoutSeconds != nil {
 			change.TimeoutSeconds = *in.TimeoutSeconds

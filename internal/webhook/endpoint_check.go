@@ -29,6 +29,7 @@ type settings struct {
 	productID      *int64
 	url            string
 	description    string
+	format         string
 	eventTypes     []string
 	timeoutSeconds int32
 	rateLimit      *int32
@@ -74,7 +75,14 @@ func checkRateLimit(perSecond *int32) *fault.Error {
 }
 
 // eventTypes is the types and patterns asked for, each once.
-func eventTypes(asked []string, check *fault.Check) []string {
+func eventTypes(asked []string, format string, check *fault.Check) []string {
+	if format == FormatPaymentNotification {
+		payments := []string{string(PaymentSucceeded)}
+		if asked != nil && !slices.Equal(asked, payments) {
+			check.Add(fault.Invalid("eventTypes", "must be left out, or be %s alone: payment notifications tell of nothing else", PaymentSucceeded))
+		}
+		return payments
+	}
 	if asked == nil {
 		return typeNames(DefaultTypes())
 	}

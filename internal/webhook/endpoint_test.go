@@ -23,7 +23,7 @@ func TestAnEndpointIsStoredWithASecretThatOnlyItsRowOpens(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, webhook.Endpoint{
 		MerchantID: m.id, ID: e.ID, ProductID: &m.productID, URL: "https://example.com/hooks?a=b",
-		EventTypes: []string{"payment.failed", "invoice.created"}, APIVersion: webhook.APIVersion, TimeoutSeconds: 10,
+		Format: webhook.FormatPortal, EventTypes: []string{"payment.failed", "invoice.created"}, APIVersion: webhook.APIVersion, TimeoutSeconds: 10,
 		Status: webhook.EndpointEnabled, PublicKey: e.PublicKey, CreatedAt: e.CreatedAt,
 	}, e)
 	require.True(t, e.CreatedAt.Equal(start))

@@ -63,7 +63,9 @@ func (e Event) body(id int64) ([]byte, error) {
 }
 
 // messageID is how receivers know an event, whichever endpoint and attempt it comes by.
-func messageID(eventID int64) string { return "evt_" + strconv.FormatInt(eventID, 10) }
+func messageID(eventID int64) string { return messagePrefix + strconv.FormatInt(eventID, 10) }
+
+const messagePrefix = "evt_"
 
 // StoredEvent is a published event.
 type StoredEvent struct {

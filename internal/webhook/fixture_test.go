@@ -1,6 +1,8 @@
 package webhook_test
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -75,8 +77,13 @@ func (w *world) process(t *testing.T) *webhook.Webhooks {
 	require.NoError(t, err)
 	return &webhook.Webhooks{
 		DB: d, Keys: w.keys, Jobs: jobs, Now: w.clock.Now, Log: slog.New(slog.DiscardHandler),
-		Guard: webhook.NewGuard(webhook.GuardOptions{AllowLoopback: true, AllowHTTP: true}),
+		Guard:    webhook.NewGuard(webhook.GuardOptions{AllowLoopback: true, AllowHTTP: true}),
+		TokenKey: func(_ context.Context, merchantID int64) (secret.Text, error) { return tokenKeyOf(merchantID), nil },
 	}
+}
+
+func tokenKeyOf(merchantID int64) secret.Text {
+	return secret.Text(fmt.Sprintf("token key of %d", merchantID))
 }
 
 // merchant is a tenant with one product, and as many subscriptions to it as a test likes.

@@ -15,6 +15,7 @@ import (
 // SendError says why a request of Guard's Client had no answer, in a sentence for the merchant. What the network said stays
 // underneath for errors.Is and errors.As and is not to be shown: it names resolvers and addresses of ours.
 type SendError struct {
+	Class    ErrorClass
 	Sentence string
 	cause    error
 }
@@ -32,10 +33,11 @@ func explain(err error) error {
 	if errors.As(err, &refusal) {
 		return refusal
 	}
-	return &SendError{sentence(err), err}
+	class, sentence := explanation(err)
+	return &SendError{class, sentence, err}
 }
 
-func sentence(err error) string {
+func explanation(err error) (ErrorClass, string) {
 	var (
 		name        *net.DNSError
 		certificate *tls.CertificateVerificationError
@@ -45,27 +47,27 @@ func sentence(err error) string {
 	)
 	switch {
 	case errors.As(err, &name) && name.IsNotFound:
-		return "the host does not exist"
+		return ErrorDNS, "the host does not exist"
 	case errors.As(err, &name):
-		return "the host could not be looked up"
+		return ErrorDNS, "the host could not be looked up"
 	case isTimeout(err):
-		return "the endpoint did not answer in time"
+		return ErrorTimeout, "the endpoint did not answer in time"
 	case errors.Is(err, context.Canceled):
-		return "the request was given up"
+		return ErrorGivenUp, "the request was given up"
 	case errors.As(err, &certificate):
-		return "the endpoint's TLS certificate " + certificateFlaw(certificate.Err)
+		return ErrorTLS, "the endpoint's TLS certificate " + certificateFlaw(certificate.Err)
 	case errors.As(err, &record):
-		return "the endpoint does not speak TLS on this port"
+		return ErrorTLS, "the endpoint does not speak TLS on this port"
 	case errors.As(err, &alert), errors.As(err, &operation) && operation.Op == "remote error":
-		return "the endpoint refused the TLS connection"
+		return ErrorTLS, "the endpoint refused the TLS connection"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "the endpoint refused the connection"
+		return ErrorConnect, "the endpoint refused the connection"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return "the endpoint cannot be reached"
+		return ErrorConnect, "the endpoint cannot be reached"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return "the endpoint closed the connection before it had answered"
+		return ErrorProtocol, "the endpoint closed the connection before it had answered"
 	default:
-		return "the endpoint's answer is not HTTP that Portico can read"
+		return ErrorProtocol, "the endpoint's answer is not HTTP that Portico can read"
 	}
 }
 

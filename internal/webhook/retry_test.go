@@ -58,9 +58,9 @@ func TestOutcomes(t *testing.T) {
 		end := at.Add(2 * time.Second)
 		r := reply{
 			message: message{deliveryID: 7, number: c.number}, startedAt: at, duration: 2 * time.Second,
-			statusCode: c.code, failure: statusFailure(c.code),
-			retryAfter: retryAfter(http.Header{"Retry-After": {c.retryAfter}}, end),
+			statusCode: c.code, retryAfter: retryAfter(http.Header{"Retry-After": {c.retryAfter}}, end),
 		}
+		r.class, r.failure = statusFailure(c.code)
 		status, retryAt := r.outcome()
 		require.Equal(t, c.status, status, c.name)
 		if status == DeliveryPending {

@@ -3,7 +3,6 @@ package webhook
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,11 +11,12 @@ import (
 	"time"
 
 	"portico/db"
-	"portico/internal/fault"
+	"portico/internal/secret"
 )
 
 const (
 	userAgent        = "Portico-Webhooks/1"
+	paymentKeyHeader = "api-key"
 	maxResponseBytes = 16 << 10
 )
 
@@ -24,7 +24,9 @@ const (
 type sender struct {
 	client     *http.Client
 	url        string
+	format     string
 	apiVersion string
+	paymentKey secret.Text // "" for other formats than payment notifications
 	headers    []Header
 	present    signer
 	next       *signer // while a rolled secret waits, and from nextAt on instead of the present one
@@ -33,12 +35,15 @@ type sender struct {
 }
 
 // newSender opens what an endpoint's row has sealed.
-func (w *Webhooks) newSender(row db.WebhookEndpoint) (*sender, error) {
+func (w *Webhooks) newSender(ctx context.Context, row db.WebhookEndpoint) (*sender, error) {
 	s := &sender{
 		client: w.Guard.Client(time.Duration(row.TimeoutSeconds) * time.Second), // for all of a request, the answer's body included
-		url:    row.Url, apiVersion: row.ApiVersion, now: w.Now,
+		url:    row.Url, format: row.Format, apiVersion: row.ApiVersion, now: w.Now,
 	}
 	var err error
+	if s.paymentKey, err = w.paymentKey(ctx, row.MerchantID, row.Format); err != nil {
+		return nil, err
+	}
 	if s.headers, err = w.openHeaders(row); err != nil {
 		return nil, err
 	}
@@ -69,7 +74,8 @@ type reply struct {
 	message
 	startedAt  time.Time
 	duration   time.Duration
-	statusCode int    // 0 when there was no answer
+	statusCode int // 0 when there was no answer
+	class      ErrorClass
 	failure    string // a sentence for the merchant; "" for a 2xx
 	body       string
 	retryAfter time.Duration
@@ -77,8 +83,26 @@ type reply struct {
 
 // send makes one request. Whatever goes wrong is part of the reply.
 func (s *sender) send(ctx context.Context, m message) reply {
-	r := reply{message: m, startedAt: s.now()}
-	response, err := s.post(ctx, m, r.startedAt)
+	r, _ := s.exchange(ctx, messageID(m.eventID), m.body)
+	r.message = m
+	return r
+}
+
+// sent is what went to a receiver.
+type sent struct {
+	header http.Header
+	body   []byte
+}
+
+// exchange sends an event, whose own body is given.
+func (s *sender) exchange(ctx context.Context, id string, event []byte) (reply, sent) {
+	r := reply{startedAt: s.now()}
+	request, out, err := s.request(ctx, id, event, r.startedAt)
+	if err != nil {
+		r.class, r.failure = failureOf(err)
+		return r, out
+	}
+	response, err := s.client.Do(request)
 	if err == nil {
 		r.body = readText(response.Body)
 		_ = response.Body.Close()
@@ -86,19 +110,23 @@ func (s *sender) send(ctx context.Context, m message) reply {
 	finishedAt := s.now()
 	r.duration = finishedAt.Sub(r.startedAt)
 	if err != nil {
-		r.failure = failureOf(err)
-		return r
+		r.class, r.failure = failureOf(err)
+		return r, out
 	}
 	r.statusCode = response.StatusCode
-	r.failure = statusFailure(response.StatusCode)
+	r.class, r.failure = statusFailure(response.StatusCode)
 	r.retryAfter = retryAfter(response.Header, finishedAt)
-	return r
+	return r, out
 }
 
-func (s *sender) post(ctx context.Context, m message, at time.Time) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(m.body))
+func (s *sender) request(ctx context.Context, id string, event []byte, at time.Time) (*http.Request, sent, error) {
+	body, err := render(s.format, event)
 	if err != nil {
-		return nil, err
+		return nil, sent{}, fmt.Errorf("%w: %w", ErrUnwritable, err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
+	if err != nil {
+		return nil, sent{}, err
 	}
 	for _, h := range s.headers {
 		request.Header.Set(h.Name, string(*h.Value))
@@ -106,10 +134,13 @@ func (s *sender) post(ctx context.Context, m message, at time.Time) (*http.Respo
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", userAgent)
 	request.Header.Set("portico-api-version", s.apiVersion)
-	if err := s.sign(request.Header, messageID(m.eventID), at, m.body); err != nil {
-		return nil, err
+	if s.paymentKey != "" {
+		request.Header.Set(paymentKeyHeader, string(s.paymentKey))
 	}
-	return s.client.Do(request)
+	if err := s.sign(request.Header, id, at, body); err != nil {
+		return nil, sent{}, err
+	}
+	return request, sent{request.Header, body}, nil
 }
 
 // sign sets the headers by which a receiver knows that a request is ours. While a rolled secret waits, only webhook-signature, which may
@@ -137,34 +168,6 @@ func (s *sender) sign(header http.Header, id string, at time.Time, body []byte) 
 func readText(body io.Reader) string {
 	raw, _ := io.ReadAll(io.LimitReader(body, maxResponseBytes))
 	return strings.ReplaceAll(strings.ToValidUTF8(string(raw), "\uFFFD"), "\x00", "\uFFFD")
-}
-
-func failureOf(err error) string {
-	var (
-		refused *fault.Error
-		failed  *SendError
-	)
-	switch {
-	case errors.As(err, &refused):
-		return refused.Message
-	case errors.As(err, &failed):
-		return failed.Sentence
-	default:
-		return "the request could not be made"
-	}
-}
-
-func statusFailure(code int) string {
-	switch {
-	case code >= 200 && code < 300:
-		return ""
-	case code >= 300 && code < 400:
-		return fmt.Sprintf("the endpoint answered %d: redirects are not followed", code)
-	case code == http.StatusGone:
-		return "the endpoint answered 410 and was disabled"
-	default:
-		return fmt.Sprintf("the endpoint answered %d", code)
-	}
 }
 
 // outcome is what becomes of the delivery: its status, and when it is tried again if it is still pending. A receiver's Retry-After

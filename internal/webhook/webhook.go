@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -19,6 +20,8 @@ type Webhooks struct {
 	Guard *Guard
 	Now   func() time.Time // real time, also for customers who live on a test clock
 	Log   *slog.Logger
+	// TokenKey is the credential that a merchant's payment notifications carry.
+	TokenKey func(ctx context.Context, merchantID int64) (secret.Text, error)
 
 	// How long events and attempts are kept, in whole days from the last midnight (UTC). 0 stands for ever.
 	EventRetention, AttemptRetention time.Duration
