@@ -166,9 +166,9 @@ func (q *Queries) InsertPrices(ctx context.Context, db DBTX, arg InsertPricesPar
 
 const insertProduct = `-- name: InsertProduct :one
 insert into product (merchant_id, id, identifier, name, description, launch_url, upgrade_url, logo_url, integration_page_url,
-                     launch_secret_cipher, launch_ttl_seconds, created_at)
+                     launch_secret_cipher, launch_ttl_seconds, seat_assignment, created_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-        $10, $11, $12)
+        $10, $11, $12, $13)
 on conflict on constraint product_identifier_key do nothing
 returning merchant_id, id, identifier, name, description, launch_url, upgrade_url, status, launch_secret_cipher, launch_ttl_seconds, created_at, logo_url, integration_page_url, next_launch_secret_cipher, next_launch_secret_at, seat_assignment, access_token_algorithm
 `
@@ -185,6 +185,7 @@ type InsertProductParams struct {
 	IntegrationPageUrl *string
 	LaunchSecretCipher []byte
 	LaunchTtlSeconds   int32
+	SeatAssignment     bool
 	CreatedAt          time.Time
 }
 
@@ -202,6 +203,7 @@ func (q *Queries) InsertProduct(ctx context.Context, db DBTX, arg InsertProductP
 		arg.IntegrationPageUrl,
 		arg.LaunchSecretCipher,
 		arg.LaunchTtlSeconds,
+		arg.SeatAssignment,
 		arg.CreatedAt,
 	)
 	var i Product
@@ -866,8 +868,8 @@ func (q *Queries) ShownProducts(ctx context.Context, db DBTX, arg ShownProductsP
 const updateProduct = `-- name: UpdateProduct :one
 update product set name = $1, description = $2, launch_url = $3, upgrade_url = $4,
     logo_url = $5, integration_page_url = $6,
-    launch_ttl_seconds = $7, status = $8
-where merchant_id = $9 and id = $10
+    launch_ttl_seconds = $7, seat_assignment = $8, status = $9
+where merchant_id = $10 and id = $11
 returning merchant_id, id, identifier, name, description, launch_url, upgrade_url, status, launch_secret_cipher, launch_ttl_seconds, created_at, logo_url, integration_page_url, next_launch_secret_cipher, next_launch_secret_at, seat_assignment, access_token_algorithm
 `
 
@@ -879,6 +881,7 @@ type UpdateProductParams struct {
 	LogoUrl            *string
 	IntegrationPageUrl *string
 	LaunchTtlSeconds   int32
+	SeatAssignment     bool
 	Status             string
 	MerchantID         int64
 	ID                 int64
@@ -893,6 +896,7 @@ func (q *Queries) UpdateProduct(ctx context.Context, db DBTX, arg UpdateProductP
 		arg.LogoUrl,
 		arg.IntegrationPageUrl,
 		arg.LaunchTtlSeconds,
+		arg.SeatAssignment,
 		arg.Status,
 		arg.MerchantID,
 		arg.ID,

@@ -59,6 +59,8 @@ type (
 	publicProductEdge         = Edge[PublicProduct]
 	reviewConnection          = Connection[ProductReview]
 	reviewEdge                = Edge[ProductReview]
+	seatConnection            = Connection[Seat]
+	seatEdge                  = Edge[Seat]
 	sessionConnection         = Connection[Session]
 	sessionEdge               = Edge[Session]
 	subscriptionConnection    = Connection[Subscription]

@@ -51,6 +51,7 @@ type ResolverRoot interface {
 	ProductReview() ProductReviewResolver
 	PublicProduct() PublicProductResolver
 	Query() QueryResolver
+	Seat() SeatResolver
 	SubscriptionFeature() SubscriptionFeatureResolver
 	Viewer() ViewerResolver
 	WebhookDelivery() WebhookDeliveryResolver
@@ -90,6 +91,7 @@ type CustomerSubscriptionResolver interface {
 
 	Invoices(ctx context.Context, obj *Subscription, first *int32, after *string) (*Connection[Invoice], error)
 	Features(ctx context.Context, obj *Subscription) ([]*SubscriptionFeature, error)
+	Seats(ctx context.Context, obj *Subscription, first *int32, after *string) (*Connection[Seat], error)
 }
 type LiveResolver interface {
 	EventPublished(ctx context.Context, types []string, after *string) (<-chan *Edge[Event], error)
@@ -146,6 +148,8 @@ type MutationResolver interface {
 	SubscriptionCancel(ctx context.Context, input SubscriptionCancelInput) (*SubscriptionCancelPayload, error)
 	SubscriptionUncancel(ctx context.Context, input SubscriptionUncancelInput) (*SubscriptionUncancelPayload, error)
 	SubscriptionFeaturesOverride(ctx context.Context, input SubscriptionFeaturesOverrideInput) (*SubscriptionFeaturesOverridePayload, error)
+	SeatAssign(ctx context.Context, input SeatAssignInput) (*SeatAssignPayload, error)
+	SeatRelease(ctx context.Context, input SeatReleaseInput) (*SeatReleasePayload, error)
 	TestClockCreate(ctx context.Context, input TestClockCreateInput) (*TestClockCreatePayload, error)
 	TestClockAdvance(ctx context.Context, input TestClockAdvanceInput) (*TestClockAdvancePayload, error)
 	ClaimsSet(ctx context.Context, input ClaimsSetInput) (*ClaimsSetPayload, error)
@@ -235,6 +239,9 @@ type QueryResolver interface {
 	WebhookDeliveries(ctx context.Context, endpoint *string, event *string, status *string, first *int32, after *string) (*Connection[WebhookDelivery], error)
 	Merchants(ctx context.Context, search *string, status *string, sandbox bool, first *int32, after *string) (*Connection[Merchant], error)
 	ProductReviews(ctx context.Context, status *string, first *int32, after *string) (*Connection[ProductReview], error)
+}
+type SeatResolver interface {
+	Customer(ctx context.Context, obj *Seat) (*Customer, error)
 }
 type SubscriptionFeatureResolver interface {
 	Used(ctx context.Context, obj *SubscriptionFeature) (*int64, error)
@@ -342,6 +349,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputProductSubmitForReviewInput,
 		ec.unmarshalInputProductUpdateInput,
 		ec.unmarshalInputSandboxCreateInput,
+		ec.unmarshalInputSeatAssignInput,
+		ec.unmarshalInputSeatReleaseInput,
 		ec.unmarshalInputSessionRevokeInput,
 		ec.unmarshalInputSubscriptionCancelInput,
 		ec.unmarshalInputSubscriptionCreateInput,
@@ -814,6 +823,13 @@ type Mutation {
   """
   subscriptionFeaturesOverride(input: SubscriptionFeaturesOverrideInput!): SubscriptionFeaturesOverridePayload!
     @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
+  """
+  Gives a customer of the company that holds the subscription the free seat with the lowest number; who has one keeps it. When all are
+  taken: PLAN_LIMIT_REACHED.
+  """
+  seatAssign(input: SeatAssignInput!): SeatAssignPayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
+  "Takes a customer's seat away. Without one nothing changes."
+  seatRelease(input: SeatReleaseInput!): SeatReleasePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
 
   "Makes a test clock in a sandbox. Customers created with it live in its time."
   testClockCreate(input: TestClockCreateInput!): TestClockCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE) @idempotency
@@ -1781,6 +1797,8 @@ type Product implements Node {
   integrationPageUrl: String
   "Lifetime of its launch tokens in seconds, 60 to 900."
   launchTtlSeconds: Int!
+  "Is a company's subscription only for those who have been given a seat? Otherwise it is for all who belong to the company."
+  seatAssignment: Boolean!
   "When the launch secret that was rolled last begins to sign tokens; null when it does."
   nextLaunchSecretAt: DateTime
   status: ProductStatus!
@@ -1947,6 +1965,8 @@ input ProductCreateInput {
   integrationPageUrl: String
   "60 to 900."
   launchTtlSeconds: Int! = 300
+  "Whether a company's subscription is only for those who have a seat: seatAssign."
+  seatAssignment: Boolean! = false
 }
 "The answer to productCreate."
 type ProductCreatePayload {
@@ -1966,6 +1986,8 @@ input ProductUpdateInput {
   logoUrl: String
   integrationPageUrl: String
   launchTtlSeconds: Int
+  "Decides on access at once. Seats can be assigned before it is turned on."
+  seatAssignment: Boolean
 }
 "The answer to productUpdate."
 type ProductUpdatePayload { product: Product userErrors: [UserError!]! }
@@ -2164,9 +2186,26 @@ type CustomerSubscription implements Node {
   invoices(first: Int, after: String): InvoiceConnection!
   "What it includes: the features of its plan, with its own values where it has some, and what is used of them."
   features: [SubscriptionFeature!]!
+  "The seats that have been assigned, by their numbers."
+  seats(first: Int, after: String): SeatConnection!
   createdAt: DateTime!
   updatedAt: DateTime!
 }
+
+"A customer's place in the subscription of a company. It decides on access where the product has ` + "`" + `seatAssignment` + "`" + `."
+type Seat {
+  "From 1."
+  number: Int!
+  "Has the subscription as many seats? When its quantity falls, the seats with the highest numbers give no access."
+  active: Boolean!
+  "In the portal it is null where that is somebody else."
+  customer: Customer
+  assignedAt: DateTime!
+}
+"A page of seats."
+type SeatConnection { nodes: [Seat!]! edges: [SeatEdge!]! pageInfo: PageInfo! }
+"A seat and its place in the list."
+type SeatEdge { cursor: String! node: Seat! }
 
 "A feature that a subscription includes."
 type SubscriptionFeature {
@@ -2357,6 +2396,15 @@ input FeatureOverrideInput {
 }
 "The answer to subscriptionFeaturesOverride."
 type SubscriptionFeaturesOverridePayload { subscription: CustomerSubscription userErrors: [UserError!]! }
+
+"Who gets a seat in which subscription."
+input SeatAssignInput { subscription: ID! customer: CustomerRef! }
+"The answer to seatAssign."
+type SeatAssignPayload { seat: Seat userErrors: [UserError!]! }
+"Who loses the seat in which subscription."
+input SeatReleaseInput { subscription: ID! customer: CustomerRef! }
+"The answer to seatRelease."
+type SeatReleasePayload { userErrors: [UserError!]! }
 
 "The answer to subscriptionUncancel."
 type SubscriptionUncancelPayload { subscription: CustomerSubscription userErrors: [UserError!]! }
@@ -3719,6 +3767,8 @@ func (ec *executionContext) childFields_CustomerSubscription(ctx context.Context
 		return ec.fieldContext_CustomerSubscription_invoices(ctx, field)
 	case "features":
 		return ec.fieldContext_CustomerSubscription_features(ctx, field)
+	case "seats":
+		return ec.fieldContext_CustomerSubscription_seats(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_CustomerSubscription_createdAt(ctx, field)
 	case "updatedAt":
@@ -4731,6 +4781,8 @@ func (ec *executionContext) childFields_Product(ctx context.Context, field graph
 		return ec.fieldContext_Product_integrationPageUrl(ctx, field)
 	case "launchTtlSeconds":
 		return ec.fieldContext_Product_launchTtlSeconds(ctx, field)
+	case "seatAssignment":
+		return ec.fieldContext_Product_seatAssignment(ctx, field)
 	case "nextLaunchSecretAt":
 		return ec.fieldContext_Product_nextLaunchSecretAt(ctx, field)
 	case "status":
@@ -4991,6 +5043,60 @@ func (ec *executionContext) childFields_SandboxCreatePayload(ctx context.Context
 		return ec.fieldContext_SandboxCreatePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SandboxCreatePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Seat(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "number":
+		return ec.fieldContext_Seat_number(ctx, field)
+	case "active":
+		return ec.fieldContext_Seat_active(ctx, field)
+	case "customer":
+		return ec.fieldContext_Seat_customer(ctx, field)
+	case "assignedAt":
+		return ec.fieldContext_Seat_assignedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Seat", field.Name)
+}
+
+func (ec *executionContext) childFields_SeatAssignPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "seat":
+		return ec.fieldContext_SeatAssignPayload_seat(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SeatAssignPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SeatAssignPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SeatConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "nodes":
+		return ec.fieldContext_SeatConnection_nodes(ctx, field)
+	case "edges":
+		return ec.fieldContext_SeatConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_SeatConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SeatConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_SeatEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_SeatEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_SeatEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SeatEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_SeatReleasePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "userErrors":
+		return ec.fieldContext_SeatReleasePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SeatReleasePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Session(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5736,6 +5842,28 @@ func (ec *executionContext) field_Access_limit_args(ctx context.Context, rawArgs
 }
 
 func (ec *executionContext) field_CustomerSubscription_invoices_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_CustomerSubscription_seats_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
@@ -6521,6 +6649,34 @@ func (ec *executionContext) field_Mutation_sandboxCreate_args(ctx context.Contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (SandboxCreateInput, error) {
 			return ec.unmarshalNSandboxCreateInput2porticoᚋgraphᚐSandboxCreateInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_seatAssign_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (SeatAssignInput, error) {
+			return ec.unmarshalNSeatAssignInput2porticoᚋgraphᚐSeatAssignInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_seatRelease_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (SeatReleaseInput, error) {
+			return ec.unmarshalNSeatReleaseInput2porticoᚋgraphᚐSeatReleaseInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -12200,6 +12356,50 @@ func (ec *executionContext) fieldContext_CustomerSubscription_features(_ context
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_SubscriptionFeature(ctx, field)
 		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CustomerSubscription_seats(ctx context.Context, field graphql.CollectedField, obj *Subscription) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CustomerSubscription_seats(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.CustomerSubscription().Seats(ctx, obj, fc.Args["first"].(*int32), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Connection[Seat]) graphql.Marshaler {
+			return ec.marshalNSeatConnection2ᚖporticoᚋgraphᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CustomerSubscription_seats(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CustomerSubscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SeatConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CustomerSubscription_seats_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }
@@ -19989,6 +20189,160 @@ func (ec *executionContext) fieldContext_Mutation_subscriptionFeaturesOverride(c
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_seatAssign(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_seatAssign(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SeatAssign(ctx, fc.Args["input"].(SeatAssignInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY"})
+				if err != nil {
+					var zeroVal *SeatAssignPayload
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *SeatAssignPayload
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "SUBSCRIPTIONS_WRITE")
+				if err != nil {
+					var zeroVal *SeatAssignPayload
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *SeatAssignPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *SeatAssignPayload
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *SeatAssignPayload) graphql.Marshaler {
+			return ec.marshalNSeatAssignPayload2ᚖporticoᚋgraphᚐSeatAssignPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_seatAssign(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SeatAssignPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_seatAssign_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_seatRelease(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_seatRelease(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SeatRelease(ctx, fc.Args["input"].(SeatReleaseInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY"})
+				if err != nil {
+					var zeroVal *SeatReleasePayload
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *SeatReleasePayload
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "SUBSCRIPTIONS_WRITE")
+				if err != nil {
+					var zeroVal *SeatReleasePayload
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *SeatReleasePayload
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *SeatReleasePayload
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *SeatReleasePayload) graphql.Marshaler {
+			return ec.marshalNSeatReleasePayload2ᚖporticoᚋgraphᚐSeatReleasePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_seatRelease(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SeatReleasePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_seatRelease_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_testClockCreate(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -25297,6 +25651,29 @@ func (ec *executionContext) fieldContext_Product_launchTtlSeconds(_ context.Cont
 	return graphql.NewScalarFieldContext("Product", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _Product_seatAssignment(ctx context.Context, field graphql.CollectedField, obj *Product) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Product_seatAssignment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SeatAssignment, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Product_seatAssignment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Product", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func (ec *executionContext) _Product_nextLaunchSecretAt(ctx context.Context, field graphql.CollectedField, obj *Product) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -30249,6 +30626,354 @@ func (ec *executionContext) _SandboxCreatePayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_SandboxCreatePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "SandboxCreatePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Seat_number(ctx context.Context, field graphql.CollectedField, obj *Seat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Seat_number(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Number, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
+			return ec.marshalNInt2int32(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Seat_number(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Seat", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Seat_active(ctx context.Context, field graphql.CollectedField, obj *Seat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Seat_active(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Active, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Seat_active(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Seat", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _Seat_customer(ctx context.Context, field graphql.CollectedField, obj *Seat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Seat_customer(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Seat().Customer(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Customer) graphql.Marshaler {
+			return ec.marshalOCustomer2ᚖporticoᚋgraphᚐCustomer(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Seat_customer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Seat",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Customer(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Seat_assignedAt(ctx context.Context, field graphql.CollectedField, obj *Seat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Seat_assignedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AssignedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Seat_assignedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Seat", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _SeatAssignPayload_seat(ctx context.Context, field graphql.CollectedField, obj *SeatAssignPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SeatAssignPayload_seat(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Seat, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Seat) graphql.Marshaler {
+			return ec.marshalOSeat2ᚖporticoᚋgraphᚐSeat(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SeatAssignPayload_seat(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SeatAssignPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Seat(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SeatAssignPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *SeatAssignPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SeatAssignPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖporticoᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SeatAssignPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SeatAssignPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SeatConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *Connection[Seat]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SeatConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*Seat) graphql.Marshaler {
+			return ec.marshalNSeat2ᚕᚖporticoᚋgraphᚐSeatᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SeatConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SeatConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Seat(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SeatConnection_edges(ctx context.Context, field graphql.CollectedField, obj *Connection[Seat]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SeatConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*Edge[Seat]) graphql.Marshaler {
+			return ec.marshalNSeatEdge2ᚕᚖporticoᚋgraphᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SeatConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SeatConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SeatEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SeatConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *Connection[Seat]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SeatConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖporticoᚋgraphᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SeatConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SeatConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SeatEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *Edge[Seat]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SeatEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SeatEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SeatEdge", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SeatEdge_node(ctx context.Context, field graphql.CollectedField, obj *Edge[Seat]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SeatEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Seat) graphql.Marshaler {
+			return ec.marshalNSeat2ᚖporticoᚋgraphᚐSeat(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SeatEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SeatEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Seat(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SeatReleasePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *SeatReleasePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SeatReleasePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖporticoᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SeatReleasePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SeatReleasePayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -37861,8 +38586,11 @@ func (ec *executionContext) unmarshalInputProductCreateInput(ctx context.Context
 	if _, present := asMap["launchTtlSeconds"]; !present {
 		asMap["launchTtlSeconds"] = 300
 	}
+	if _, present := asMap["seatAssignment"]; !present {
+		asMap["seatAssignment"] = false
+	}
 
-	fieldsInOrder := [...]string{"identifier", "name", "description", "launchUrl", "upgradeUrl", "logoUrl", "integrationPageUrl", "launchTtlSeconds"}
+	fieldsInOrder := [...]string{"identifier", "name", "description", "launchUrl", "upgradeUrl", "logoUrl", "integrationPageUrl", "launchTtlSeconds", "seatAssignment"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -37925,6 +38653,13 @@ func (ec *executionContext) unmarshalInputProductCreateInput(ctx context.Context
 				return it, err
 			}
 			it.LaunchTTLSeconds = data
+		case "seatAssignment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("seatAssignment"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SeatAssignment = data
 		}
 	}
 	return it, nil
@@ -38141,7 +38876,7 @@ func (ec *executionContext) unmarshalInputProductUpdateInput(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "name", "description", "launchUrl", "upgradeUrl", "logoUrl", "integrationPageUrl", "launchTtlSeconds"}
+	fieldsInOrder := [...]string{"id", "name", "description", "launchUrl", "upgradeUrl", "logoUrl", "integrationPageUrl", "launchTtlSeconds", "seatAssignment"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -38204,6 +38939,13 @@ func (ec *executionContext) unmarshalInputProductUpdateInput(ctx context.Context
 				return it, err
 			}
 			it.LaunchTTLSeconds = data
+		case "seatAssignment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("seatAssignment"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SeatAssignment = data
 		}
 	}
 	return it, nil
@@ -38234,6 +38976,80 @@ func (ec *executionContext) unmarshalInputSandboxCreateInput(ctx context.Context
 				return it, err
 			}
 			it.Name = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputSeatAssignInput(ctx context.Context, obj any) (SeatAssignInput, error) {
+	var it SeatAssignInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"subscription", "customer"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "subscription":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("subscription"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Subscription = data
+		case "customer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customer"))
+			data, err := ec.unmarshalNCustomerRef2ᚖporticoᚋgraphᚐCustomerRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Customer = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputSeatReleaseInput(ctx context.Context, obj any) (SeatReleaseInput, error) {
+	var it SeatReleaseInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"subscription", "customer"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "subscription":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("subscription"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Subscription = data
+		case "customer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customer"))
+			data, err := ec.unmarshalNCustomerRef2ᚖporticoᚋgraphᚐCustomerRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Customer = data
 		}
 	}
 	return it, nil
@@ -41757,6 +42573,44 @@ func (ec *executionContext) _CustomerSubscription(ctx context.Context, sel ast.S
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "seats":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._CustomerSubscription_seats(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "createdAt":
 			out.Values[i] = ec._CustomerSubscription_createdAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -44541,6 +45395,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "seatAssign":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_seatAssign(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "seatRelease":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_seatRelease(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "testClockCreate":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_testClockCreate(ctx, field)
@@ -46346,6 +47214,11 @@ func (ec *executionContext) _Product(ctx context.Context, sel ast.SelectionSet, 
 			}
 		case "launchTtlSeconds":
 			out.Values[i] = ec._Product_launchTtlSeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "seatAssignment":
+			out.Values[i] = ec._Product_seatAssignment(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -48466,6 +49339,264 @@ func (ec *executionContext) _SandboxCreatePayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._SandboxCreatePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var seatImplementors = []string{"Seat"}
+
+func (ec *executionContext) _Seat(ctx context.Context, sel ast.SelectionSet, obj *Seat) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, seatImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Seat")
+		case "number":
+			out.Values[i] = ec._Seat_number(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "active":
+			out.Values[i] = ec._Seat_active(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "customer":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Seat_customer(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "assignedAt":
+			out.Values[i] = ec._Seat_assignedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var seatAssignPayloadImplementors = []string{"SeatAssignPayload"}
+
+func (ec *executionContext) _SeatAssignPayload(ctx context.Context, sel ast.SelectionSet, obj *SeatAssignPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, seatAssignPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SeatAssignPayload")
+		case "seat":
+			out.Values[i] = ec._SeatAssignPayload_seat(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SeatAssignPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var seatConnectionImplementors = []string{"SeatConnection"}
+
+func (ec *executionContext) _SeatConnection(ctx context.Context, sel ast.SelectionSet, obj *Connection[Seat]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, seatConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SeatConnection")
+		case "nodes":
+			out.Values[i] = ec._SeatConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "edges":
+			out.Values[i] = ec._SeatConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._SeatConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var seatEdgeImplementors = []string{"SeatEdge"}
+
+func (ec *executionContext) _SeatEdge(ctx context.Context, sel ast.SelectionSet, obj *Edge[Seat]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, seatEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SeatEdge")
+		case "cursor":
+			out.Values[i] = ec._SeatEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._SeatEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var seatReleasePayloadImplementors = []string{"SeatReleasePayload"}
+
+func (ec *executionContext) _SeatReleasePayload(ctx context.Context, sel ast.SelectionSet, obj *SeatReleasePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, seatReleasePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SeatReleasePayload")
+		case "userErrors":
+			out.Values[i] = ec._SeatReleasePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -54229,6 +55360,98 @@ func (ec *executionContext) marshalNSandboxCreatePayload2ᚖporticoᚋgraphᚐSa
 	return ec._SandboxCreatePayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNSeat2ᚕᚖporticoᚋgraphᚐSeatᚄ(ctx context.Context, sel ast.SelectionSet, v []*Seat) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSeat2ᚖporticoᚋgraphᚐSeat(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSeat2ᚖporticoᚋgraphᚐSeat(ctx context.Context, sel ast.SelectionSet, v *Seat) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Seat(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSeatAssignInput2porticoᚋgraphᚐSeatAssignInput(ctx context.Context, v any) (SeatAssignInput, error) {
+	res, err := ec.unmarshalInputSeatAssignInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSeatAssignPayload2ᚖporticoᚋgraphᚐSeatAssignPayload(ctx context.Context, sel ast.SelectionSet, v *SeatAssignPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SeatAssignPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSeatConnection2ᚖporticoᚋgraphᚐConnection(ctx context.Context, sel ast.SelectionSet, v *Connection[Seat]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SeatConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSeatEdge2ᚕᚖporticoᚋgraphᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*Edge[Seat]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSeatEdge2ᚖporticoᚋgraphᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSeatEdge2ᚖporticoᚋgraphᚐEdge(ctx context.Context, sel ast.SelectionSet, v *Edge[Seat]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SeatEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSeatReleaseInput2porticoᚋgraphᚐSeatReleaseInput(ctx context.Context, v any) (SeatReleaseInput, error) {
+	res, err := ec.unmarshalInputSeatReleaseInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSeatReleasePayload2ᚖporticoᚋgraphᚐSeatReleasePayload(ctx context.Context, sel ast.SelectionSet, v *SeatReleasePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SeatReleasePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNSession2ᚕᚖporticoᚋgraphᚐSessionᚄ(ctx context.Context, sel ast.SelectionSet, v []*Session) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -55835,6 +57058,13 @@ func (ec *executionContext) marshalORateLimit2ᚖporticoᚋinternalᚋrateᚐSta
 		return graphql.Null
 	}
 	return ec._RateLimit(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSeat2ᚖporticoᚋgraphᚐSeat(ctx context.Context, sel ast.SelectionSet, v *Seat) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Seat(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOString2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {

@@ -723,6 +723,8 @@ type ProductCreateInput struct {
 	IntegrationPageURL *string `json:"integrationPageUrl,omitempty"`
 	// 60 to 900.
 	LaunchTTLSeconds int32 `json:"launchTtlSeconds"`
+	// Whether a company's subscription is only for those who have a seat: seatAssign.
+	SeatAssignment bool `json:"seatAssignment"`
 }
 
 // The answer to productCreate.
@@ -808,6 +810,8 @@ type ProductUpdateInput struct {
 	LogoURL            graphql.Omittable[*string] `json:"logoUrl,omitempty"`
 	IntegrationPageURL graphql.Omittable[*string] `json:"integrationPageUrl,omitempty"`
 	LaunchTTLSeconds   *int32                     `json:"launchTtlSeconds,omitempty"`
+	// Decides on access at once. Seats can be assigned before it is turned on.
+	SeatAssignment *bool `json:"seatAssignment,omitempty"`
 }
 
 // The answer to productUpdate.
@@ -825,6 +829,29 @@ type SandboxCreateInput struct {
 // The answer to sandboxCreate.
 type SandboxCreatePayload struct {
 	Merchant   *Merchant    `json:"merchant,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Who gets a seat in which subscription.
+type SeatAssignInput struct {
+	Subscription string       `json:"subscription"`
+	Customer     *CustomerRef `json:"customer"`
+}
+
+// The answer to seatAssign.
+type SeatAssignPayload struct {
+	Seat       *Seat        `json:"seat,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Who loses the seat in which subscription.
+type SeatReleaseInput struct {
+	Subscription string       `json:"subscription"`
+	Customer     *CustomerRef `json:"customer"`
+}
+
+// The answer to seatRelease.
+type SeatReleasePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 

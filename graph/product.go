@@ -66,6 +66,7 @@ func (r mutation) ProductCreate(ctx context.Context, in ProductCreateInput) (*Pr
 	product, launchSecret, err := r.Catalog.ProductCreate(ctx, callerOf(ctx), catalog.ProductCreate{
 		Identifier: in.Identifier, Name: in.Name, Description: in.Description, LaunchURL: in.LaunchURL, UpgradeURL: in.UpgradeURL,
 		LogoURL: in.LogoURL, IntegrationPageURL: in.IntegrationPageURL, LaunchTTLSeconds: in.LaunchTTLSeconds,
+		SeatAssignment: in.SeatAssignment,
 	})
 	if err != nil {
 		refused, err := userErrors(err)

@@ -9,12 +9,7 @@ select p.id as product_id, p.identifier, p.name as product_name, p.logo_url, p.l
        s.id as subscription_id, s.status, s.quantity, s.access_until, s.cancel_at_period_end, s.current_period_start, s.feature_overrides,
        coalesce(best.lives_at, @now::timestamptz)::timestamptz as lives_at, coalesce(best.live, false)::boolean as live,
        coalesce(best.seated, false)::boolean as seated, plan.tier, plan.features,
-       (case when @with_usage::boolean then (
-           select jsonb_agg(jsonb_build_object('feature', u.feature, 'lifetime', u.period_start = '0001-01-01 00:00:00+00', 'used', u.used))
-           from usage_counter u
-           where u.merchant_id = @merchant_id and u.subscription_id = s.id
-             and u.period_start in ('0001-01-01 00:00:00+00', s.current_period_start)
-       ) end)::jsonb as used
+       (case when @with_usage::boolean then present_usage(@merchant_id, s.id, s.current_period_start) end)::jsonb as used
 from product p
 join merchant m on m.id = p.merchant_id
 left join customer c on c.merchant_id = @merchant_id
@@ -37,12 +32,7 @@ select p.id as product_id, p.identifier, p.name as product_name, p.logo_url, p.l
        s.id as subscription_id, s.status, s.quantity, s.access_until, s.cancel_at_period_end, s.current_period_start, s.feature_overrides,
        coalesce(best.lives_at, @now::timestamptz)::timestamptz as lives_at, coalesce(best.live, false)::boolean as live,
        coalesce(best.seated, false)::boolean as seated, plan.tier, plan.features,
-       (case when @with_usage::boolean then (
-           select jsonb_agg(jsonb_build_object('feature', u.feature, 'lifetime', u.period_start = '0001-01-01 00:00:00+00', 'used', u.used))
-           from usage_counter u
-           where u.merchant_id = @merchant_id and u.subscription_id = s.id
-             and u.period_start in ('0001-01-01 00:00:00+00', s.current_period_start)
-       ) end)::jsonb as used
+       (case when @with_usage::boolean then present_usage(@merchant_id, s.id, s.current_period_start) end)::jsonb as used
 from product p
 join merchant m on m.id = p.merchant_id
 left join customer c on c.merchant_id = @merchant_id

@@ -40,14 +40,7 @@ func TestAccessIsDecidedByIndexesBehindRowLevelSecurity(t *testing.T) {
 	require.NoError(t, a.DB.System().QueryRow(t.Context(),
 		`select max(id), max(number) from customer where merchant_id = $1`, s.caller.MerchantID).Scan(&id, &number))
 	email := fmt.Sprintf("u%d@example.com", number)
-	s.exec(`
-		insert into usage_counter (merchant_id, subscription_id, period_start, feature, used, sequence, counted)
-		select merchant_id, id, '0001-01-01Z', 'maxEmployees', 1, 1, true from subscription`)
-	s.exec(`
-		insert into seat (merchant_id, subscription_id, customer_id, number, assigned_at)
-		select merchant_id, id, customer_id, 1, $1 from subscription`, piDay)
-	tables := []string{"merchant", "company", "customer", "product", "plan", "subscription", "test_clock", "usage_counter", "seat"}
-	for _, table := range tables {
+	for _, table := range []string{"merchant", "company", "customer", "product", "plan", "subscription", "test_clock"} {
 		s.exec("analyze " + table)
 	}
 
@@ -83,11 +76,10 @@ func TestAccessIsDecidedByIndexesBehindRowLevelSecurity(t *testing.T) {
 				for _, scans := range [][]string{one, every} {
 					require.Contains(t, scans, test.index)
 					require.Contains(t, scans, "subscription_company")
-					require.Contains(t, scans, "usage_counter_pkey")
-					require.True(t, slices.ContainsFunc(scans, func(scan string) bool { return strings.HasPrefix(scan, "seat_") }), scans)
-					for _, table := range []string{"customer", "subscription", "company", "usage_counter", "seat"} {
+					for _, table := range []string{"customer", "subscription", "company"} {
 						require.NotContains(t, scans, "Seq Scan on "+table)
 					}
+					require.NotRegexp(t, "usage|seat", strings.Join(scans, " "), "what most questions do not need is not in their plan")
 				}
 			})
 		}

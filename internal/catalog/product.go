@@ -44,7 +44,9 @@ type Product struct {
 	// IntegrationPageURL is the merchant's page where customers connect a subscription that they have.
 	IntegrationPageURL *string
 	LaunchTTLSeconds   int32
-	Status             string // DRAFT, IN_REVIEW, APPROVED, REJECTED or ARCHIVED
+	// SeatAssignment tells whether a company's subscription is only for those of its customers who have a seat.
+	SeatAssignment bool
+	Status         string // DRAFT, IN_REVIEW, APPROVED, REJECTED or ARCHIVED
 	// NextSecretAt is when the launch secret that was made last begins to sign tokens, nil when it does.
 	NextSecretAt *time.Time
 	CreatedAt    time.Time
@@ -77,6 +79,7 @@ type ProductCreate struct {
 	LogoURL            *string
 	IntegrationPageURL *string
 	LaunchTTLSeconds   int32
+	SeatAssignment     bool
 }
 
 func (in *ProductCreate) check() error {
@@ -138,7 +141,7 @@ func (c *Catalog) ProductCreate(ctx context.Context, caller account.Caller, in P
 			MerchantID: caller.MerchantID, ID: id, Name: in.Name, Description: in.Description, LaunchUrl: in.LaunchURL,
 			UpgradeUrl: in.UpgradeURL, LogoUrl: in.LogoURL, IntegrationPageUrl: in.IntegrationPageURL,
 			LaunchSecretCipher: c.Keys.Seal(LaunchSecretIdentity(id), launchSecret),
-			LaunchTtlSeconds:   in.LaunchTTLSeconds, CreatedAt: c.Now(),
+			LaunchTtlSeconds:   in.LaunchTTLSeconds, SeatAssignment: in.SeatAssignment, CreatedAt: c.Now(),
 		})
 		made = c.productOf(row, shop)
 		return err
@@ -239,6 +242,7 @@ func (c *Catalog) productOf(row db.Product, shop string) Product {
 		LogoURL:            row.LogoUrl,
 		IntegrationPageURL: row.IntegrationPageUrl,
 		LaunchTTLSeconds:   row.LaunchTtlSeconds,
+		SeatAssignment:     row.SeatAssignment,
 		Status:             row.Status,
 		CreatedAt:          row.CreatedAt.UTC(),
 	}

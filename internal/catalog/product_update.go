@@ -22,6 +22,7 @@ type ProductUpdate struct {
 	LogoURL            *string
 	IntegrationPageURL *string
 	LaunchTTLSeconds   *int32
+	SeatAssignment     *bool
 }
 
 // ProductUpdate changes a product. What its review was about (name, launch URL, integration page URL: what customers are told it
@@ -44,7 +45,7 @@ func (c *Catalog) ProductUpdate(ctx context.Context, caller account.Caller, in P
 		_, err = c.DB.UpdateProduct(ctx, tx, db.UpdateProductParams{
 			MerchantID: after.MerchantID, ID: after.ID, Name: after.Name, Description: after.Description, LaunchUrl: after.LaunchUrl,
 			UpgradeUrl: after.UpgradeUrl, LogoUrl: after.LogoUrl, IntegrationPageUrl: after.IntegrationPageUrl,
-			LaunchTtlSeconds: after.LaunchTtlSeconds, Status: after.Status,
+			LaunchTtlSeconds: after.LaunchTtlSeconds, SeatAssignment: after.SeatAssignment, Status: after.Status,
 		})
 		return err
 	})
@@ -70,6 +71,9 @@ func (in ProductUpdate) applied(row db.Product) (db.Product, error) {
 	}
 	if in.LaunchTTLSeconds != nil {
 		row.LaunchTtlSeconds = *in.LaunchTTLSeconds
+	}
+	if in.SeatAssignment != nil {
+		row.SeatAssignment = *in.SeatAssignment
 	}
 	checkProduct(&check, row.Name, row.Description, row.LaunchUrl)
 	for _, given := range []struct {
