@@ -166,27 +166,28 @@ func (q *Queries) InsertPrices(ctx context.Context, db DBTX, arg InsertPricesPar
 
 const insertProduct = `-- name: InsertProduct :one
 insert into product (merchant_id, id, identifier, name, description, launch_url, upgrade_url, logo_url, integration_page_url,
-                     launch_secret_cipher, launch_ttl_seconds, seat_assignment, created_at)
+                     launch_secret_cipher, launch_ttl_seconds, seat_assignment, access_token_algorithm, created_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-        $10, $11, $12, $13)
+        $10, $11, $12, $13, $14)
 on conflict on constraint product_identifier_key do nothing
 returning merchant_id, id, identifier, name, description, launch_url, upgrade_url, status, launch_secret_cipher, launch_ttl_seconds, created_at, logo_url, integration_page_url, next_launch_secret_cipher, next_launch_secret_at, seat_assignment, access_token_algorithm
 `
 
 type InsertProductParams struct {
-	MerchantID         int64
-	ID                 int64
-	Identifier         string
-	Name               string
-	Description        string
-	LaunchUrl          string
-	UpgradeUrl         *string
-	LogoUrl            *string
-	IntegrationPageUrl *string
-	LaunchSecretCipher []byte
-	LaunchTtlSeconds   int32
-	SeatAssignment     bool
-	CreatedAt          time.Time
+	MerchantID           int64
+	ID                   int64
+	Identifier           string
+	Name                 string
+	Description          string
+	LaunchUrl            string
+	UpgradeUrl           *string
+	LogoUrl              *string
+	IntegrationPageUrl   *string
+	LaunchSecretCipher   []byte
+	LaunchTtlSeconds     int32
+	SeatAssignment       bool
+	AccessTokenAlgorithm string
+	CreatedAt            time.Time
 }
 
 // No row comes back when the identifier is in use.
@@ -204,6 +205,7 @@ func (q *Queries) InsertProduct(ctx context.Context, db DBTX, arg InsertProductP
 		arg.LaunchSecretCipher,
 		arg.LaunchTtlSeconds,
 		arg.SeatAssignment,
+		arg.AccessTokenAlgorithm,
 		arg.CreatedAt,
 	)
 	var i Product
@@ -868,23 +870,24 @@ func (q *Queries) ShownProducts(ctx context.Context, db DBTX, arg ShownProductsP
 const updateProduct = `-- name: UpdateProduct :one
 update product set name = $1, description = $2, launch_url = $3, upgrade_url = $4,
     logo_url = $5, integration_page_url = $6,
-    launch_ttl_seconds = $7, seat_assignment = $8, status = $9
-where merchant_id = $10 and id = $11
+    launch_ttl_seconds = $7, seat_assignment = $8, access_token_algorithm = $9, status = $10
+where merchant_id = $11 and id = $12
 returning merchant_id, id, identifier, name, description, launch_url, upgrade_url, status, launch_secret_cipher, launch_ttl_seconds, created_at, logo_url, integration_page_url, next_launch_secret_cipher, next_launch_secret_at, seat_assignment, access_token_algorithm
 `
 
 type UpdateProductParams struct {
-	Name               string
-	Description        string
-	LaunchUrl          string
-	UpgradeUrl         *string
-	LogoUrl            *string
-	IntegrationPageUrl *string
-	LaunchTtlSeconds   int32
-	SeatAssignment     bool
-	Status             string
-	MerchantID         int64
-	ID                 int64
+	Name                 string
+	Description          string
+	LaunchUrl            string
+	UpgradeUrl           *string
+	LogoUrl              *string
+	IntegrationPageUrl   *string
+	LaunchTtlSeconds     int32
+	SeatAssignment       bool
+	AccessTokenAlgorithm string
+	Status               string
+	MerchantID           int64
+	ID                   int64
 }
 
 func (q *Queries) UpdateProduct(ctx context.Context, db DBTX, arg UpdateProductParams) (Product, error) {
@@ -897,6 +900,7 @@ func (q *Queries) UpdateProduct(ctx context.Context, db DBTX, arg UpdateProductP
 		arg.IntegrationPageUrl,
 		arg.LaunchTtlSeconds,
 		arg.SeatAssignment,
+		arg.AccessTokenAlgorithm,
 		arg.Status,
 		arg.MerchantID,
 		arg.ID,

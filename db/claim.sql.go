@@ -66,12 +66,13 @@ func (q *Queries) ClaimChanges(ctx context.Context, db DBTX, arg ClaimChangesPar
 }
 
 const claimSubjects = `-- name: ClaimSubjects :many
-select c.merchant_id, c.id as customer_id, c.number, c.email, c.user_meta, c.test_clock_id, p.id as product_id, p.identifier,
+select c.merchant_id, c.id as customer_id, c.number, c.email, c.user_meta, c.test_clock_id, p.id as product_id, p.identifier, p.access_token_algorithm, m.shop,
        coalesce(own.now_at, $1::timestamptz)::timestamptz as now_at, cs.version, cs.claims, cs.updated_at,
        s.status, s.quantity, s.trial_end, coalesce(best.live and best.seated, false)::boolean as grants, plan.tier
 from (select unnest($2::bigint[]) as merchant_id, unnest($3::bigint[]) as customer_id, unnest($4::bigint[]) as product_id) k
 join customer c on c.merchant_id = k.merchant_id and c.id = k.customer_id
 join product p on p.merchant_id = k.merchant_id and p.id = k.product_id
+join merchant m on m.id = k.merchant_id
 left join test_clock own on own.merchant_id = c.merchant_id and own.id = c.test_clock_id
 left join claim_set cs on cs.merchant_id = k.merchant_id and cs.customer_id = k.customer_id and cs.product_id = k.product_id
 left join lateral speaking_subscription(
@@ -90,23 +91,25 @@ type ClaimSubjectsParams struct {
 }
 
 type ClaimSubjectsRow struct {
-	MerchantID  int64
-	CustomerID  int64
-	Number      int64
-	Email       string
-	UserMeta    json.RawMessage
-	TestClockID *int64
-	ProductID   int64
-	Identifier  string
-	NowAt       time.Time
-	Version     *int64
-	Claims      json.RawMessage
-	UpdatedAt   *time.Time
-	Status      *string
-	Quantity    *int32
-	TrialEnd    *time.Time
-	Grants      bool
-	Tier        *string
+	MerchantID           int64
+	CustomerID           int64
+	Number               int64
+	Email                string
+	UserMeta             json.RawMessage
+	TestClockID          *int64
+	ProductID            int64
+	Identifier           string
+	AccessTokenAlgorithm string
+	Shop                 string
+	NowAt                time.Time
+	Version              *int64
+	Claims               json.RawMessage
+	UpdatedAt            *time.Time
+	Status               *string
+	Quantity             *int32
+	TrialEnd             *time.Time
+	Grants               bool
+	Tier                 *string
 }
 
 // Customers with their claims in a product, and the subscription that speaks for each.
@@ -133,6 +136,8 @@ func (q *Queries) ClaimSubjects(ctx context.Context, db DBTX, arg ClaimSubjectsP
 			&i.TestClockID,
 			&i.ProductID,
 			&i.Identifier,
+			&i.AccessTokenAlgorithm,
+			&i.Shop,
 			&i.NowAt,
 			&i.Version,
 			&i.Claims,

@@ -19,6 +19,8 @@ func tokenKind(mutation string) (kind audit.TokenKind, mints bool) {
 	switch mutation {
 	case "launchTokenCreate":
 		return audit.LaunchToken, true
+	case "accessTokenCreate":
+		return audit.AccessToken, true
 	case "portalTokenCreate":
 		return audit.PortalToken, true
 	}

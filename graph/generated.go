@@ -157,6 +157,7 @@ type MutationResolver interface {
 	UsageRecord(ctx context.Context, input UsageRecordInput) (*UsageRecordPayload, error)
 	UsageSet(ctx context.Context, input UsageSetInput) (*UsageSetPayload, error)
 	LaunchTokenCreate(ctx context.Context, input LaunchTokenCreateInput) (*LaunchTokenCreatePayload, error)
+	AccessTokenCreate(ctx context.Context, input AccessTokenCreateInput) (*AccessTokenCreatePayload, error)
 	PortalTokenCreate(ctx context.Context, input PortalTokenCreateInput) (*PortalTokenCreatePayload, error)
 	PortalURLCreate(ctx context.Context, input PortalURLCreateInput) (*PortalURLCreatePayload, error)
 	PortalTokenRevoke(ctx context.Context, input PortalTokenRevokeInput) (*PortalTokenRevokePayload, error)
@@ -231,6 +232,7 @@ type QueryResolver interface {
 	Claims(ctx context.Context, customer CustomerRef, product ProductRef) (*CustomerClaims, error)
 	ClaimsHistory(ctx context.Context, customer CustomerRef, product ProductRef, first *int32, after *string) (*Connection[ClaimChange], error)
 	PortalSettings(ctx context.Context) (*PortalSettings, error)
+	AccessTokenVerify(ctx context.Context, token string, product *ProductRef) (*access.TokenCheck, error)
 	PortalTokens(ctx context.Context, customer *CustomerRef, first *int32, after *string) (*Connection[PortalToken], error)
 	Events(ctx context.Context, first *int32, after *string) (*Connection[Event], error)
 	LatestEventCursor(ctx context.Context) (string, error)
@@ -285,6 +287,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	opCtx := graphql.GetOperationContext(ctx)
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
+		ec.unmarshalInputAccessTokenCreateInput,
 		ec.unmarshalInputApiKeyCreateInput,
 		ec.unmarshalInputApiKeyRevokeInput,
 		ec.unmarshalInputApiKeyRollInput,
@@ -648,6 +651,13 @@ type Query {
   """
   portalSettings: PortalSettings! @auth(allow: [MEMBER, API_KEY, CUSTOMER], scope: CUSTOMERS_READ)
   """
+  Is this access token valid? Apps verify tokens themselves, offline, with the keys at ` + "`" + `/.well-known/jwks.json` + "`" + `; this also sees revoked keys,
+  customers that are gone and claims that have changed. It is of the caller's merchant, and for the product that is given: a client's own,
+  and any for others, when left out. Send it by POST, as addresses are logged.
+  """
+  accessTokenVerify(token: String!, product: ProductRef): AccessTokenCheck! @auth(allow: [MEMBER, API_KEY, CLIENT], scope: ACCESS_READ)
+
+  """
   The portal tokens of one customer, or of all, newest first, revoked ones included. Those that have expired are forgotten within
   minutes.
   """
@@ -862,6 +872,13 @@ type Mutation {
   ` + "`" + `url` + "`" + `, or send the user to the product's launch URL with ` + "`" + `?token=` + "`" + `. Without access: NO_ACTIVE_SUBSCRIPTION with an upgrade URL.
   """
   launchTokenCreate(input: LaunchTokenCreateInput!): LaunchTokenCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: TOKENS_WRITE)
+
+  """
+  Mints an access token: a short-lived JWT with the customer's claims, which any app verifies offline with the keys at
+  ` + "`" + `/.well-known/jwks.json` + "`" + `. It needs no subscription: without one its ` + "`" + `access.allowed` + "`" + ` is false and it has no claim ` + "`" + `plan` + "`" + `, which is the
+  free tier.
+  """
+  accessTokenCreate(input: AccessTokenCreateInput!): AccessTokenCreatePayload! @auth(allow: [MEMBER, API_KEY, CLIENT], role: ADMIN, scope: TOKENS_WRITE)
 
   """
   Mints a portal token: an HS256 JWT with which one customer uses the portal for two hours, at ` + "`" + `url` + "`" + ` or as a Bearer token of this API.
@@ -1799,6 +1816,8 @@ type Product implements Node {
   launchTtlSeconds: Int!
   "Is a company's subscription only for those who have been given a seat? Otherwise it is for all who belong to the company."
   seatAssignment: Boolean!
+  "What signs its access tokens."
+  accessTokenAlgorithm: AccessTokenAlgorithm!
   "When the launch secret that was rolled last begins to sign tokens; null when it does."
   nextLaunchSecretAt: DateTime
   status: ProductStatus!
@@ -1967,6 +1986,8 @@ input ProductCreateInput {
   launchTtlSeconds: Int! = 300
   "Whether a company's subscription is only for those who have a seat: seatAssign."
   seatAssignment: Boolean! = false
+  "What signs its access tokens."
+  accessTokenAlgorithm: AccessTokenAlgorithm! = ES256
 }
 "The answer to productCreate."
 type ProductCreatePayload {
@@ -1988,6 +2009,8 @@ input ProductUpdateInput {
   launchTtlSeconds: Int
   "Decides on access at once. Seats can be assigned before it is turned on."
   seatAssignment: Boolean
+  "What signs its access tokens from now on."
+  accessTokenAlgorithm: AccessTokenAlgorithm
 }
 "The answer to productUpdate."
 type ProductUpdatePayload { product: Product userErrors: [UserError!]! }
@@ -2088,6 +2111,8 @@ enum TokenKind {
   LAUNCH
   "Opens the portal for a customer: portalTokenCreate."
   PORTAL
+  "Tells an app who a customer is and what is said of it: accessTokenCreate."
+  ACCESS
 }
 
 "A holder of subscriptions. Everybody has one, personal if need be."
@@ -2571,6 +2596,75 @@ type LaunchTokenCreatePayload {
   expiresAt: DateTime
   "UserErrors with code NO_ACTIVE_SUBSCRIPTION carry the upgrade URL in ` + "`" + `url` + "`" + `."
   userErrors: [UserError!]!
+}
+
+"For whom to mint an access token for which product."
+input AccessTokenCreateInput {
+  customer: CustomerRef!
+  product: ProductRef!
+  "How long it is valid: 60 to 3600."
+  ttlSeconds: Int! = 600
+}
+"The answer to accessTokenCreate."
+type AccessTokenCreatePayload {
+  """
+  A JWT, ES256 unless the product says otherwise: ` + "`" + `iss` + "`" + ` is ` + "`" + `{this installation}/shops/{shop}` + "`" + `, ` + "`" + `aud` + "`" + ` the product's identifier, ` + "`" + `sub` + "`" + ` the
+  customer's number as text, beside ` + "`" + `iat` + "`" + `, ` + "`" + `exp` + "`" + `, ` + "`" + `jti` + "`" + `, ` + "`" + `claims` + "`" + `, ` + "`" + `claimsVersion` + "`" + ` and ` + "`" + `access { allowed reason tier status expiresAt }` + "`" + `.
+  """
+  token: String @secret
+  expiresAt: DateTime
+  "May the customer use the product now? As the token says."
+  allowed: Boolean
+  userErrors: [UserError!]!
+}
+
+"What an access token says, if it is valid."
+type AccessTokenCheck {
+  valid: Boolean!
+  reason: AccessTokenReason!
+  "The customer's number. This and what follows is null unless the token is valid."
+  customerId: Long
+  productIdentifier: String
+  claims: JSON
+  claimsVersion: Long
+  "Whether the merchant's claims are still of that version."
+  claimsCurrent: Boolean
+  issuedAt: DateTime
+  expiresAt: DateTime
+}
+
+"Why an access token is valid or not."
+enum AccessTokenReason {
+  "It is valid."
+  VALID
+  "It is no JWT, or not one of ours."
+  MALFORMED
+  "It is signed with an algorithm that is never accepted, or that is not its key's."
+  ALGORITHM_NOT_ALLOWED
+  "There is no such key, or none any more."
+  UNKNOWN_KEY
+  "Its key was revoked."
+  KEY_REVOKED
+  "It was changed, or signed by somebody else."
+  BAD_SIGNATURE
+  "It is another merchant's."
+  OTHER_ISSUER
+  "It is for another product."
+  OTHER_PRODUCT
+  "It was issued in the future."
+  NOT_YET_VALID
+  "Its time is over."
+  EXPIRED
+  "The merchant has no such customer any more."
+  CUSTOMER_NOT_FOUND
+}
+
+"What signs a product's access tokens."
+enum AccessTokenAlgorithm {
+  "ECDSA with P-256, which every library verifies."
+  ES256
+  "Ed25519; in JWT EdDSA. Not every library knows it."
+  EDDSA
 }
 
 # Claims --------------------------------------------------------------------------------------------------------------
@@ -3279,6 +3373,44 @@ func (ec *executionContext) childFields_AccessProduct(ctx context.Context, field
 		return ec.fieldContext_AccessProduct_logoUrl(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AccessProduct", field.Name)
+}
+
+func (ec *executionContext) childFields_AccessTokenCheck(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "valid":
+		return ec.fieldContext_AccessTokenCheck_valid(ctx, field)
+	case "reason":
+		return ec.fieldContext_AccessTokenCheck_reason(ctx, field)
+	case "customerId":
+		return ec.fieldContext_AccessTokenCheck_customerId(ctx, field)
+	case "productIdentifier":
+		return ec.fieldContext_AccessTokenCheck_productIdentifier(ctx, field)
+	case "claims":
+		return ec.fieldContext_AccessTokenCheck_claims(ctx, field)
+	case "claimsVersion":
+		return ec.fieldContext_AccessTokenCheck_claimsVersion(ctx, field)
+	case "claimsCurrent":
+		return ec.fieldContext_AccessTokenCheck_claimsCurrent(ctx, field)
+	case "issuedAt":
+		return ec.fieldContext_AccessTokenCheck_issuedAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_AccessTokenCheck_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccessTokenCheck", field.Name)
+}
+
+func (ec *executionContext) childFields_AccessTokenCreatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "token":
+		return ec.fieldContext_AccessTokenCreatePayload_token(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_AccessTokenCreatePayload_expiresAt(ctx, field)
+	case "allowed":
+		return ec.fieldContext_AccessTokenCreatePayload_allowed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_AccessTokenCreatePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccessTokenCreatePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ApiKey(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4783,6 +4915,8 @@ func (ec *executionContext) childFields_Product(ctx context.Context, field graph
 		return ec.fieldContext_Product_launchTtlSeconds(ctx, field)
 	case "seatAssignment":
 		return ec.fieldContext_Product_seatAssignment(ctx, field)
+	case "accessTokenAlgorithm":
+		return ec.fieldContext_Product_accessTokenAlgorithm(ctx, field)
 	case "nextLaunchSecretAt":
 		return ec.fieldContext_Product_nextLaunchSecretAt(ctx, field)
 	case "status":
@@ -5929,6 +6063,20 @@ func (ec *executionContext) field_Live_subscriptionChanged_args(ctx context.Cont
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_accessTokenCreate_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (AccessTokenCreateInput, error) {
+			return ec.unmarshalNAccessTokenCreateInput2porticoᚋgraphᚐAccessTokenCreateInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_apiKeyCreate_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6992,6 +7140,28 @@ func (ec *executionContext) field_Query_accessAll_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["after"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_accessTokenVerify_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "token",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["token"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "product",
+		func(ctx context.Context, v any) (*ProductRef, error) {
+			return ec.unmarshalOProductRef2ᚖporticoᚋgraphᚐProductRef(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["product"] = arg1
 	return args, nil
 }
 
@@ -8472,6 +8642,314 @@ func (ec *executionContext) _AccessProduct_logoUrl(ctx context.Context, field gr
 }
 func (ec *executionContext) fieldContext_AccessProduct_logoUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("AccessProduct", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AccessTokenCheck_valid(ctx context.Context, field graphql.CollectedField, obj *access.TokenCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessTokenCheck_valid(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Valid, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AccessTokenCheck_valid(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AccessTokenCheck", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _AccessTokenCheck_reason(ctx context.Context, field graphql.CollectedField, obj *access.TokenCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessTokenCheck_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v access.TokenReason) graphql.Marshaler {
+			return ec.marshalNAccessTokenReason2porticoᚋinternalᚋaccessᚐTokenReason(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AccessTokenCheck_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AccessTokenCheck", field, false, false, errors.New("field of type AccessTokenReason does not have child fields"))
+}
+
+func (ec *executionContext) _AccessTokenCheck_customerId(ctx context.Context, field graphql.CollectedField, obj *access.TokenCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessTokenCheck_customerId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CustomerNumber, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOLong2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AccessTokenCheck_customerId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AccessTokenCheck", field, false, false, errors.New("field of type Long does not have child fields"))
+}
+
+func (ec *executionContext) _AccessTokenCheck_productIdentifier(ctx context.Context, field graphql.CollectedField, obj *access.TokenCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessTokenCheck_productIdentifier(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ProductIdentifier, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AccessTokenCheck_productIdentifier(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AccessTokenCheck", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AccessTokenCheck_claims(ctx context.Context, field graphql.CollectedField, obj *access.TokenCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessTokenCheck_claims(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Claims, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v json.RawMessage) graphql.Marshaler {
+			return ec.marshalOJSON2encodingᚋjsonᚐRawMessage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AccessTokenCheck_claims(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AccessTokenCheck", field, false, false, errors.New("field of type JSON does not have child fields"))
+}
+
+func (ec *executionContext) _AccessTokenCheck_claimsVersion(ctx context.Context, field graphql.CollectedField, obj *access.TokenCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessTokenCheck_claimsVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClaimsVersion, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOLong2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AccessTokenCheck_claimsVersion(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AccessTokenCheck", field, false, false, errors.New("field of type Long does not have child fields"))
+}
+
+func (ec *executionContext) _AccessTokenCheck_claimsCurrent(ctx context.Context, field graphql.CollectedField, obj *access.TokenCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessTokenCheck_claimsCurrent(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClaimsCurrent, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AccessTokenCheck_claimsCurrent(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AccessTokenCheck", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _AccessTokenCheck_issuedAt(ctx context.Context, field graphql.CollectedField, obj *access.TokenCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessTokenCheck_issuedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.IssuedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AccessTokenCheck_issuedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AccessTokenCheck", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _AccessTokenCheck_expiresAt(ctx context.Context, field graphql.CollectedField, obj *access.TokenCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessTokenCheck_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AccessTokenCheck_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AccessTokenCheck", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _AccessTokenCreatePayload_token(ctx context.Context, field graphql.CollectedField, obj *AccessTokenCreatePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessTokenCreatePayload_token(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Token, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AccessTokenCreatePayload_token(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AccessTokenCreatePayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AccessTokenCreatePayload_expiresAt(ctx context.Context, field graphql.CollectedField, obj *AccessTokenCreatePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessTokenCreatePayload_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AccessTokenCreatePayload_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AccessTokenCreatePayload", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _AccessTokenCreatePayload_allowed(ctx context.Context, field graphql.CollectedField, obj *AccessTokenCreatePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessTokenCreatePayload_allowed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Allowed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AccessTokenCreatePayload_allowed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AccessTokenCreatePayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _AccessTokenCreatePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *AccessTokenCreatePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccessTokenCreatePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖporticoᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AccessTokenCreatePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccessTokenCreatePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _ApiKey_id(ctx context.Context, field graphql.CollectedField, obj *APIKey) (ret graphql.Marshaler) {
@@ -20882,6 +21360,83 @@ func (ec *executionContext) fieldContext_Mutation_launchTokenCreate(ctx context.
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_accessTokenCreate(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_accessTokenCreate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().AccessTokenCreate(ctx, fc.Args["input"].(AccessTokenCreateInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY", "CLIENT"})
+				if err != nil {
+					var zeroVal *AccessTokenCreatePayload
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *AccessTokenCreatePayload
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "TOKENS_WRITE")
+				if err != nil {
+					var zeroVal *AccessTokenCreatePayload
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *AccessTokenCreatePayload
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *AccessTokenCreatePayload
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *AccessTokenCreatePayload) graphql.Marshaler {
+			return ec.marshalNAccessTokenCreatePayload2ᚖporticoᚋgraphᚐAccessTokenCreatePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_accessTokenCreate(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AccessTokenCreatePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_accessTokenCreate_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_portalTokenCreate(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -25674,6 +26229,29 @@ func (ec *executionContext) fieldContext_Product_seatAssignment(_ context.Contex
 	return graphql.NewScalarFieldContext("Product", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
+func (ec *executionContext) _Product_accessTokenAlgorithm(ctx context.Context, field graphql.CollectedField, obj *Product) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Product_accessTokenAlgorithm(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AccessTokenAlgorithm(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNAccessTokenAlgorithm2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Product_accessTokenAlgorithm(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Product", field, true, false, errors.New("field of type AccessTokenAlgorithm does not have child fields"))
+}
+
 func (ec *executionContext) _Product_nextLaunchSecretAt(ctx context.Context, field graphql.CollectedField, obj *Product) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -29838,6 +30416,83 @@ func (ec *executionContext) fieldContext_Query_portalSettings(_ context.Context,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_PortalSettings(ctx, field)
 		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_accessTokenVerify(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_accessTokenVerify(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().AccessTokenVerify(ctx, fc.Args["token"].(string), fc.Args["product"].(*ProductRef))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY", "CLIENT"})
+				if err != nil {
+					var zeroVal *access.TokenCheck
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "VIEWER")
+				if err != nil {
+					var zeroVal *access.TokenCheck
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "ACCESS_READ")
+				if err != nil {
+					var zeroVal *access.TokenCheck
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *access.TokenCheck
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *access.TokenCheck
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *access.TokenCheck) graphql.Marshaler {
+			return ec.marshalNAccessTokenCheck2ᚖporticoᚋinternalᚋaccessᚐTokenCheck(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_accessTokenVerify(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AccessTokenCheck(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_accessTokenVerify_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }
@@ -36069,6 +36724,54 @@ func (ec *executionContext) fieldContext___Type_isOneOf(_ context.Context, field
 
 // region    **************************** input.gotpl *****************************
 
+func (ec *executionContext) unmarshalInputAccessTokenCreateInput(ctx context.Context, obj any) (AccessTokenCreateInput, error) {
+	var it AccessTokenCreateInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["ttlSeconds"]; !present {
+		asMap["ttlSeconds"] = 600
+	}
+
+	fieldsInOrder := [...]string{"customer", "product", "ttlSeconds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "customer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customer"))
+			data, err := ec.unmarshalNCustomerRef2ᚖporticoᚋgraphᚐCustomerRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Customer = data
+		case "product":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("product"))
+			data, err := ec.unmarshalNProductRef2ᚖporticoᚋgraphᚐProductRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Product = data
+		case "ttlSeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ttlSeconds"))
+			data, err := ec.unmarshalNInt2int32(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TTLSeconds = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputApiKeyCreateInput(ctx context.Context, obj any) (APIKeyCreateInput, error) {
 	var it APIKeyCreateInput
 	if obj == nil {
@@ -38589,8 +39292,11 @@ func (ec *executionContext) unmarshalInputProductCreateInput(ctx context.Context
 	if _, present := asMap["seatAssignment"]; !present {
 		asMap["seatAssignment"] = false
 	}
+	if _, present := asMap["accessTokenAlgorithm"]; !present {
+		asMap["accessTokenAlgorithm"] = "ES256"
+	}
 
-	fieldsInOrder := [...]string{"identifier", "name", "description", "launchUrl", "upgradeUrl", "logoUrl", "integrationPageUrl", "launchTtlSeconds", "seatAssignment"}
+	fieldsInOrder := [...]string{"identifier", "name", "description", "launchUrl", "upgradeUrl", "logoUrl", "integrationPageUrl", "launchTtlSeconds", "seatAssignment", "accessTokenAlgorithm"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -38660,6 +39366,13 @@ func (ec *executionContext) unmarshalInputProductCreateInput(ctx context.Context
 				return it, err
 			}
 			it.SeatAssignment = data
+		case "accessTokenAlgorithm":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("accessTokenAlgorithm"))
+			data, err := ec.unmarshalNAccessTokenAlgorithm2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AccessTokenAlgorithm = data
 		}
 	}
 	return it, nil
@@ -38876,7 +39589,7 @@ func (ec *executionContext) unmarshalInputProductUpdateInput(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "name", "description", "launchUrl", "upgradeUrl", "logoUrl", "integrationPageUrl", "launchTtlSeconds", "seatAssignment"}
+	fieldsInOrder := [...]string{"id", "name", "description", "launchUrl", "upgradeUrl", "logoUrl", "integrationPageUrl", "launchTtlSeconds", "seatAssignment", "accessTokenAlgorithm"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -38946,6 +39659,13 @@ func (ec *executionContext) unmarshalInputProductUpdateInput(ctx context.Context
 				return it, err
 			}
 			it.SeatAssignment = data
+		case "accessTokenAlgorithm":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("accessTokenAlgorithm"))
+			data, err := ec.unmarshalOAccessTokenAlgorithm2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AccessTokenAlgorithm = data
 		}
 	}
 	return it, nil
@@ -40272,6 +40992,137 @@ func (ec *executionContext) _AccessProduct(ctx context.Context, sel ast.Selectio
 		case "logoUrl":
 			out.Values[i] = ec._AccessProduct_logoUrl(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var accessTokenCheckImplementors = []string{"AccessTokenCheck"}
+
+func (ec *executionContext) _AccessTokenCheck(ctx context.Context, sel ast.SelectionSet, obj *access.TokenCheck) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, accessTokenCheckImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AccessTokenCheck")
+		case "valid":
+			out.Values[i] = ec._AccessTokenCheck_valid(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._AccessTokenCheck_reason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "customerId":
+			out.Values[i] = ec._AccessTokenCheck_customerId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "productIdentifier":
+			out.Values[i] = ec._AccessTokenCheck_productIdentifier(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "claims":
+			out.Values[i] = ec._AccessTokenCheck_claims(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "claimsVersion":
+			out.Values[i] = ec._AccessTokenCheck_claimsVersion(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "claimsCurrent":
+			out.Values[i] = ec._AccessTokenCheck_claimsCurrent(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "issuedAt":
+			out.Values[i] = ec._AccessTokenCheck_issuedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "expiresAt":
+			out.Values[i] = ec._AccessTokenCheck_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var accessTokenCreatePayloadImplementors = []string{"AccessTokenCreatePayload"}
+
+func (ec *executionContext) _AccessTokenCreatePayload(ctx context.Context, sel ast.SelectionSet, obj *AccessTokenCreatePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, accessTokenCreatePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AccessTokenCreatePayload")
+		case "token":
+			out.Values[i] = ec._AccessTokenCreatePayload_token(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "expiresAt":
+			out.Values[i] = ec._AccessTokenCreatePayload_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "allowed":
+			out.Values[i] = ec._AccessTokenCreatePayload_allowed(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._AccessTokenCreatePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -45458,6 +46309,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "accessTokenCreate":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_accessTokenCreate(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "portalTokenCreate":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_portalTokenCreate(ctx, field)
@@ -47219,6 +48077,11 @@ func (ec *executionContext) _Product(ctx context.Context, sel ast.SelectionSet, 
 			}
 		case "seatAssignment":
 			out.Values[i] = ec._Product_seatAssignment(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "accessTokenAlgorithm":
+			out.Values[i] = ec._Product_accessTokenAlgorithm(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -49049,6 +49912,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_portalSettings(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "accessTokenVerify":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_accessTokenVerify(ctx, field)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -52558,6 +53443,64 @@ func (ec *executionContext) unmarshalNAccessReason2porticoᚋinternalᚋaccess�
 }
 
 func (ec *executionContext) marshalNAccessReason2porticoᚋinternalᚋaccessᚐReason(ctx context.Context, sel ast.SelectionSet, v access.Reason) graphql.Marshaler {
+	_ = sel
+	res := MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNAccessTokenAlgorithm2string(ctx context.Context, v any) (string, error) {
+	res, err := UnmarshalEnum(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAccessTokenAlgorithm2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := MarshalEnum(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNAccessTokenCheck2ᚖporticoᚋinternalᚋaccessᚐTokenCheck(ctx context.Context, sel ast.SelectionSet, v *access.TokenCheck) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AccessTokenCheck(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNAccessTokenCreateInput2porticoᚋgraphᚐAccessTokenCreateInput(ctx context.Context, v any) (AccessTokenCreateInput, error) {
+	res, err := ec.unmarshalInputAccessTokenCreateInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAccessTokenCreatePayload2ᚖporticoᚋgraphᚐAccessTokenCreatePayload(ctx context.Context, sel ast.SelectionSet, v *AccessTokenCreatePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AccessTokenCreatePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNAccessTokenReason2porticoᚋinternalᚋaccessᚐTokenReason(ctx context.Context, v any) (access.TokenReason, error) {
+	tmp, err := UnmarshalString(v)
+	res := access.TokenReason(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAccessTokenReason2porticoᚋinternalᚋaccessᚐTokenReason(ctx context.Context, sel ast.SelectionSet, v access.TokenReason) graphql.Marshaler {
 	_ = sel
 	res := MarshalString(string(v))
 	if res == graphql.Null {
@@ -56505,6 +57448,24 @@ func (ec *executionContext) marshalN__TypeKind2string(ctx context.Context, sel a
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
 		}
 	}
+	return res
+}
+
+func (ec *executionContext) unmarshalOAccessTokenAlgorithm2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := UnmarshalEnum(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOAccessTokenAlgorithm2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := MarshalEnum(*v)
 	return res
 }
 

@@ -13,6 +13,25 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
+// For whom to mint an access token for which product.
+type AccessTokenCreateInput struct {
+	Customer *CustomerRef `json:"customer"`
+	Product  *ProductRef  `json:"product"`
+	// How long it is valid: 60 to 3600.
+	TTLSeconds int32 `json:"ttlSeconds"`
+}
+
+// The answer to accessTokenCreate.
+type AccessTokenCreatePayload struct {
+	// A JWT, ES256 unless the product says otherwise: `iss` is `{this installation}/shops/{shop}`, `aud` the product's identifier, `sub` the
+	// customer's number as text, beside `iat`, `exp`, `jti`, `claims`, `claimsVersion` and `access { allowed reason tier status expiresAt }`.
+	Token     *string    `json:"token,omitempty"`
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	// May the customer use the product now? As the token says.
+	Allowed    *bool        `json:"allowed,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // An API key to be.
 type APIKeyCreateInput struct {
 	Name string `json:"name"`
@@ -725,6 +744,8 @@ type ProductCreateInput struct {
 	LaunchTTLSeconds int32 `json:"launchTtlSeconds"`
 	// Whether a company's subscription is only for those who have a seat: seatAssign.
 	SeatAssignment bool `json:"seatAssignment"`
+	// What signs its access tokens.
+	AccessTokenAlgorithm string `json:"accessTokenAlgorithm"`
 }
 
 // The answer to productCreate.
@@ -812,6 +833,8 @@ type ProductUpdateInput struct {
 	LaunchTTLSeconds   *int32                     `json:"launchTtlSeconds,omitempty"`
 	// Decides on access at once. Seats can be assigned before it is turned on.
 	SeatAssignment *bool `json:"seatAssignment,omitempty"`
+	// What signs its access tokens from now on.
+	AccessTokenAlgorithm *string `json:"accessTokenAlgorithm,omitempty"`
 }
 
 // The answer to productUpdate.

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"portico/internal/catalog"
@@ -26,6 +27,27 @@ func (p *Product) rowID() int64 { return p.Product.ID }
 
 // NextLaunchSecretAt is when the newest launch secret begins to sign.
 func (p *Product) NextLaunchSecretAt() *time.Time { return p.NextSecretAt }
+
+// AccessTokenAlgorithm is the algorithm as the schema names it.
+func (p *Product) AccessTokenAlgorithm() string {
+	return strings.ToUpper(p.Product.AccessTokenAlgorithm)
+}
+
+// algorithm is an algorithm as JWT names it.
+func algorithm(enum string) string {
+	if strings.EqualFold(enum, catalog.EdDSA) {
+		return catalog.EdDSA
+	}
+	return enum
+}
+
+func algorithmOrNil(enum *string) *string {
+	if enum == nil {
+		return nil
+	}
+	named := algorithm(*enum)
+	return &named
+}
 
 type productFields struct{ *Resolver }
 
@@ -66,7 +88,7 @@ func (r mutation) ProductCreate(ctx context.Context, in ProductCreateInput) (*Pr
 	product, launchSecret, err := r.Catalog.ProductCreate(ctx, callerOf(ctx), catalog.ProductCreate{
 		Identifier: in.Identifier, Name: in.Name, Description: in.Description, LaunchURL: in.LaunchURL, UpgradeURL: in.UpgradeURL,
 		LogoURL: in.LogoURL, IntegrationPageURL: in.IntegrationPageURL, LaunchTTLSeconds: in.LaunchTTLSeconds,
-		SeatAssignment: in.SeatAssignment,
+		SeatAssignment: in.SeatAssignment, AccessTokenAlgorithm: algorithm(in.AccessTokenAlgorithm),
 	})
 	if err != nil {
 		refused, err := userErrors(err)

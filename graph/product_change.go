@@ -15,7 +15,7 @@ func (r mutation) ProductUpdate(ctx context.Context, in ProductUpdateInput) (*Pr
 		return r.Catalog.ProductUpdate(ctx, callerOf(ctx), catalog.ProductUpdate{
 			ProductID: id, Name: in.Name, Description: in.Description, LaunchURL: in.LaunchURL, UpgradeURL: patch(in.UpgradeURL),
 			LogoURL: patch(in.LogoURL), IntegrationPageURL: patch(in.IntegrationPageURL), LaunchTTLSeconds: in.LaunchTTLSeconds,
-			SeatAssignment: in.SeatAssignment,
+			SeatAssignment: in.SeatAssignment, AccessTokenAlgorithm: algorithmOrNil(in.AccessTokenAlgorithm),
 		})
 	})
 	if err != nil {

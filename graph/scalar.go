@@ -140,7 +140,7 @@ func MarshalEnum(value string) graphql.Marshaler { return graphql.MarshalString(
 // in variables, and all our values are upper case.
 func UnmarshalEnum(v any) (string, error) {
 	value, ok := v.(string)
-	if !ok || strings.Trim(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") != "" {
+	if !ok || strings.Trim(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") != "" {
 		return "", refuse("must be a value of the enum, in upper case")
 	}
 	return value, nil

@@ -20,7 +20,7 @@ func TestTheSchemaExplainsItself(t *testing.T) {
 		require.NotEmpty(t, definition.Description, "type %s has no description", name)
 		for _, value := range definition.EnumValues {
 			require.NotEmpty(t, value.Description, "%s of enum %s has no description", value.Name, name)
-			require.Regexp(t, `^[A-Z][A-Z_]*$`, value.Name, "the reader of enums relies on upper case")
+			require.Regexp(t, `^[A-Z][A-Z0-9_]*$`, value.Name, "the reader of enums relies on upper case")
 		}
 	}
 	for _, root := range []*ast.Definition{schema.Query, schema.Mutation, schema.Subscription} {

@@ -82,6 +82,7 @@ func schedule() []*river.PeriodicJob {
 		every(time.Hour, MailRetire{}),
 		every(5*time.Minute, PortalRetire{}),
 		every(5*time.Second, ClaimExpiry{}),
+		every(time.Hour, SigningKeyRotate{}),
 		every(5*time.Second, TokenCount{}),
 		every(time.Hour, AuditRetire{}),
 		every(10*time.Minute, RateRetire{}),
@@ -164,6 +165,9 @@ func workers(d Domain) *river.Workers {
 	work(all, func(ctx context.Context, _ *river.Job[ClaimExpiry]) error {
 		_, err := d.Access.ClaimsExpire(ctx)
 		return err
+	})
+	work(all, func(ctx context.Context, _ *river.Job[SigningKeyRotate]) error {
+		return d.Access.SigningKeysRotate(ctx)
 	})
 	work(all, func(ctx context.Context, _ *river.Job[MailRetire]) error {
 		return d.Mail.Retire(ctx)

@@ -121,6 +121,12 @@ type ClaimExpiry struct{ maintenance }
 // Kind implements river.JobArgs.
 func (ClaimExpiry) Kind() string { return "claim.expire" }
 
+// SigningKeyRotate makes the keys that sign access tokens, and deletes those that are of no use any more.
+type SigningKeyRotate struct{ maintenance }
+
+// Kind implements river.JobArgs.
+func (SigningKeyRotate) Kind() string { return "signing_key.rotate" }
+
 // IdempotencyRetire forgets keys that are no longer kept.
 type IdempotencyRetire struct{ maintenance }
 

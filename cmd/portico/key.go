@@ -19,6 +19,8 @@ type keyCommand struct {
 	List   keyListCommand   `cmd:"" help:"Show the keys by version, and how many stored secrets each has sealed in which column."`
 	New    keyNewCommand    `cmd:"" help:"Print a fresh entry for PORTICO_KEYS. Put first, it encrypts from the next start on."`
 	Rotate keyRotateCommand `cmd:"" help:"Have the workers encrypt every stored secret with the first of PORTICO_KEYS."`
+
+	Signing signingKeyCommand `cmd:"" help:"The keys that sign access tokens."`
 }
 
 type keyListCommand struct{}

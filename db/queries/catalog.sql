@@ -13,9 +13,9 @@ order by identifier;
 -- name: InsertProduct :one
 -- No row comes back when the identifier is in use.
 insert into product (merchant_id, id, identifier, name, description, launch_url, upgrade_url, logo_url, integration_page_url,
-                     launch_secret_cipher, launch_ttl_seconds, seat_assignment, created_at)
+                     launch_secret_cipher, launch_ttl_seconds, seat_assignment, access_token_algorithm, created_at)
 values (@merchant_id, @id, @identifier, @name, @description, @launch_url, @upgrade_url, @logo_url, @integration_page_url,
-        @launch_secret_cipher, @launch_ttl_seconds, @seat_assignment, @created_at)
+        @launch_secret_cipher, @launch_ttl_seconds, @seat_assignment, @access_token_algorithm, @created_at)
 on conflict on constraint product_identifier_key do nothing
 returning *;
 
@@ -85,7 +85,7 @@ order by id;
 -- name: UpdateProduct :one
 update product set name = @name, description = @description, launch_url = @launch_url, upgrade_url = sqlc.narg('upgrade_url'),
     logo_url = sqlc.narg('logo_url'), integration_page_url = sqlc.narg('integration_page_url'),
-    launch_ttl_seconds = @launch_ttl_seconds, seat_assignment = @seat_assignment, status = @status
+    launch_ttl_seconds = @launch_ttl_seconds, seat_assignment = @seat_assignment, access_token_algorithm = @access_token_algorithm, status = @status
 where merchant_id = @merchant_id and id = @id
 returning *;
 

@@ -28,12 +28,13 @@ for update of cs skip locked;
 
 -- name: ClaimSubjects :many
 -- Customers with their claims in a product, and the subscription that speaks for each.
-select c.merchant_id, c.id as customer_id, c.number, c.email, c.user_meta, c.test_clock_id, p.id as product_id, p.identifier,
+select c.merchant_id, c.id as customer_id, c.number, c.email, c.user_meta, c.test_clock_id, p.id as product_id, p.identifier, p.access_token_algorithm, m.shop,
        coalesce(own.now_at, @now::timestamptz)::timestamptz as now_at, cs.version, cs.claims, cs.updated_at,
        s.status, s.quantity, s.trial_end, coalesce(best.live and best.seated, false)::boolean as grants, plan.tier
 from (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@customer_ids::bigint[]) as customer_id, unnest(@product_ids::bigint[]) as product_id) k
 join customer c on c.merchant_id = k.merchant_id and c.id = k.customer_id
 join product p on p.merchant_id = k.merchant_id and p.id = k.product_id
+join merchant m on m.id = k.merchant_id
 left join test_clock own on own.merchant_id = c.merchant_id and own.id = c.test_clock_id
 left join claim_set cs on cs.merchant_id = k.merchant_id and cs.customer_id = k.customer_id and cs.product_id = k.product_id
 left join lateral speaking_subscription(

@@ -25,6 +25,8 @@ type Access struct {
 	Webhooks *webhook.Webhooks // is told of claims
 	Now      func() time.Time
 	Issuer   string // the public URL of this installation: the iss of its tokens, and where its own upgrade pages are
+
+	signing keyring
 }
 
 // Reason says why access is allowed or not.

@@ -207,14 +207,9 @@ func (a *Access) claimantRef(
 	if err := checkRefs(customer, product); err != nil {
 		return claimantRef{}, err
 	}
-	row, err := a.DB.ProductByRef(ctx, a.DB.Tenant(caller.MerchantID), db.ProductByRefParams{
-		MerchantID: caller.MerchantID, ID: product.ID, Identifier: product.Identifier,
-	})
-	if db.IsNoRows(err) || (err == nil && !caller.Reaches(row.Product.ID)) {
-		return claimantRef{}, fault.NotFound("product", "product")
-	}
+	row, err := a.product(ctx, caller, product)
 	if err != nil {
-		return claimantRef{}, fmt.Errorf("find a product: %w", err)
+		return claimantRef{}, err
 	}
 	var found account.Customer
 	if create && customer.Email != nil {
@@ -223,6 +218,23 @@ func (a *Access) claimantRef(
 		found, err = a.Accounts.Customer(ctx, caller, customer)
 	}
 	return claimantRef{caller.MerchantID, found.ID, row.Product.ID}, err
+}
+
+// product is the one that ref names and that the caller reaches.
+func (a *Access) product(ctx context.Context, caller account.Caller, ref catalog.ProductRef) (db.ProductByRefRow, error) {
+	if wrong := ref.Check("product"); wrong != nil {
+		return db.ProductByRefRow{}, wrong
+	}
+	row, err := a.DB.ProductByRef(ctx, a.DB.Tenant(caller.MerchantID), db.ProductByRefParams{
+		MerchantID: caller.MerchantID, ID: ref.ID, Identifier: ref.Identifier,
+	})
+	if db.IsNoRows(err) || (err == nil && !caller.Reaches(row.Product.ID)) {
+		return db.ProductByRefRow{}, fault.NotFound("product", "product")
+	}
+	if err != nil {
+		return db.ProductByRefRow{}, fmt.Errorf("find a product: %w", err)
+	}
+	return row, nil
 }
 
 // visitor finds or creates a customer, who has to do with the product from now on.

@@ -17,6 +17,7 @@ type TokenKind string
 const (
 	LaunchToken TokenKind = "LAUNCH"
 	PortalToken TokenKind = "PORTAL"
+	AccessToken TokenKind = "ACCESS"
 )
 
 // An hour is unusual in which a customer gets more tokens of a kind than UsualAtMost, and more than UnusualTimes as many as in the

@@ -46,7 +46,9 @@ type Product struct {
 	LaunchTTLSeconds   int32
 	// SeatAssignment tells whether a company's subscription is only for those of its customers who have a seat.
 	SeatAssignment bool
-	Status         string // DRAFT, IN_REVIEW, APPROVED, REJECTED or ARCHIVED
+	// AccessTokenAlgorithm signs its access tokens: ES256 or EdDSA.
+	AccessTokenAlgorithm string
+	Status               string // DRAFT, IN_REVIEW, APPROVED, REJECTED or ARCHIVED
 	// NextSecretAt is when the launch secret that was made last begins to sign tokens, nil when it does.
 	NextSecretAt *time.Time
 	CreatedAt    time.Time
@@ -80,6 +82,8 @@ type ProductCreate struct {
 	IntegrationPageURL *string
 	LaunchTTLSeconds   int32
 	SeatAssignment     bool
+	// AccessTokenAlgorithm is ES256 when empty.
+	AccessTokenAlgorithm string
 }
 
 func (in *ProductCreate) check() error {
@@ -93,6 +97,10 @@ func (in *ProductCreate) check() error {
 	in.LogoURL = optionalURL(&check, "logoUrl", in.LogoURL)
 	in.IntegrationPageURL = optionalURL(&check, "integrationPageUrl", in.IntegrationPageURL)
 	check.Add(checkLaunchTTL(in.LaunchTTLSeconds))
+	if in.AccessTokenAlgorithm == "" {
+		in.AccessTokenAlgorithm = ES256
+	}
+	check.Add(checkAlgorithm(in.AccessTokenAlgorithm))
 	return check.Err()
 }
 
@@ -141,7 +149,7 @@ func (c *Catalog) ProductCreate(ctx context.Context, caller account.Caller, in P
 			MerchantID: caller.MerchantID, ID: id, Name: in.Name, Description: in.Description, LaunchUrl: in.LaunchURL,
 			UpgradeUrl: in.UpgradeURL, LogoUrl: in.LogoURL, IntegrationPageUrl: in.IntegrationPageURL,
 			LaunchSecretCipher: c.Keys.Seal(LaunchSecretIdentity(id), launchSecret),
-			LaunchTtlSeconds:   in.LaunchTTLSeconds, SeatAssignment: in.SeatAssignment, CreatedAt: c.Now(),
+			LaunchTtlSeconds:   in.LaunchTTLSeconds, SeatAssignment: in.SeatAssignment, AccessTokenAlgorithm: in.AccessTokenAlgorithm, CreatedAt: c.Now(),
 		})
 		made = c.productOf(row, shop)
 		return err
@@ -232,19 +240,20 @@ func (c *Catalog) ProductsByID(ctx context.Context, caller account.Caller, ids [
 
 func (c *Catalog) productOf(row db.Product, shop string) Product {
 	product := Product{
-		ID:                 row.ID,
-		MerchantID:         row.MerchantID,
-		Identifier:         row.Identifier,
-		Name:               row.Name,
-		Description:        row.Description,
-		LaunchURL:          row.LaunchUrl,
-		UpgradeURL:         UpgradeURL(c.PublicURL, shop, row.Identifier, row.UpgradeUrl),
-		LogoURL:            row.LogoUrl,
-		IntegrationPageURL: row.IntegrationPageUrl,
-		LaunchTTLSeconds:   row.LaunchTtlSeconds,
-		SeatAssignment:     row.SeatAssignment,
-		Status:             row.Status,
-		CreatedAt:          row.CreatedAt.UTC(),
+		ID:                   row.ID,
+		MerchantID:           row.MerchantID,
+		Identifier:           row.Identifier,
+		Name:                 row.Name,
+		Description:          row.Description,
+		LaunchURL:            row.LaunchUrl,
+		UpgradeURL:           UpgradeURL(c.PublicURL, shop, row.Identifier, row.UpgradeUrl),
+		LogoURL:              row.LogoUrl,
+		IntegrationPageURL:   row.IntegrationPageUrl,
+		LaunchTTLSeconds:     row.LaunchTtlSeconds,
+		SeatAssignment:       row.SeatAssignment,
+		AccessTokenAlgorithm: row.AccessTokenAlgorithm,
+		Status:               row.Status,
+		CreatedAt:            row.CreatedAt.UTC(),
 	}
 	if at := row.NextLaunchSecretAt; at != nil && at.After(c.Now()) {
 		product.NextSecretAt = at

@@ -26,7 +26,7 @@ func TestANewProductIsADraftThatCanBeFoundByItsIdAndIdentifier(t *testing.T) {
 	require.Equal(t, Product{
 		ID: made.ID, MerchantID: caller.MerchantID, Identifier: "spwpa2311", Name: "Work Planner App", Description: "Plans\nwork.",
 		LaunchURL: "https://planner.example/launch?a=1", UpgradeURL: "https://planner.example/buy", LaunchTTLSeconds: 900, Status: "DRAFT",
-		CreatedAt: piDay,
+		AccessTokenAlgorithm: ES256, CreatedAt: piDay,
 	}, made)
 	for _, ref := range []ProductRef{of(made), {Identifier: ptr("spwpa2311")}} {
 		found, err := c.Product(t.Context(), caller, ref)

@@ -14,15 +14,16 @@ import (
 
 // ProductUpdate says what is to be different about a product. What is nil stays; an empty URL is taken away.
 type ProductUpdate struct {
-	ProductID          int64
-	Name               *string
-	Description        *string
-	LaunchURL          *string
-	UpgradeURL         *string
-	LogoURL            *string
-	IntegrationPageURL *string
-	LaunchTTLSeconds   *int32
-	SeatAssignment     *bool
+	ProductID            int64
+	Name                 *string
+	Description          *string
+	LaunchURL            *string
+	UpgradeURL           *string
+	LogoURL              *string
+	IntegrationPageURL   *string
+	LaunchTTLSeconds     *int32
+	SeatAssignment       *bool
+	AccessTokenAlgorithm *string
 }
 
 // ProductUpdate changes a product. What its review was about (name, launch URL, integration page URL: what customers are told it
@@ -45,7 +46,7 @@ func (c *Catalog) ProductUpdate(ctx context.Context, caller account.Caller, in P
 		_, err = c.DB.UpdateProduct(ctx, tx, db.UpdateProductParams{
 			MerchantID: after.MerchantID, ID: after.ID, Name: after.Name, Description: after.Description, LaunchUrl: after.LaunchUrl,
 			UpgradeUrl: after.UpgradeUrl, LogoUrl: after.LogoUrl, IntegrationPageUrl: after.IntegrationPageUrl,
-			LaunchTtlSeconds: after.LaunchTtlSeconds, SeatAssignment: after.SeatAssignment, Status: after.Status,
+			LaunchTtlSeconds: after.LaunchTtlSeconds, SeatAssignment: after.SeatAssignment, AccessTokenAlgorithm: after.AccessTokenAlgorithm, Status: after.Status,
 		})
 		return err
 	})
@@ -75,6 +76,10 @@ func (in ProductUpdate) applied(row db.Product) (db.Product, error) {
 	if in.SeatAssignment != nil {
 		row.SeatAssignment = *in.SeatAssignment
 	}
+	if in.AccessTokenAlgorithm != nil {
+		row.AccessTokenAlgorithm = *in.AccessTokenAlgorithm
+	}
+	check.Add(checkAlgorithm(row.AccessTokenAlgorithm))
 	checkProduct(&check, row.Name, row.Description, row.LaunchUrl)
 	for _, given := range []struct {
 		field  string

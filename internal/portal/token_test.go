@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"portico/internal/account"
+	"portico/internal/catalog"
 	"portico/internal/fault"
 	"portico/internal/portal"
 	"portico/internal/secret"
@@ -371,4 +372,22 @@ func TestThePortalOfASuspendedMerchantIsClosed(t *testing.T) {
 	requireFault(t, err, fault.CodeNotFound, "shop")
 	require.NoError(t, w.ask("ada@example.com", nil, 1))
 	require.Empty(t, w.work())
+}
+
+func TestATokenOfAnotherSortOpensNoPortal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.shop("acorn")
+	ada := s.customer("ada@example.com", nil)
+	s.sell(ada)
+	product := catalog.ProductRef{ID: &s.product.ID}
+	launch, err := w.portal.Access.LaunchTokenCreate(t.Context(), s.owner, byID(ada), product)
+	require.NoError(t, err)
+	access, err := w.portal.Access.AccessTokenCreate(t.Context(), s.owner, byID(ada), product, time.Hour)
+	require.NoError(t, err)
+	w.refused(string(launch.Token), "")
+	w.refused(string(access.Token), "")
+	check, err := w.portal.Access.AccessTokenVerify(t.Context(), s.owner, s.mint(ada).JWT, nil)
+	require.NoError(t, err)
+	require.Equal(t, "ALGORITHM_NOT_ALLOWED", string(check.Reason), "nor the other way round")
 }

@@ -31,13 +31,13 @@ type Options struct {
 	Log       *slog.Logger
 }
 
-// door answers everything below /api/ and /portal.
+// door answers everything below /api/ and /portal, and publishes the keys that access tokens are verified with.
 type door struct {
 	Options
 	origins *http.CrossOriginProtection
 }
 
-// NewHandler makes the handler of the paths below /api/ and of /portal. Addresses of requests may hold keys and tokens: nothing here
+// NewHandler makes the handler of the paths below /api/ and /shops/, of /portal and of the published keys. Addresses of requests may hold keys and tokens: nothing here
 // logs them.
 func NewHandler(o Options) http.Handler {
 	d := &door{Options: o, origins: http.NewCrossOriginProtection()}
@@ -56,6 +56,7 @@ func NewHandler(o Options) http.Handler {
 	mux.HandleFunc("/api/", d.guarded(func(http.ResponseWriter, *http.Request) error {
 		return fault.New(fault.CodeNotFound, "", "there is no such address")
 	}, route{}.refuse))
+	d.keyRoutes(mux)
 	d.pageRoutes(mux)
 	return mux
 }

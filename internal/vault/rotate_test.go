@@ -48,7 +48,7 @@ func TestAfterARotationTheOldKeyCanBeRemoved(t *testing.T) {
 	require.NoError(t, before.Admit(t.Context()))
 	caller := before.stock()
 	plain := before.sealed()
-	require.Len(t, plain, len(Columns()), "something of everything")
+	require.Len(t, plain, len(Columns())+1, "something of everything, and a signing key for each algorithm")
 	tokenKey, err := before.accounts.TokenKey(t.Context(), caller)
 	require.NoError(t, err)
 
@@ -204,7 +204,7 @@ func TestARowThatNoKeyOpensIsReportedAndHoldsNothingUp(t *testing.T) {
 		{"token_key.key_cipher", 1, 1}, {"token_key.key_cipher", 2, 2}, {"portal_key.key_cipher", 2, 1}, {"webhook_endpoint.next_secret_cipher", 2, 1},
 		{"webhook_endpoint.secret_cipher", 2, 1}, {"webhook_endpoint.next_signing_key_cipher", 2, 1}, {"webhook_endpoint.signing_key_cipher", 2, 1},
 		{"webhook_endpoint.headers_cipher", 2, 1}, {"totp.secret_cipher", 2, 1},
-		{"mail.content_cipher", 2, 1},
+		{"signing_key.private_key_cipher", 2, 2}, {"mail.content_cipher", 2, 1},
 	}, counts)
 	require.Contains(t, w.log.String(), fmt.Sprintf(`column=token_key.key_cipher row="[%d 1000000]"`, caller.MerchantID))
 	require.ErrorContains(t, w.process(2).Admit(t.Context()), "lacks the key of version 1", "as something is sealed with it")

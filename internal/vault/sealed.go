@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"portico/internal/access"
 	"portico/internal/account"
 	"portico/internal/catalog"
 	"portico/internal/mail"
@@ -31,6 +32,7 @@ func Columns() []Column {
 		tenantColumn("token_key", "key_cipher", account.TokenKeyIdentity),
 		{"portal_key", "key_cipher", []string{"merchant_id"}, func(key []int64) string { return portal.KeyIdentity(key[0]) }},
 		tenantColumn("webhook_endpoint", "next_secret_cipher", webhook.SecretIdentity),
+		{"signing_key", "private_key_cipher", []string{"id"}, func(key []int64) string { return access.SigningKeyIdentity(key[0]) }},
 		tenantColumn("webhook_endpoint", "secret_cipher", webhook.SecretIdentity),
 		tenantColumn("webhook_endpoint", "next_signing_key_cipher", webhook.SigningKeyIdentity),
 		tenantColumn("webhook_endpoint", "signing_key_cipher", webhook.SigningKeyIdentity),

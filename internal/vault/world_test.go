@@ -16,6 +16,7 @@ import (
 
 	"portico/db"
 	"portico/db/dbtest"
+	"portico/internal/access"
 	"portico/internal/account"
 	"portico/internal/catalog"
 	"portico/internal/mail"
@@ -64,6 +65,7 @@ func (w *world) process(versions ...int) *process {
 		Vault:    &Vault{DB: w.db, Keys: keys, Jobs: jobs, Now: now, Log: log},
 		t:        w.t,
 		accounts: accounts,
+		access:   &access.Access{DB: w.db, Keys: keys, Now: now},
 		portal:   &portal.Portal{DB: w.db, Keys: keys, Accounts: accounts, Now: now, PublicURL: "https://portico.test", Log: log},
 		catalog:  &catalog.Catalog{DB: w.db, Keys: keys, Now: now, PublicURL: "https://portico.test"},
 		webhooks: &webhook.Webhooks{DB: w.db, Keys: keys, Jobs: jobs, Guard: webhook.NewGuard(webhook.GuardOptions{}), Now: now, Log: log},
@@ -75,6 +77,7 @@ type process struct {
 	*Vault
 	t        *testing.T
 	accounts *account.Accounts
+	access   *access.Access
 	portal   *portal.Portal
 	catalog  *catalog.Catalog
 	webhooks *webhook.Webhooks
@@ -102,6 +105,7 @@ func (p *process) stock() account.Caller {
 	require.NoError(p.t, err)
 	_, err = p.portal.TokenCreate(ctx, caller, account.CustomerRef{ID: &customer.ID})
 	require.NoError(p.t, err)
+	require.NoError(p.t, p.access.SigningKeysRotate(ctx))
 	value := secret.Text("open sesame")
 	endpoint, _, err := p.webhooks.EndpointCreate(ctx, caller.MerchantID, webhook.EndpointCreate{
 		URL: "https://app.test/hook", Headers: []webhook.Header{{Name: "Authorization", Value: &value}},

@@ -243,15 +243,34 @@ func tenancyPlants() []plant {
 	}
 }
 
+func signingKey(algorithm, head string, size int) string {
+	return fmt.Sprintf(`insert into signing_key (kid, algorithm, public_key, private_key_cipher, created_at, signs_from)
+		values ('%[1]s %[2]s', '%[1]s', '%[2]s' || decode(repeat('5a', %[3]d), 'hex'), decode(repeat('00ff', 30), 'hex'), {now}, {now});`, algorithm, head, size)
+}
+
 func secretPlants() []plant {
 	const (
 		ciphers   = "what is to be encrypted is not readable"
 		hashes    = "credentials are kept as hashes of 32 bytes"
 		passwords = "passwords are kept as argon2id"
 		texts     = "no text holds a credential"
+		public    = "what is published of a signing key is its public half"
 		key       = `'ptc_sk_test_' || repeat('a1', 19)`
 	)
 	return []plant{
+		{
+			name: "the public halves of signing keys",
+			sql: signingKey("ES256", `\x3059301306072a8648ce3d020106082a8648ce3d03010703420004`, 64) +
+				signingKey("EdDSA", `\x302a300506032b6570032100`, 32),
+		},
+		{
+			name: "a private key that is published", violated: []string{public}, example: `signing_key \d+`, rows: 2,
+			sql: signingKey("EdDSA", `\x302e020100300506032b657004220420`, 32) + signingKey("ES256", `\x308187020100`, 132),
+		},
+		{
+			name: "a signing key in clear", violated: []string{ciphers}, example: `signing_key \d+`,
+			sql: signingKey("EdDSA", `\x302a300506032b6570032100`, 32) + `update signing_key set private_key_cipher = convert_to(repeat('MC4CAQAw', 8), 'UTF8')`,
+		},
 		{
 			name: "a token key in clear", violated: []string{ciphers}, example: `token_key {m}/\d+`,
 			sql: `update token_key set key_cipher = convert_to(` + key + `, 'UTF8') where merchant_id = {m}`,

@@ -7,6 +7,7 @@ func secretChecks() []check {
 		{invariant: 8, name: "credentials are kept as hashes of 32 bytes", ask: generated(wrongHashes)},
 		{invariant: 8, name: "passwords are kept as argon2id", ask: rows(wrongPasswords)},
 		{invariant: 8, name: "no text holds a credential", ask: generated(credentialsInText)},
+		{invariant: 8, name: "what is published of a signing key is its public half", ask: rows(wrongPublicKeys)},
 	}
 }
 
@@ -50,3 +51,11 @@ select format('select %L || %s from %I r where %s', relname || ' ', row_name, re
 from searched
 group by relname, row_name
 order by relname`
+
+// The two forms have a beginning and a length of their own in DER; a private key has others.
+const wrongPublicKeys = `
+select 'signing_key ' || id
+from signing_key
+where case algorithm
+    when 'ES256' then octet_length(public_key) <> 91 or substr(public_key, 1, 27) <> '\x3059301306072a8648ce3d020106082a8648ce3d03010703420004'
+    else octet_length(public_key) <> 44 or substr(public_key, 1, 12) <> '\x302a300506032b6570032100' end`
