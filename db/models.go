@@ -663,6 +663,7 @@ type WebhookAttempt struct {
 	DeliveryCreatedAt time.Time
 	Outcome           *string
 	FinishedAt        *time.Time
+	ErrorClass        *string
 }
 
 type WebhookDelivery struct {

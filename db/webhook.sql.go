@@ -31,7 +31,7 @@ with again as (
     update webhook_attempt a set outcome = null, finished_at = null
     where a.merchant_id = $2 and a.delivery_id = $3 and a.outcome is not null
       and exists (select from event e where e.merchant_id = a.merchant_id and e.id = a.event_id and e.created_at = a.event_created_at)
-    returning a.merchant_id, a.delivery_id, a.number, a.endpoint_id, a.event_id, a.event_created_at, a.subscription_id, a.status_code, a.error, a.response_body, a.duration_ms, a.created_at, a.delivery_created_at, a.outcome, a.finished_at
+    returning a.merchant_id, a.delivery_id, a.number, a.endpoint_id, a.event_id, a.event_created_at, a.subscription_id, a.status_code, a.error, a.response_body, a.duration_ms, a.created_at, a.delivery_created_at, a.outcome, a.finished_at, a.error_class
 )
 insert into webhook_delivery (merchant_id, id, endpoint_id, event_id, event_created_at, subscription_id, attempt_count, attempts_before,
     first_attempt_at, next_attempt_at, asked_at, created_at)
@@ -76,7 +76,7 @@ func (q *Queries) AskForPendingDelivery(ctx context.Context, db DBTX, arg AskFor
 }
 
 const attemptsByDelivery = `-- name: AttemptsByDelivery :many
-select delivery_id, number, status_code, error, response_body, duration_ms, created_at
+select delivery_id, number, status_code, error_class, error, response_body, duration_ms, created_at
 from webhook_attempt
 where merchant_id = $1 and delivery_id = any($2::bigint[])
 order by delivery_id, number
@@ -91,6 +91,7 @@ type AttemptsByDeliveryRow struct {
 	DeliveryID   int64
 	Number       int32
 	StatusCode   *int32
+	ErrorClass   *string
 	Error        *string
 	ResponseBody string
 	DurationMs   int32
@@ -110,6 +111,7 @@ func (q *Queries) AttemptsByDelivery(ctx context.Context, db DBTX, arg AttemptsB
 			&i.DeliveryID,
 			&i.Number,
 			&i.StatusCode,
+			&i.ErrorClass,
 			&i.Error,
 			&i.ResponseBody,
 			&i.DurationMs,
@@ -1663,11 +1665,11 @@ with outcome as (
     select unnest($2::bigint[]) as merchant_id, unnest($3::bigint[]) as endpoint_id,
         unnest($4::bigint[]) as owner, unnest($5::bigint[]) as id, unnest($6::int[]) as number,
         unnest($7::text[]) as status, unnest($8::timestamptz[]) as next_attempt_at,
-        unnest($9::int[]) as status_code, unnest($10::text[]) as error,
-        unnest($11::text[]) as response_body, unnest($12::int[]) as duration_ms, unnest($13::timestamptz[]) as started_at
+        unnest($9::int[]) as status_code, unnest($10::text[]) as error_class, unnest($11::text[]) as error,
+        unnest($12::text[]) as response_body, unnest($13::int[]) as duration_ms, unnest($14::timestamptz[]) as started_at
 ), tried as (
     select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.subscription_id, d.created_at, o.number, o.status,
-        o.next_attempt_at, o.status_code, o.error, o.response_body, o.duration_ms, o.started_at
+        o.next_attempt_at, o.status_code, o.error_class, o.error, o.response_body, o.duration_ms, o.started_at
     from outcome o
     join webhook_delivery d on d.merchant_id = o.merchant_id and d.id = o.id
     where d.attempt_count = o.number - 1
@@ -1698,9 +1700,9 @@ with outcome as (
     where f.id is not null and d.merchant_id = f.merchant_id and d.id = f.id and d.attempt_count = 0 and d.next_attempt_at > $1::timestamptz
 )
 insert into webhook_attempt (merchant_id, delivery_id, number, endpoint_id, event_id, event_created_at, subscription_id, status_code,
-    error, response_body, duration_ms, created_at, delivery_created_at, outcome, finished_at)
+    error_class, error, response_body, duration_ms, created_at, delivery_created_at, outcome, finished_at)
 select t.merchant_id, t.id, t.number, t.endpoint_id, t.event_id, t.event_created_at, t.subscription_id, nullif(t.status_code, 0),
-    nullif(t.error, ''), t.response_body, t.duration_ms, t.started_at, t.created_at, nullif(t.status, 'PENDING'),
+    nullif(t.error_class, ''), nullif(t.error, ''), t.response_body, t.duration_ms, t.started_at, t.created_at, nullif(t.status, 'PENDING'),
     case when t.status <> 'PENDING' then $1::timestamptz end
 from tried t
 `
@@ -1715,6 +1717,7 @@ type SettleDeliveriesParams struct {
 	Statuses       []string
 	NextAttemptAts []time.Time
 	StatusCodes    []int32
+	ErrorClasses   []string
 	Errors         []string
 	ResponseBodies []string
 	DurationsMs    []int32
@@ -1735,6 +1738,7 @@ func (q *Queries) SettleDeliveries(ctx context.Context, db DBTX, arg SettleDeliv
 		arg.Statuses,
 		arg.NextAttemptAts,
 		arg.StatusCodes,
+		arg.ErrorClasses,
 		arg.Errors,
 		arg.ResponseBodies,
 		arg.DurationsMs,

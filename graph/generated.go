@@ -3159,6 +3159,8 @@ type WebhookAttempt {
   number: Int!
   "The receiver's HTTP status; null when there was no answer."
   statusCode: Int
+  "At which step it failed; null for a 2xx, and for attempts from before there were classes."
+  errorClass: WebhookErrorClass
   "Why there was no answer, or why it does not count."
   error: String
   "The first 16 KiB of the answer."
@@ -5529,6 +5531,8 @@ func (ec *executionContext) childFields_WebhookAttempt(ctx context.Context, fiel
 		return ec.fieldContext_WebhookAttempt_number(ctx, field)
 	case "statusCode":
 		return ec.fieldContext_WebhookAttempt_statusCode(ctx, field)
+	case "errorClass":
+		return ec.fieldContext_WebhookAttempt_errorClass(ctx, field)
 	case "error":
 		return ec.fieldContext_WebhookAttempt_error(ctx, field)
 	case "responseBody":
@@ -33748,6 +33752,29 @@ func (ec *executionContext) fieldContext_WebhookAttempt_statusCode(_ context.Con
 	return graphql.NewScalarFieldContext("WebhookAttempt", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _WebhookAttempt_errorClass(ctx context.Context, field graphql.CollectedField, obj *webhook.Attempt) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookAttempt_errorClass(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ErrorClass, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.ErrorClass) graphql.Marshaler {
+			return ec.marshalOWebhookErrorClass2ᚖporticoᚋinternalᚋwebhookᚐErrorClass(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookAttempt_errorClass(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookAttempt", field, false, false, errors.New("field of type WebhookErrorClass does not have child fields"))
+}
+
 func (ec *executionContext) _WebhookAttempt_error(ctx context.Context, field graphql.CollectedField, obj *webhook.Attempt) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -51928,6 +51955,11 @@ func (ec *executionContext) _WebhookAttempt(ctx context.Context, sel ast.Selecti
 			}
 		case "statusCode":
 			out.Values[i] = ec._WebhookAttempt_statusCode(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "errorClass":
+			out.Values[i] = ec._WebhookAttempt_errorClass(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

@@ -290,11 +290,11 @@ with outcome as (
     select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@endpoint_ids::bigint[]) as endpoint_id,
         unnest(@owners::bigint[]) as owner, unnest(@ids::bigint[]) as id, unnest(@numbers::int[]) as number,
         unnest(@statuses::text[]) as status, unnest(@next_attempt_ats::timestamptz[]) as next_attempt_at,
-        unnest(@status_codes::int[]) as status_code, unnest(@errors::text[]) as error,
+        unnest(@status_codes::int[]) as status_code, unnest(@error_classes::text[]) as error_class, unnest(@errors::text[]) as error,
         unnest(@response_bodies::text[]) as response_body, unnest(@durations_ms::int[]) as duration_ms, unnest(@started_ats::timestamptz[]) as started_at
 ), tried as (
     select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.subscription_id, d.created_at, o.number, o.status,
-        o.next_attempt_at, o.status_code, o.error, o.response_body, o.duration_ms, o.started_at
+        o.next_attempt_at, o.status_code, o.error_class, o.error, o.response_body, o.duration_ms, o.started_at
     from outcome o
     join webhook_delivery d on d.merchant_id = o.merchant_id and d.id = o.id
     where d.attempt_count = o.number - 1
@@ -325,9 +325,9 @@ with outcome as (
     where f.id is not null and d.merchant_id = f.merchant_id and d.id = f.id and d.attempt_count = 0 and d.next_attempt_at > @now::timestamptz
 )
 insert into webhook_attempt (merchant_id, delivery_id, number, endpoint_id, event_id, event_created_at, subscription_id, status_code,
-    error, response_body, duration_ms, created_at, delivery_created_at, outcome, finished_at)
+    error_class, error, response_body, duration_ms, created_at, delivery_created_at, outcome, finished_at)
 select t.merchant_id, t.id, t.number, t.endpoint_id, t.event_id, t.event_created_at, t.subscription_id, nullif(t.status_code, 0),
-    nullif(t.error, ''), t.response_body, t.duration_ms, t.started_at, t.created_at, nullif(t.status, 'PENDING'),
+    nullif(t.error_class, ''), nullif(t.error, ''), t.response_body, t.duration_ms, t.started_at, t.created_at, nullif(t.status, 'PENDING'),
     case when t.status <> 'PENDING' then @now::timestamptz end
 from tried t;
 
@@ -410,7 +410,7 @@ where merchant_id = @merchant_id and delivery_id = any(@ids::bigint[]) and outco
 order by delivery_id;
 
 -- name: AttemptsByDelivery :many
-select delivery_id, number, status_code, error, response_body, duration_ms, created_at
+select delivery_id, number, status_code, error_class, error, response_body, duration_ms, created_at
 from webhook_attempt
 where merchant_id = @merchant_id and delivery_id = any(@delivery_ids::bigint[])
 order by delivery_id, number;

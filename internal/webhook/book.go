@@ -49,6 +49,7 @@ func (w *Webhooks) settle(ctx context.Context, records []record) ([]struct{}, er
 			p.Statuses = append(p.Statuses, status)
 			p.NextAttemptAts = append(p.NextAttemptAts, retryAt)
 			p.StatusCodes = append(p.StatusCodes, int32(r.statusCode)) //nolint:gosec // three digits
+			p.ErrorClasses = append(p.ErrorClasses, string(r.class))
 			p.Errors = append(p.Errors, r.failure)
 			p.ResponseBodies = append(p.ResponseBodies, r.body)
 			p.DurationsMs = append(p.DurationsMs, int32(r.duration.Milliseconds())) //nolint:gosec // within requestTimeout

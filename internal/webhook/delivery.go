@@ -38,10 +38,11 @@ type Delivery struct {
 
 // Attempt is one request to a receiver.
 type Attempt struct {
-	Number       int32   // from 1
-	StatusCode   *int32  // nil when there was no answer
-	Error        *string // why there was no answer, or why it does not count
-	ResponseBody string  // its first 16 KiB
+	Number       int32       // from 1
+	StatusCode   *int32      // nil when there was no answer
+	ErrorClass   *ErrorClass // nil for a 2xx, and for attempts from before there were classes
+	Error        *string     // why there was no answer, or why it does not count
+	ResponseBody string      // its first 16 KiB
 	DurationMs   int32
 	CreatedAt    time.Time // when the request began
 }
@@ -183,7 +184,7 @@ func (w *Webhooks) AttemptsByDelivery(ctx context.Context, merchantID int64, ids
 	attempts := make(map[int64][]Attempt, len(ids))
 	for _, row := range rows {
 		attempts[row.DeliveryID] = append(attempts[row.DeliveryID], Attempt{
-			Number: row.Number, StatusCode: row.StatusCode, Error: row.Error, ResponseBody: row.ResponseBody,
+			Number: row.Number, StatusCode: row.StatusCode, ErrorClass: (*ErrorClass)(row.ErrorClass), Error: row.Error, ResponseBody: row.ResponseBody,
 			DurationMs: row.DurationMs, CreatedAt: row.CreatedAt,
 		})
 	}

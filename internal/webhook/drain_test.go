@@ -386,7 +386,7 @@ func TestAReplyThatIsRecordedTwiceCountsOnce(t *testing.T) {
 	failed := db.SettleDeliveriesParams{
 		MerchantIds: []int64{m.id}, EndpointIds: []int64{e.ID}, Owners: []int64{1}, Ids: []int64{m.deliveries(t)[0].ID}, Numbers: []int32{1},
 		Statuses: []string{webhook.DeliveryPending}, NextAttemptAts: []time.Time{start.Add(5 * time.Second)}, StatusCodes: []int32{500},
-		Errors: []string{"the endpoint answered 500"}, ResponseBodies: []string{""}, DurationsMs: []int32{1}, StartedAts: []time.Time{start}, Now: start,
+		ErrorClasses: []string{"STATUS"}, Errors: []string{"the endpoint answered 500"}, ResponseBodies: []string{""}, DurationsMs: []int32{1}, StartedAts: []time.Time{start}, Now: start,
 	}
 	for range 2 {
 		require.NoError(t, w.DB.SettleDeliveries(t.Context(), w.DB.Tenant(m.id), failed))

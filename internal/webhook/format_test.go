@@ -145,6 +145,7 @@ func TestAnEventOfNoPaymentIsNoPaymentNotification(t *testing.T) {
 	m.drain(t, e)
 	require.Empty(t, r.got())
 	attempt := m.attempts(t, m.deliveries(t)[0])[0]
+	require.Equal(t, webhook.ErrorBody, *attempt.ErrorClass)
 	require.Equal(t, "this event cannot be written in the endpoint's format", *attempt.Error)
 }
 

@@ -34,6 +34,19 @@ const refusedAddress = "this host is on a private, local or reserved network, wh
 // wireServer answers every machine on Azure with its configuration and keys, from an address that no registry calls special.
 var wireServer = netip.MustParsePrefix("168.63.129.16/32")
 
+// metadata are the addresses where clouds give credentials to whoever asks from a machine. Whoever allows a network that has one of them
+// in it, such as 100.64.0.0/10 or fd00::/8, does not mean these.
+func metadata() []string {
+	return []string{
+		"169.254.169.254", "169.254.170.2", "169.254.170.23", "168.63.129.16", "100.100.100.200", "192.0.0.192",
+		"fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254",
+	}
+}
+
+// localNAT64 is for gateways of one's own, by RFC 8215. Their prefix has 96 bits, as the well-known one has: whatever is translated in
+// another way has zeros at its end, which are refused.
+var localNAT64 = netip.MustParsePrefix("64:ff9b:1::/48")
+
 // Guard decides which URLs of merchants Portico calls, when they are saved, tested and sent to. What a URL looks like is checked by
 // CheckURL; where it leads is only known after DNS, so the address is checked when the connection is made, for every connection.
 //
@@ -45,6 +58,8 @@ var wireServer = netip.MustParsePrefix("168.63.129.16/32")
 // A Guard is safe for concurrent use, and all its clients share one pool of connections.
 type Guard struct {
 	addresses *ssrf.Guardian
+	metadata  map[netip.Addr]bool
+	dialer    *net.Dialer
 	loopback  bool
 	http      bool
 	transport *http.Transport
@@ -52,18 +67,28 @@ type Guard struct {
 
 // GuardOptions widen what a Guard lets through; the zero value is right for the public internet. None of them opens a port.
 type GuardOptions struct {
-	AllowLoopback bool           // the machine itself, for portico dev
-	AllowCIDRs    []netip.Prefix // networks that would be refused otherwise, for self-hosters whose products live on them
-	AllowHTTP     bool           // http beside https
+	AllowLoopback bool // the machine itself, for portico dev
+	// AllowCIDRs are networks that would be refused otherwise, for self-hosters whose products live on them. A metadata service within
+	// is allowed only by its own address.
+	AllowCIDRs []netip.Prefix
+	AllowHTTP  bool // http beside https
 }
 
 // NewGuard makes a guard with a pool of connections of its own.
 func NewGuard(o GuardOptions) *Guard {
-	g := &Guard{addresses: guardian(o), loopback: o.AllowLoopback, http: o.AllowHTTP}
-	dialer := &net.Dialer{Timeout: dialTimeout, Control: g.control}
+	g := &Guard{addresses: guardian(o), metadata: map[netip.Addr]bool{}, loopback: o.AllowLoopback, http: o.AllowHTTP}
+	for _, text := range metadata() {
+		g.metadata[netip.MustParseAddr(text)] = true
+	}
+	for _, prefix := range o.AllowCIDRs {
+		if prefix.IsSingleIP() {
+			delete(g.metadata, prefix.Addr().Unmap())
+		}
+	}
+	g.dialer = &net.Dialer{Timeout: dialTimeout, Control: g.control}
 	// No Proxy: a proxy would connect where the guard cannot see it.
 	g.transport = &http.Transport{
-		DialContext:            dialer.DialContext,
+		DialContext:            g.dialer.DialContext,
 		ForceAttemptHTTP2:      true,
 		TLSHandshakeTimeout:    tlsTimeout,
 		IdleConnTimeout:        idleTimeout,
@@ -188,13 +213,13 @@ func isNumeric(label string) bool {
 
 func (g *Guard) checkAddr(ip netip.Addr) error {
 	ip = ip.Unmap()
-	if g.addresses.SafeAddr(ip) != nil {
+	if g.addresses.SafeAddr(ip) != nil || g.metadata[ip] {
 		return refuse(refusedAddress)
 	}
 	// Whoever runs on IPv6 alone allows NAT64's prefix, which must not open the private IPv4 networks behind the gateway.
-	if ssrf.IPv6NAT64Prefix.Contains(ip) {
+	if ssrf.IPv6NAT64Prefix.Contains(ip) || localNAT64.Contains(ip) {
 		bytes := ip.As16()
-		if v4, _ := netip.AddrFromSlice(bytes[12:]); g.addresses.SafeAddr(v4) != nil {
+		if v4, _ := netip.AddrFromSlice(bytes[12:]); g.addresses.SafeAddr(v4) != nil || g.metadata[v4] {
 			return refuse(refusedAddress)
 		}
 	}
@@ -233,8 +258,9 @@ type guardedTransport struct {
 }
 
 func (t *guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	// An endpoint that was saved while http was allowed is not called once it no longer is.
-	if err := t.guard.checkScheme(req.URL.Scheme); err != nil {
+	// An endpoint that was saved while http was allowed is not called once it no longer is; and what resolvers differ on is not theirs to
+	// decide.
+	if err := t.guard.CheckURL(req.URL.String()); err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close()
 		}

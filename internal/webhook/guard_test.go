@@ -120,6 +120,27 @@ func TestGuardOptionsOpenWhatTheyNameAndNothingElse(t *testing.T) {
 			[]string{"64:ff9b::808:808"},
 			[]string{"64:ff9b::7f00:1", "64:ff9b::a00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::808:808"},
 		},
+		"NAT64 of one's own": {
+			GuardOptions{AllowCIDRs: prefixes("64:ff9b:1::/48")},
+			[]string{"64:ff9b:1::808:808", "64:ff9b:1:aaaa:bbbb:cccc:808:808"},
+			[]string{"64:ff9b:1::7f00:1", "64:ff9b:1::a00:1", "64:ff9b:1::a9fe:a9fe", "64:ff9b:1::a83f:8110", "64:ff9b:1:7f00:0:100::", "64:ff9b::808:808"},
+		},
+		"networks with metadata services in them": {
+			GuardOptions{AllowCIDRs: prefixes("100.64.0.0/10", "169.254.0.0/16", "192.0.0.0/24", "168.63.129.0/24", "fd00::/8")},
+			[]string{"100.100.100.201", "169.254.169.253", "192.0.0.193", "fd00:ec2::255", "fd20:ce::255"},
+			[]string{"100.100.100.200", "169.254.169.254", "169.254.170.2", "169.254.170.23", "192.0.0.192", "168.63.129.16", "fd00:ec2::254", "fd00:ec2::23",
+				"fd20:ce::254", "::ffff:169.254.169.254", "::ffff:100.100.100.200"},
+		},
+		"a metadata service by its own address": {
+			GuardOptions{AllowCIDRs: prefixes("100.100.100.200/32", "fd00:ec2::254/128")},
+			[]string{"100.100.100.200", "fd00:ec2::254"},
+			[]string{"100.100.100.201", "169.254.169.254", "fd00:ec2::23"},
+		},
+		"everything": {
+			GuardOptions{AllowCIDRs: prefixes("0.0.0.0/0", "::/0")},
+			[]string{"10.0.0.1", "127.0.0.1", "fe80::1"},
+			[]string{"169.254.169.254", "fd00:ec2::254", "64:ff9b::a9fe:a9fe"},
+		},
 		"no prefix at all": {
 			GuardOptions{AllowCIDRs: []netip.Prefix{{}}},
 			[]string{"8.8.8.8"},
