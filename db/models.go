@@ -708,4 +708,33 @@ type WebhookEndpoint struct {
 	DisabledReason       *string
 	DisabledAt           *time.Time
 	DeletedAt            *time.Time
+	Concurrency          float32
+	RefusedSize          int32
+	RefusedAt            *time.Time
+	QuickestUs           int64
+	SmoothedUs           int64
+	LatencyUs            int64
+	Breaker              string
+	HeldUntil            *time.Time
+	FailedProbes         int32
+	Failures             int32
+	Suspects             []int64
+	NextRequestAt        *time.Time
+	Slow                 bool
+	HealthSince          *time.Time
+	LastSuccessAt        *time.Time
+	LastFailureAt        *time.Time
+	FailingSince         *time.Time
+	WarnedAt             *time.Time
+	ResumedAt            *time.Time
+}
+
+type WebhookEndpointHour struct {
+	MerchantID int64
+	EndpointID int64
+	Slot       int16
+	Hour       time.Time
+	Succeeded  int64
+	Failed     int64
+	Durations  []int64
 }

@@ -388,18 +388,42 @@ func (q *Queries) DueDeliveries(ctx context.Context, db DBTX, arg DueDeliveriesP
 }
 
 const enableEndpoint = `-- name: EnableEndpoint :exec
-update webhook_endpoint set status = 'ENABLED', disabled_reason = null, disabled_at = null
-where merchant_id = $1 and id = $2 and status = 'DISABLED'
+update webhook_endpoint set status = 'ENABLED', disabled_reason = null, disabled_at = null, breaker = 'CLOSED', held_until = null,
+    failed_probes = 0, failures = 0, suspects = '{}', latency_us = 0, slow = false, health_since = $1::timestamptz, failing_since = null,
+    warned_at = null, resumed_at = $1::timestamptz
+where merchant_id = $2 and id = $3 and status = 'DISABLED'
 `
 
 type EnableEndpointParams struct {
+	Now        time.Time
 	MerchantID int64
 	ID         int64
 }
 
+// Whoever enables an endpoint believes that it is well: what was held for it goes out at once.
 func (q *Queries) EnableEndpoint(ctx context.Context, db DBTX, arg EnableEndpointParams) error {
-	_, err := db.Exec(ctx, enableEndpoint, arg.MerchantID, arg.ID)
+	_, err := db.Exec(ctx, enableEndpoint, arg.Now, arg.MerchantID, arg.ID)
 	return err
+}
+
+const endHold = `-- name: EndHold :one
+update webhook_endpoint set held_until = least(held_until, $1::timestamptz)
+where merchant_id = $2 and id = $3
+returning slow
+`
+
+type EndHoldParams struct {
+	Now        time.Time
+	MerchantID int64
+	ID         int64
+}
+
+// Whoever asks for a delivery does not want to wait for the next probe. Answers in which queue the endpoint is.
+func (q *Queries) EndHold(ctx context.Context, db DBTX, arg EndHoldParams) (bool, error) {
+	row := db.QueryRow(ctx, endHold, arg.Now, arg.MerchantID, arg.ID)
+	var slow bool
+	err := row.Scan(&slow)
+	return slow, err
 }
 
 const endpointDeletedAt = `-- name: EndpointDeletedAt :one
@@ -446,6 +470,7 @@ select exists (
     select from webhook_endpoint e
     where e.merchant_id = $1 and e.id = $2 and e.status = 'ENABLED'
       and (e.lease_until is null or e.lease_until <= $3::timestamptz)
+      and (e.held_until is null or e.held_until <= $3::timestamptz)
       and delivery_waits(e.merchant_id, e.id, $3::timestamptz, false)
 )
 `
@@ -497,7 +522,7 @@ func (q *Queries) EndpointProductIdentifier(ctx context.Context, db DBTX, arg En
 }
 
 const endpointsByID = `-- name: EndpointsByID :many
-select merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at from webhook_endpoint
+select merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at, concurrency, refused_size, refused_at, quickest_us, smoothed_us, latency_us, breaker, held_until, failed_probes, failures, suspects, next_request_at, slow, health_since, last_success_at, last_failure_at, failing_since, warned_at, resumed_at from webhook_endpoint
 where merchant_id = $1 and id = any($2::bigint[]) and status <> 'DELETED'
 order by id
 `
@@ -543,6 +568,25 @@ func (q *Queries) EndpointsByID(ctx context.Context, db DBTX, arg EndpointsByIDP
 			&i.DisabledReason,
 			&i.DisabledAt,
 			&i.DeletedAt,
+			&i.Concurrency,
+			&i.RefusedSize,
+			&i.RefusedAt,
+			&i.QuickestUs,
+			&i.SmoothedUs,
+			&i.LatencyUs,
+			&i.Breaker,
+			&i.HeldUntil,
+			&i.FailedProbes,
+			&i.Failures,
+			&i.Suspects,
+			&i.NextRequestAt,
+			&i.Slow,
+			&i.HealthSince,
+			&i.LastSuccessAt,
+			&i.LastFailureAt,
+			&i.FailingSince,
+			&i.WarnedAt,
+			&i.ResumedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -570,7 +614,7 @@ with recursive waiting as (
         limit 1
     ) following
 )
-select e.merchant_id, e.id as endpoint_id
+select e.merchant_id, e.id as endpoint_id, (e.slow or coalesce(e.next_request_at > $1::timestamptz, false))::bool as slow
 from waiting w
 join webhook_endpoint e on e.merchant_id = w.merchant_id and e.id = w.endpoint_id
 cross join lateral (
@@ -580,6 +624,7 @@ cross join lateral (
     limit 1
 ) oldest
 where e.status = 'ENABLED' and (e.lease_until is null or e.lease_until <= $1::timestamptz)
+  and (e.held_until is null or e.held_until <= $1::timestamptz)
 order by oldest.next_attempt_at, e.merchant_id, e.id
 limit $2
 `
@@ -592,10 +637,11 @@ type EndpointsToWakeParams struct {
 type EndpointsToWakeRow struct {
 	MerchantID int64
 	EndpointID int64
+	Slow       bool
 }
 
-// Endpoints with due deliveries that nobody is draining, those that have waited longest first. The walk jumps from endpoint to
-// endpoint through the index, so that its cost does not grow with the deliveries that wait.
+// Endpoints with due deliveries that nobody is draining, those that have waited longest first, and in which queue they belong. The
+// walk jumps from endpoint to endpoint through the index, so that its cost does not grow with the deliveries that wait.
 func (q *Queries) EndpointsToWake(ctx context.Context, db DBTX, arg EndpointsToWakeParams) ([]EndpointsToWakeRow, error) {
 	rows, err := db.Query(ctx, endpointsToWake, arg.Now, arg.Most)
 	if err != nil {
@@ -605,7 +651,7 @@ func (q *Queries) EndpointsToWake(ctx context.Context, db DBTX, arg EndpointsToW
 	var items []EndpointsToWakeRow
 	for rows.Next() {
 		var i EndpointsToWakeRow
-		if err := rows.Scan(&i.MerchantID, &i.EndpointID); err != nil {
+		if err := rows.Scan(&i.MerchantID, &i.EndpointID, &i.Slow); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -1031,40 +1077,6 @@ func (q *Queries) FinishedDeliveriesToEndpoint(ctx context.Context, db DBTX, arg
 	return items, nil
 }
 
-const freeLease = `-- name: FreeLease :one
-with freed as (
-    update webhook_endpoint e set lease_owner = null, lease_until = null
-    where e.merchant_id = $3 and e.id = $4 and e.lease_owner = $5::bigint
-    returning e.merchant_id, e.id, e.status
-)
-select exists (
-    select from freed f
-    where f.status = 'ENABLED' and ($1::bool or delivery_waits(f.merchant_id, f.id, $2::timestamptz, false))
-)
-`
-
-type FreeLeaseParams struct {
-	Expecting  bool
-	Now        time.Time
-	MerchantID int64
-	ID         int64
-	Owner      int64
-}
-
-// Tells whether somebody should go on: where something is due, or where the caller expects it.
-func (q *Queries) FreeLease(ctx context.Context, db DBTX, arg FreeLeaseParams) (bool, error) {
-	row := db.QueryRow(ctx, freeLease,
-		arg.Expecting,
-		arg.Now,
-		arg.MerchantID,
-		arg.ID,
-		arg.Owner,
-	)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
-}
-
 const insertDeliveries = `-- name: InsertDeliveries :many
 
 with published as (
@@ -1080,10 +1092,11 @@ with published as (
     order by p.event_id, e.id
     returning merchant_id, endpoint_id
 )
-select e.merchant_id, e.id as endpoint_id
+select e.merchant_id, e.id as endpoint_id, (e.slow or coalesce(e.next_request_at > $1::timestamptz, false))::bool as slow
 from webhook_endpoint e
 where (e.merchant_id, e.id) in (select a.merchant_id, a.endpoint_id from added a)
   and (e.lease_until is null or e.lease_until <= $1::timestamptz)
+  and (e.held_until is null or e.held_until <= $1::timestamptz)
   -- Does not see what this statement adds.
   and not delivery_waits(e.merchant_id, e.id, $1::timestamptz, true)
 order by e.merchant_id, e.id
@@ -1101,13 +1114,15 @@ type InsertDeliveriesParams struct {
 type InsertDeliveriesRow struct {
 	MerchantID int64
 	EndpointID int64
+	Slow       bool
 }
 
 // Deliveries -------------------------------------------------------------------------------------------------------------
 // Deliveries that are to be sent are none at all or very many, and the planner's idea of how many is usually out of date. These
 // statements run in a scope ByIndex, and each is offered one index: rows by their key, and first rows in the order of an index.
-// One delivery for every enabled endpoint that wants the event. Answers which of these endpoints need to be drained: those that
-// nobody is draining and where no earlier event waits for its first attempt, because that event's job will find this one too.
+// One delivery for every enabled endpoint that wants the event. Answers which of these endpoints need to be drained, and in which
+// queue: those that nobody is draining, which are not left alone, and where no earlier event waits for its first
+// attempt, because that event's job will find this one too.
 func (q *Queries) InsertDeliveries(ctx context.Context, db DBTX, arg InsertDeliveriesParams) ([]InsertDeliveriesRow, error) {
 	rows, err := db.Query(ctx, insertDeliveries,
 		arg.Now,
@@ -1124,7 +1139,7 @@ func (q *Queries) InsertDeliveries(ctx context.Context, db DBTX, arg InsertDeliv
 	var items []InsertDeliveriesRow
 	for rows.Next() {
 		var i InsertDeliveriesRow
-		if err := rows.Scan(&i.MerchantID, &i.EndpointID); err != nil {
+		if err := rows.Scan(&i.MerchantID, &i.EndpointID, &i.Slow); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -1140,7 +1155,7 @@ insert into webhook_endpoint (merchant_id, id, product_id, url, description, for
     header_names, headers_cipher, secret_cipher, signing_key_cipher, public_key, created_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
     $11, $12, $13, $14, $15, $16)
-returning merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at
+returning merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at, concurrency, refused_size, refused_at, quickest_us, smoothed_us, latency_us, breaker, held_until, failed_probes, failures, suspects, next_request_at, slow, health_since, last_success_at, last_failure_at, failing_since, warned_at, resumed_at
 `
 
 type InsertEndpointParams struct {
@@ -1209,6 +1224,25 @@ func (q *Queries) InsertEndpoint(ctx context.Context, db DBTX, arg InsertEndpoin
 		&i.DisabledReason,
 		&i.DisabledAt,
 		&i.DeletedAt,
+		&i.Concurrency,
+		&i.RefusedSize,
+		&i.RefusedAt,
+		&i.QuickestUs,
+		&i.SmoothedUs,
+		&i.LatencyUs,
+		&i.Breaker,
+		&i.HeldUntil,
+		&i.FailedProbes,
+		&i.Failures,
+		&i.Suspects,
+		&i.NextRequestAt,
+		&i.Slow,
+		&i.HealthSince,
+		&i.LastSuccessAt,
+		&i.LastFailureAt,
+		&i.FailingSince,
+		&i.WarnedAt,
+		&i.ResumedAt,
 	)
 	return i, err
 }
@@ -1249,7 +1283,8 @@ const leaseEndpoint = `-- name: LeaseEndpoint :one
 update webhook_endpoint set lease_owner = $1::bigint, lease_until = $2::timestamptz
 where merchant_id = $3 and id = $4 and status = 'ENABLED'
   and (lease_until is null or lease_until <= $5::timestamptz or lease_owner = $1::bigint)
-returning merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at
+  and (held_until is null or held_until <= $5::timestamptz)
+returning merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at, concurrency, refused_size, refused_at, quickest_us, smoothed_us, latency_us, breaker, held_until, failed_probes, failures, suspects, next_request_at, slow, health_since, last_success_at, last_failure_at, failing_since, warned_at, resumed_at
 `
 
 type LeaseEndpointParams struct {
@@ -1261,6 +1296,7 @@ type LeaseEndpointParams struct {
 }
 
 // The lease --------------------------------------------------------------------------------------------------------------
+// Nobody drains an endpoint that is left alone for a while.
 func (q *Queries) LeaseEndpoint(ctx context.Context, db DBTX, arg LeaseEndpointParams) (WebhookEndpoint, error) {
 	row := db.QueryRow(ctx, leaseEndpoint,
 		arg.Owner,
@@ -1297,12 +1333,31 @@ func (q *Queries) LeaseEndpoint(ctx context.Context, db DBTX, arg LeaseEndpointP
 		&i.DisabledReason,
 		&i.DisabledAt,
 		&i.DeletedAt,
+		&i.Concurrency,
+		&i.RefusedSize,
+		&i.RefusedAt,
+		&i.QuickestUs,
+		&i.SmoothedUs,
+		&i.LatencyUs,
+		&i.Breaker,
+		&i.HeldUntil,
+		&i.FailedProbes,
+		&i.Failures,
+		&i.Suspects,
+		&i.NextRequestAt,
+		&i.Slow,
+		&i.HealthSince,
+		&i.LastSuccessAt,
+		&i.LastFailureAt,
+		&i.FailingSince,
+		&i.WarnedAt,
+		&i.ResumedAt,
 	)
 	return i, err
 }
 
 const listEndpoints = `-- name: ListEndpoints :many
-select merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at from webhook_endpoint
+select merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at, concurrency, refused_size, refused_at, quickest_us, smoothed_us, latency_us, breaker, held_until, failed_probes, failures, suspects, next_request_at, slow, health_since, last_success_at, last_failure_at, failing_since, warned_at, resumed_at from webhook_endpoint
 where merchant_id = $1 and id < $2 and status <> 'DELETED'
   and ($3::bigint is null or product_id = $3)
   and ($4::text is null or status = $4)
@@ -1360,6 +1415,25 @@ func (q *Queries) ListEndpoints(ctx context.Context, db DBTX, arg ListEndpointsP
 			&i.DisabledReason,
 			&i.DisabledAt,
 			&i.DeletedAt,
+			&i.Concurrency,
+			&i.RefusedSize,
+			&i.RefusedAt,
+			&i.QuickestUs,
+			&i.SmoothedUs,
+			&i.LatencyUs,
+			&i.Breaker,
+			&i.HeldUntil,
+			&i.FailedProbes,
+			&i.Failures,
+			&i.Suspects,
+			&i.NextRequestAt,
+			&i.Slow,
+			&i.HealthSince,
+			&i.LastSuccessAt,
+			&i.LastFailureAt,
+			&i.FailingSince,
+			&i.WarnedAt,
+			&i.ResumedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -1372,7 +1446,7 @@ func (q *Queries) ListEndpoints(ctx context.Context, db DBTX, arg ListEndpointsP
 }
 
 const lockEndpoint = `-- name: LockEndpoint :one
-select merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at from webhook_endpoint
+select merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at, concurrency, refused_size, refused_at, quickest_us, smoothed_us, latency_us, breaker, held_until, failed_probes, failures, suspects, next_request_at, slow, health_since, last_success_at, last_failure_at, failing_since, warned_at, resumed_at from webhook_endpoint
 where merchant_id = $1 and id = $2 and status <> 'DELETED'
 for no key update
 `
@@ -1412,6 +1486,25 @@ func (q *Queries) LockEndpoint(ctx context.Context, db DBTX, arg LockEndpointPar
 		&i.DisabledReason,
 		&i.DisabledAt,
 		&i.DeletedAt,
+		&i.Concurrency,
+		&i.RefusedSize,
+		&i.RefusedAt,
+		&i.QuickestUs,
+		&i.SmoothedUs,
+		&i.LatencyUs,
+		&i.Breaker,
+		&i.HeldUntil,
+		&i.FailedProbes,
+		&i.Failures,
+		&i.Suspects,
+		&i.NextRequestAt,
+		&i.Slow,
+		&i.HealthSince,
+		&i.LastSuccessAt,
+		&i.LastFailureAt,
+		&i.FailingSince,
+		&i.WarnedAt,
+		&i.ResumedAt,
 	)
 	return i, err
 }
@@ -1564,31 +1657,6 @@ func (q *Queries) PendingDeliveriesByID(ctx context.Context, db DBTX, arg Pendin
 	return items, nil
 }
 
-const renewLease = `-- name: RenewLease :execrows
-update webhook_endpoint set lease_until = $1::timestamptz
-where merchant_id = $2 and id = $3 and lease_owner = $4::bigint
-`
-
-type RenewLeaseParams struct {
-	Until      time.Time
-	MerchantID int64
-	ID         int64
-	Owner      int64
-}
-
-func (q *Queries) RenewLease(ctx context.Context, db DBTX, arg RenewLeaseParams) (int64, error) {
-	result, err := db.Exec(ctx, renewLease,
-		arg.Until,
-		arg.MerchantID,
-		arg.ID,
-		arg.Owner,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const reserveEndpointID = `-- name: ReserveEndpointID :one
 select nextval(pg_get_serial_sequence('webhook_endpoint', 'id'))::bigint
 `
@@ -1658,6 +1726,118 @@ func (q *Queries) RollEndpointSecret(ctx context.Context, db DBTX, arg RollEndpo
 		arg.ID,
 	)
 	return err
+}
+
+const saveLease = `-- name: SaveLease :one
+with saved as (
+    update webhook_endpoint e set lease_owner = case when $1::timestamptz is not null then e.lease_owner end,
+        lease_until = $1::timestamptz,
+        concurrency = $4, refused_size = $5, refused_at = $6, quickest_us = $7,
+        smoothed_us = $8, latency_us = $9, breaker = $10, held_until = $11,
+        failed_probes = $12, failures = $13, suspects = $14, next_request_at = $15,
+        slow = $16, health_since = $17, last_success_at = $18,
+        last_failure_at = $19, failing_since = $20, warned_at = $21,
+        resumed_at = $22
+    where e.merchant_id = $23 and e.id = $24 and e.lease_owner = $25::bigint
+    returning e.merchant_id, e.id, e.status, e.slow, e.held_until, e.next_request_at
+), counted as (
+    insert into webhook_endpoint_hour as h (merchant_id, endpoint_id, slot, hour, succeeded, failed, durations)
+    select s.merchant_id, s.id, $26::smallint, $27::timestamptz, $28::bigint, $29::bigint, $30::bigint[]
+    from saved s
+    where $31::bigint > 0
+    on conflict (merchant_id, endpoint_id, slot) do update set
+        hour = excluded.hour,
+        succeeded = excluded.succeeded + case when h.hour = excluded.hour then h.succeeded else 0 end,
+        failed = excluded.failed + case when h.hour = excluded.hour then h.failed else 0 end,
+        durations = case when h.hour = excluded.hour then array(
+            select h.durations[i] + excluded.durations[i] from generate_subscripts(excluded.durations, 1) i order by i
+        ) else excluded.durations end
+)
+select ($1::timestamptz is null and s.status = 'ENABLED' and (s.held_until is null or s.held_until <= $2::timestamptz)
+    and ($3::bool or delivery_waits(s.merchant_id, s.id, $2::timestamptz, false)))::bool as more,
+    (s.slow or coalesce(s.next_request_at > $2::timestamptz, false))::bool as slow
+from saved s
+`
+
+type SaveLeaseParams struct {
+	Until         *time.Time
+	Now           time.Time
+	Expecting     bool
+	Concurrency   float32
+	RefusedSize   int32
+	RefusedAt     *time.Time
+	QuickestUs    int64
+	SmoothedUs    int64
+	LatencyUs     int64
+	Breaker       string
+	HeldUntil     *time.Time
+	FailedProbes  int32
+	Failures      int32
+	Suspects      []int64
+	NextRequestAt *time.Time
+	Slow          bool
+	HealthSince   *time.Time
+	LastSuccessAt *time.Time
+	LastFailureAt *time.Time
+	FailingSince  *time.Time
+	WarnedAt      *time.Time
+	ResumedAt     *time.Time
+	MerchantID    int64
+	ID            int64
+	Owner         int64
+	Slot          int16
+	Hour          time.Time
+	Succeeded     int64
+	Failed        int64
+	Durations     []int64
+	Attempts      int64
+}
+
+type SaveLeaseRow struct {
+	More bool
+	Slow bool
+}
+
+// Saves what the owner of the lease has learned and counted, and extends the lease until the given time; null gives it back. Then it
+// tells whether somebody should go on, where something is due or where the caller expects it, and in which queue. No row is for
+// who has lost the lease.
+func (q *Queries) SaveLease(ctx context.Context, db DBTX, arg SaveLeaseParams) (SaveLeaseRow, error) {
+	row := db.QueryRow(ctx, saveLease,
+		arg.Until,
+		arg.Now,
+		arg.Expecting,
+		arg.Concurrency,
+		arg.RefusedSize,
+		arg.RefusedAt,
+		arg.QuickestUs,
+		arg.SmoothedUs,
+		arg.LatencyUs,
+		arg.Breaker,
+		arg.HeldUntil,
+		arg.FailedProbes,
+		arg.Failures,
+		arg.Suspects,
+		arg.NextRequestAt,
+		arg.Slow,
+		arg.HealthSince,
+		arg.LastSuccessAt,
+		arg.LastFailureAt,
+		arg.FailingSince,
+		arg.WarnedAt,
+		arg.ResumedAt,
+		arg.MerchantID,
+		arg.ID,
+		arg.Owner,
+		arg.Slot,
+		arg.Hour,
+		arg.Succeeded,
+		arg.Failed,
+		arg.Durations,
+		arg.Attempts,
+	)
+	var i SaveLeaseRow
+	err := row.Scan(&i.More, &i.Slow)
+	return i, err
 }
 
 const settleDeliveries = `-- name: SettleDeliveries :exec

@@ -30,7 +30,7 @@ import (
 const (
 	jobTimeout = 30 * time.Second
 	// River has no heartbeat: a job that runs for longer than this has lost its process. Well above every job's timeout.
-	rescueAfter = time.Minute
+	rescueAfter = 2 * time.Minute
 	keepDone    = 2 * time.Hour
 	// How long a rotation waits for a worker that has its key.
 	otherKeyPause = 5 * time.Second
@@ -60,8 +60,9 @@ func queues() map[string]river.QueueConfig {
 		billing.QueueRenewals:    {MaxWorkers: 8, FetchCooldown: cooldown},
 		billing.QueueExpiries:    {MaxWorkers: 2},
 		billing.QueueMaintenance: {MaxWorkers: 4, FetchCooldown: cooldown},
-		// Drains mostly wait for receivers, and a hanging one holds its worker for a slice.
-		webhook.Queue: {MaxWorkers: 200, FetchCooldown: cooldown},
+		// Drains mostly wait for receivers. Those of the second queue may all hang, and take nobody's worker but each other's.
+		webhook.Queue:     {MaxWorkers: 200, FetchCooldown: cooldown},
+		webhook.QueueSlow: {MaxWorkers: 100, FetchCooldown: cooldown},
 		// Each is a connection to a server that allows one client only so many. Somebody waits for the mail.
 		mail.Queue: {MaxWorkers: 4, FetchCooldown: cooldown},
 	}
@@ -126,9 +127,6 @@ func workers(d Domain) *river.Workers {
 		_, err := d.Billing.ResumeClocks(ctx)
 		return err
 	})
-	work(all, func(ctx context.Context, job *river.Job[webhook.DrainArgs]) error {
-		return d.Webhooks.Drain(ctx, job.Args.MerchantID, job.Args.EndpointID, job.ID)
-	})
 	work(all, func(ctx context.Context, job *river.Job[webhook.CancelArgs]) error {
 		wait, err := d.Webhooks.CancelDeliveries(ctx, job.Args.MerchantID, job.Args.EndpointID)
 		if err == nil && wait > 0 {
@@ -136,6 +134,9 @@ func workers(d Domain) *river.Workers {
 		}
 		return err
 	})
+	river.AddWorker(all, drains{redacted(func(ctx context.Context, job *river.Job[webhook.DrainArgs]) error {
+		return d.Webhooks.Drain(ctx, job.Args, job.ID)
+	})})
 	work(all, func(ctx context.Context, _ *river.Job[WebhookWake]) error {
 		_, err := d.Webhooks.Wake(ctx)
 		return err
@@ -199,11 +200,23 @@ func workers(d Domain) *river.Workers {
 
 // work registers what does the jobs of a kind. River keeps what went wrong with a job in its table, where no value of anybody's belongs.
 func work[T river.JobArgs](all *river.Workers, do func(context.Context, *river.Job[T]) error) {
-	river.AddWorker(all, river.WorkFunc(func(ctx context.Context, job *river.Job[T]) error {
+	river.AddWorker(all, redacted(do))
+}
+
+func redacted[T river.JobArgs](do func(context.Context, *river.Job[T]) error) river.Worker[T] {
+	return river.WorkFunc(func(ctx context.Context, job *river.Job[T]) error {
 		defer func() { redact.Panic(recover()) }()
 		return redact.Error(do(ctx, job))
-	}))
+	})
 }
+
+// drains are worked for a slice and for as long as the requests take that are under way when it ends.
+type drains struct {
+	river.Worker[webhook.DrainArgs]
+}
+
+// Timeout implements river.Worker.
+func (drains) Timeout(*river.Job[webhook.DrainArgs]) time.Duration { return webhook.LongestDrain }
 
 // NewInserter makes the client that API processes and the domain insert jobs with. It works none.
 func NewInserter(pool *pgxpool.Pool, log *slog.Logger) (*river.Client[pgx.Tx], error) {

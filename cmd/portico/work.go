@@ -11,13 +11,15 @@ import (
 	"github.com/riverqueue/river"
 
 	"portico/internal/mail"
+	"portico/internal/webhook"
 	"portico/jobs"
 )
 
 const (
-	// Jobs get this long to finish; then they are cancelled, which they survive: everything they do can be taken up again.
+	// Jobs get this long to finish; then they are cancelled, which they survive: everything they do can be taken up again. Drains take up
+	// nothing more and wait for the answers to what they have sent, so that nobody is sent it again.
 	finishWithin = 5 * time.Second
-	cancelWithin = 10 * time.Second
+	cancelWithin = webhook.LongestFinish + 5*time.Second
 )
 
 type workCommand struct {

@@ -69,7 +69,10 @@ update webhook_endpoint set product_id = @product_id, url = @url, description = 
 where merchant_id = @merchant_id and id = @id;
 
 -- name: EnableEndpoint :exec
-update webhook_endpoint set status = 'ENABLED', disabled_reason = null, disabled_at = null
+-- Whoever enables an endpoint believes that it is well: what was held for it goes out at once.
+update webhook_endpoint set status = 'ENABLED', disabled_reason = null, disabled_at = null, breaker = 'CLOSED', held_until = null,
+    failed_probes = 0, failures = 0, suspects = '{}', latency_us = 0, slow = false, health_since = @now::timestamptz, failing_since = null,
+    warned_at = null, resumed_at = @now::timestamptz
 where merchant_id = @merchant_id and id = @id and status = 'DISABLED';
 
 -- name: DisableEndpoint :exec
@@ -137,26 +140,45 @@ order by id;
 -- The lease --------------------------------------------------------------------------------------------------------------
 
 -- name: LeaseEndpoint :one
+-- Nobody drains an endpoint that is left alone for a while.
 update webhook_endpoint set lease_owner = @owner::bigint, lease_until = @until::timestamptz
 where merchant_id = @merchant_id and id = @id and status = 'ENABLED'
   and (lease_until is null or lease_until <= @now::timestamptz or lease_owner = @owner::bigint)
+  and (held_until is null or held_until <= @now::timestamptz)
 returning *;
 
--- name: RenewLease :execrows
-update webhook_endpoint set lease_until = @until::timestamptz
-where merchant_id = @merchant_id and id = @id and lease_owner = @owner::bigint;
-
--- name: FreeLease :one
--- Tells whether somebody should go on: where something is due, or where the caller expects it.
-with freed as (
-    update webhook_endpoint e set lease_owner = null, lease_until = null
+-- name: SaveLease :one
+-- Saves what the owner of the lease has learned and counted, and extends the lease until the given time; null gives it back. Then it
+-- tells whether somebody should go on, where something is due or where the caller expects it, and in which queue. No row is for
+-- who has lost the lease.
+with saved as (
+    update webhook_endpoint e set lease_owner = case when sqlc.narg(until)::timestamptz is not null then e.lease_owner end,
+        lease_until = sqlc.narg(until)::timestamptz,
+        concurrency = @concurrency, refused_size = @refused_size, refused_at = sqlc.narg(refused_at), quickest_us = @quickest_us,
+        smoothed_us = @smoothed_us, latency_us = @latency_us, breaker = @breaker, held_until = sqlc.narg(held_until),
+        failed_probes = @failed_probes, failures = @failures, suspects = @suspects, next_request_at = sqlc.narg(next_request_at),
+        slow = @slow, health_since = sqlc.narg(health_since), last_success_at = sqlc.narg(last_success_at),
+        last_failure_at = sqlc.narg(last_failure_at), failing_since = sqlc.narg(failing_since), warned_at = sqlc.narg(warned_at),
+        resumed_at = sqlc.narg(resumed_at)
     where e.merchant_id = @merchant_id and e.id = @id and e.lease_owner = @owner::bigint
-    returning e.merchant_id, e.id, e.status
+    returning e.merchant_id, e.id, e.status, e.slow, e.held_until, e.next_request_at
+), counted as (
+    insert into webhook_endpoint_hour as h (merchant_id, endpoint_id, slot, hour, succeeded, failed, durations)
+    select s.merchant_id, s.id, @slot::smallint, @hour::timestamptz, @succeeded::bigint, @failed::bigint, @durations::bigint[]
+    from saved s
+    where @attempts::bigint > 0
+    on conflict (merchant_id, endpoint_id, slot) do update set
+        hour = excluded.hour,
+        succeeded = excluded.succeeded + case when h.hour = excluded.hour then h.succeeded else 0 end,
+        failed = excluded.failed + case when h.hour = excluded.hour then h.failed else 0 end,
+        durations = case when h.hour = excluded.hour then array(
+            select h.durations[i] + excluded.durations[i] from generate_subscripts(excluded.durations, 1) i order by i
+        ) else excluded.durations end
 )
-select exists (
-    select from freed f
-    where f.status = 'ENABLED' and (@expecting::bool or delivery_waits(f.merchant_id, f.id, @now::timestamptz, false))
-);
+select (sqlc.narg(until)::timestamptz is null and s.status = 'ENABLED' and (s.held_until is null or s.held_until <= @now::timestamptz)
+    and (@expecting::bool or delivery_waits(s.merchant_id, s.id, @now::timestamptz, false)))::bool as more,
+    (s.slow or coalesce(s.next_request_at > @now::timestamptz, false))::bool as slow
+from saved s;
 
 -- name: EndpointIsWaiting :one
 -- Whether an enabled endpoint has something due and nobody to drain it.
@@ -164,6 +186,7 @@ select exists (
     select from webhook_endpoint e
     where e.merchant_id = @merchant_id and e.id = @id and e.status = 'ENABLED'
       and (e.lease_until is null or e.lease_until <= @now::timestamptz)
+      and (e.held_until is null or e.held_until <= @now::timestamptz)
       and delivery_waits(e.merchant_id, e.id, @now::timestamptz, false)
 );
 
@@ -172,9 +195,15 @@ select exists (
 update webhook_endpoint set status = 'DISABLED', disabled_reason = 'GONE', disabled_at = @now::timestamptz
 where merchant_id = @merchant_id and id = @id and lease_owner = @owner::bigint and status = 'ENABLED';
 
+-- name: EndHold :one
+-- Whoever asks for a delivery does not want to wait for the next probe. Answers in which queue the endpoint is.
+update webhook_endpoint set held_until = least(held_until, @now::timestamptz)
+where merchant_id = @merchant_id and id = @id
+returning slow;
+
 -- name: EndpointsToWake :many
--- Endpoints with due deliveries that nobody is draining, those that have waited longest first. The walk jumps from endpoint to
--- endpoint through the index, so that its cost does not grow with the deliveries that wait.
+-- Endpoints with due deliveries that nobody is draining, those that have waited longest first, and in which queue they belong. The
+-- walk jumps from endpoint to endpoint through the index, so that its cost does not grow with the deliveries that wait.
 with recursive waiting as (
     (select d.merchant_id, d.endpoint_id from webhook_delivery d
      where d.next_attempt_at > '-infinity'
@@ -190,7 +219,7 @@ with recursive waiting as (
         limit 1
     ) following
 )
-select e.merchant_id, e.id as endpoint_id
+select e.merchant_id, e.id as endpoint_id, (e.slow or coalesce(e.next_request_at > @now::timestamptz, false))::bool as slow
 from waiting w
 join webhook_endpoint e on e.merchant_id = w.merchant_id and e.id = w.endpoint_id
 cross join lateral (
@@ -200,6 +229,7 @@ cross join lateral (
     limit 1
 ) oldest
 where e.status = 'ENABLED' and (e.lease_until is null or e.lease_until <= @now::timestamptz)
+  and (e.held_until is null or e.held_until <= @now::timestamptz)
 order by oldest.next_attempt_at, e.merchant_id, e.id
 limit @most;
 
@@ -208,8 +238,9 @@ limit @most;
 -- statements run in a scope ByIndex, and each is offered one index: rows by their key, and first rows in the order of an index.
 
 -- name: InsertDeliveries :many
--- One delivery for every enabled endpoint that wants the event. Answers which of these endpoints need to be drained: those that
--- nobody is draining and where no earlier event waits for its first attempt, because that event's job will find this one too.
+-- One delivery for every enabled endpoint that wants the event. Answers which of these endpoints need to be drained, and in which
+-- queue: those that nobody is draining, which are not left alone, and where no earlier event waits for its first
+-- attempt, because that event's job will find this one too.
 with published as (
     select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@event_ids::bigint[]) as event_id,
         unnest(@subscription_ids::bigint[]) as subscription_id, unnest(@product_ids::bigint[]) as product_id,
@@ -223,10 +254,11 @@ with published as (
     order by p.event_id, e.id
     returning merchant_id, endpoint_id
 )
-select e.merchant_id, e.id as endpoint_id
+select e.merchant_id, e.id as endpoint_id, (e.slow or coalesce(e.next_request_at > @now::timestamptz, false))::bool as slow
 from webhook_endpoint e
 where (e.merchant_id, e.id) in (select a.merchant_id, a.endpoint_id from added a)
   and (e.lease_until is null or e.lease_until <= @now::timestamptz)
+  and (e.held_until is null or e.held_until <= @now::timestamptz)
   -- Does not see what this statement adds.
   and not delivery_waits(e.merchant_id, e.id, @now::timestamptz, true)
 order by e.merchant_id, e.id;

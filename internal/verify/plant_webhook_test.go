@@ -15,7 +15,7 @@ func webhookPlants() []plant {
 		attempts  = "the attempts of a delivery count up from 1 to its count"
 		outcomes  = "a delivery is to be sent, or has one outcome: that of its last attempt"
 		finished  = "a delivery is delivered when its last attempt was answered 2xx"
-		due       = "no delivery to an enabled endpoint is due"
+		due       = "no delivery to an enabled endpoint that is not held is due"
 		nobody    = "nothing is on its way to a deleted endpoint"
 
 		oneEvent   = ` where id = (select id from event where subscription_id = {renewed} and sequence = 2)`
@@ -195,9 +195,14 @@ func webhookPlants() []plant {
 			sql: `update webhook_delivery set next_attempt_at = {now} where id = ` + failing,
 		},
 		{
+			name: "a delivery that waits for its endpoint to be probed", quiescent: true,
+			sql: `update webhook_delivery set next_attempt_at = {now} where id = ` + failing + `;
+				update webhook_endpoint set breaker = 'OPEN', held_until = {now} + interval '1 second' where merchant_id = {m}`,
+		},
+		{
 			name: "a delivery that waits for its endpoint to be enabled", quiescent: true,
 			sql: `update webhook_delivery set next_attempt_at = {now} where id = ` + failing + `;
-				update webhook_endpoint set status = 'DISABLED', disabled_reason = 'MANUAL', disabled_at = now() where id = (select endpoint_id from webhook_delivery where id = ` + failing + `)`,
+				update webhook_endpoint set held_until = null, breaker = 'CLOSED', status = 'DISABLED', disabled_reason = 'MANUAL', disabled_at = now() where id = (select endpoint_id from webhook_delivery where id = ` + failing + `)`,
 		},
 		{
 			name: "a delivery that outlives its endpoint", violated: []string{nobody}, example: `webhook_delivery {m}/\d+`, quiescent: true,

@@ -181,7 +181,7 @@ func newBusyWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
 	ctx := t.Context()
-	works, fails := w.endpoint(http.StatusOK), w.endpoint(http.StatusServiceUnavailable)
+	works, fails := w.endpoint(http.StatusOK), w.endpoint(http.StatusInternalServerError)
 	monthly, yearly, free := w.plan(1999, "MONTH", "USD", 0), w.plan(9900, "YEAR", "EUR", 0), w.plan(0, "MONTH", "USD", 0)
 	trial := w.plan(1500, "MONTH", "USD", 14)
 
@@ -219,8 +219,11 @@ func newBusyWorld(t *testing.T) *world {
 	w.cancel("leaving", true)
 	w.sell("trying", good, trial, nil)
 	w.sell("unpaid", declined, monthly, nil)
-	for _, e := range []webhook.Endpoint{works, fails} {
-		require.NoError(t, w.webhooks.Drain(ctx, w.caller.MerchantID, e.ID, 1))
+	for _, e := range []webhook.Endpoint{works, fails, fails, fails, fails} {
+		// Its breaker would hold what the checks are about.
+		_, err = w.db.System().Exec(ctx, `update webhook_endpoint set breaker = 'CLOSED', held_until = null, failures = 0, suspects = '{}'`)
+		require.NoError(t, err)
+		require.NoError(t, w.webhooks.Drain(ctx, webhook.DrainArgs{MerchantID: w.caller.MerchantID, EndpointID: e.ID, Slow: true}, 1))
 	}
 
 	acorn, product := w.caller, w.product

@@ -57,6 +57,10 @@ func (w *Webhooks) askAgain(ctx context.Context, tx pgx.Tx, merchantID, id int64
 	case err != nil:
 		return err
 	}
-	_, err = w.insertDrains(ctx, tx, []DrainArgs{{merchantID, endpointID}}, nil)
+	slow, err := w.DB.EndHold(ctx, tx, db.EndHoldParams{MerchantID: merchantID, ID: endpointID, Now: now})
+	if err != nil {
+		return err
+	}
+	_, err = w.insertDrains(ctx, tx, []DrainArgs{{merchantID, endpointID, slow}}, nil)
 	return err
 }

@@ -14,8 +14,6 @@ const (
 	// sliceTime is how long a drain takes up new deliveries before it hands over, so that no job lasts longer than a slice and a
 	// request.
 	sliceTime = 10 * time.Second
-	// concurrency is how many requests an endpoint gets at once.
-	concurrency = 10
 	// mostAhead is how many deliveries a drain takes up beyond those, so that a fast receiver need not wait for the next look.
 	mostAhead = 90
 	// keepReady is how long it believes that these are still to be sent.
@@ -32,16 +30,24 @@ const (
 	bookTimeout = 5 * time.Second
 )
 
-// Drain delivers what an endpoint has due, for a slice of time at most, and hands over to a new job when more is left. The owner
-// names this run and no other. Only one drain works on an endpoint: where another one's lease is alive, Drain returns at once.
+const (
+	// LongestFinish is how long a drain may take once it is told to stop: for requests that have just begun, and to record them.
+	LongestFinish = maxTimeoutSeconds*time.Second + 2*bookTimeout
+	// LongestDrain is how long a drain may take in all.
+	LongestDrain = sliceTime + LongestFinish
+)
+
+// Drain delivers what an endpoint has due, for a slice of time at most, and hands over to a new job when more is left; at once where
+// the endpoint turns out to belong into the slow queue. The owner names this run and no other. Only one drain works on an
+// endpoint: where another one's lease is alive, or where its breaker is open, Drain returns at once.
 //
 // Deliveries of one subscription go out one after the other, in the order of their events; a failing one lets the later ones
 // overtake after ten minutes. A delivery is recorded after its request, never before, and no connection to the database is
 // held meanwhile: a drain that dies leaves its deliveries due, and they are sent again. When ctx ends, Drain takes up nothing more
 // and records the requests that are under way.
-func (w *Webhooks) Drain(ctx context.Context, merchantID, endpointID, owner int64) error {
+func (w *Webhooks) Drain(ctx context.Context, args DrainArgs, owner int64) error {
 	for {
-		again, err := w.drainOnce(ctx, merchantID, endpointID, owner)
+		again, err := w.drainOnce(ctx, args, owner)
 		if err != nil || !again {
 			return err
 		}
@@ -50,10 +56,10 @@ func (w *Webhooks) Drain(ctx context.Context, merchantID, endpointID, owner int6
 
 // drainOnce tells whether there is more to do. Who publishes while a drain ends may have seen its lease and relied on it, and commit
 // after its last look: so it looks again when such a transaction has had its time.
-func (w *Webhooks) drainOnce(ctx context.Context, merchantID, endpointID, owner int64) (bool, error) {
+func (w *Webhooks) drainOnce(ctx context.Context, args DrainArgs, owner int64) (bool, error) {
 	d := &drain{
-		w: w, scope: w.DB.Tenant(merchantID), merchantID: merchantID, endpointID: endpointID, owner: owner,
-		sending: map[int64]struct{}{}, replies: make(chan reply, concurrency),
+		w: w, scope: w.DB.Tenant(args.MerchantID), merchantID: args.MerchantID, endpointID: args.EndpointID, owner: owner, inSlow: args.Slow,
+		sending: map[int64]struct{}{}, replies: make(chan reply, mostSize),
 		looked: make(chan look, 1), booked: make(chan booked, 1),
 	}
 	held, err := d.lease(ctx)
@@ -61,7 +67,7 @@ func (w *Webhooks) drainOnce(ctx context.Context, merchantID, endpointID, owner 
 		return false, err
 	}
 	if err = d.run(ctx); err != nil {
-		err = fmt.Errorf("drain endpoint %d: %w", endpointID, err)
+		err = fmt.Errorf("drain endpoint %d: %w", args.EndpointID, err)
 	}
 	if err = errors.Join(err, d.free(ctx, err == nil)); err != nil || !d.isQuiet() {
 		return false, err
@@ -79,18 +85,23 @@ type drain struct {
 	w                             *Webhooks
 	scope                         db.Scope
 	merchantID, endpointID, owner int64
+	inSlow                        bool // its job is one of the slow queue
 	endpoint                      db.WebhookEndpoint
+	pace                          pace
+	tally                         tally // of what is not saved yet
+	changed                       bool  // there is something to save at once
 	endAt, renewAt                time.Time
 	over                          bool // the lease has gone to another owner, or the receiver wants no more
 
 	sending  map[int64]struct{} // the deliveries that were taken up and are not yet recorded
 	ready    []message          // those of them that wait for a request to end
 	readyTil time.Time
-	requests int        // under way
-	replies  chan reply // has room for all of them, so that a request never waits for us
-	done     []reply    // to be recorded
-	sent     int        // requests that have ended, in all
-	answered int        // those since the last look
+	turn     <-chan time.Time // the first of them may go
+	requests int              // under way
+	replies  chan reply       // has room for all of them, so that a request never waits for us
+	done     []reply          // to be recorded
+	sent     int              // requests that have ended, in all
+	answered int              // those since the last look
 
 	// One statement at a time: a look that overlaps with a record could park a follower that has just been called up.
 	asking bool
@@ -131,21 +142,21 @@ func (d *drain) run(ctx context.Context) error {
 	shutdown := ctx.Done()
 	for {
 		now := d.w.Now()
-		closing := ctx.Err() != nil || d.over || !now.Before(d.endAt)
+		closing := ctx.Err() != nil || d.over || !now.Before(d.endAt) || d.pace.isHeld(now) || d.pace.slow && !d.inSlow
 		if closing || !now.Before(d.readyTil) {
 			d.forget()
 		}
 		if len(d.sending) == 0 && (closing || d.isQuiet()) {
 			return nil
 		}
-		d.request(work, s)
+		d.request(work, s, now)
 		switch {
 		case d.asking:
 		case len(d.done) > 0:
 			d.book(work)
-		case closing || d.room() <= 0:
+		case closing || d.room(now) <= 0:
 		case d.more:
-			d.look(work)
+			d.look(work, d.room(now))
 			beat = nil
 		case beat == nil:
 			beat = d.w.beat.after(lookEvery)
@@ -159,6 +170,7 @@ func (d *drain) run(ctx context.Context) error {
 			err = d.takeUp(found)
 		case <-beat:
 			d.more, beat = true, nil
+		case <-d.turn:
 		case <-pulse.C:
 		case <-shutdown:
 			shutdown = nil
@@ -172,12 +184,19 @@ func (d *drain) run(ctx context.Context) error {
 	}
 }
 
-// request starts as many requests as the endpoint may get.
-func (d *drain) request(ctx context.Context, s *sender) {
-	for len(d.ready) > 0 && d.requests < concurrency {
+// request starts as many requests as the endpoint may get now.
+func (d *drain) request(ctx context.Context, s *sender, now time.Time) {
+	d.turn = nil
+	for len(d.ready) > 0 && d.requests < d.pace.allowed(now) {
+		if wait := d.pace.spacing.wait(now); wait > 0 {
+			d.turn = time.After(wait)
+			return
+		}
 		m := d.ready[0]
 		d.ready = d.ready[1:]
+		d.pace.spacing.take(now)
 		d.requests++
+		m.beside = d.requests
 		go func() { d.replies <- s.send(ctx, m) }()
 	}
 }
@@ -189,6 +208,11 @@ func (d *drain) take(r reply) {
 	d.answered++
 	d.done = append(d.done, r)
 	d.over = d.over || r.statusCode == http.StatusGone
+	// What we could not write or gave up says nothing about the receiver.
+	if r.class != ErrorBody && r.class != ErrorGivenUp {
+		d.tally.add(r.failure == "", r.duration)
+		d.changed = d.pace.learn(r) || d.changed
+	}
 }
 
 // forget gives back what was taken up and not sent.

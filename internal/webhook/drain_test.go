@@ -109,7 +109,7 @@ func TestASlowRequestHoldsUpItsOwnSubscriptionOnly(t *testing.T) {
 	}
 	m.publish(t, quick, quick)
 	done := make(chan error)
-	go func() { done <- w.Drain(t.Context(), m.id, e.ID, 1) }()
+	go func() { done <- w.Drain(t.Context(), m.job(e), 1) }()
 	r.await(t, 3)
 	m.publish(t, late)
 	r.await(t, 4)
@@ -134,9 +134,9 @@ func TestAHangingReceiverDoesNotDelayAnother(t *testing.T) {
 	fine, _ := m.endpoint(t, healthy.URL)
 	m.publish(t, m.subscriptions(t, 20)...)
 	done := make(chan error)
-	go func() { done <- w.Drain(t.Context(), m.id, stuck.ID, 1) }()
+	go func() { done <- w.Drain(t.Context(), m.job(stuck), 1) }()
 	hanging.await(t, 10)
-	require.NoError(t, w.Drain(t.Context(), m.id, fine.ID, 2))
+	require.NoError(t, w.Drain(t.Context(), m.job(fine), 2))
 	require.Len(t, healthy.got(), 20)
 	require.Len(t, hanging.got(), 10, "an endpoint gets ten requests at once")
 	hanging.open()
@@ -152,9 +152,9 @@ func TestOneOfTwoDrainsWorks(t *testing.T) {
 	e, _ := m.endpoint(t, r.URL)
 	m.publish(t, m.subscriptions(t, 3)...)
 	done := make(chan error)
-	go func() { done <- w.Drain(t.Context(), m.id, e.ID, 1) }()
+	go func() { done <- w.Drain(t.Context(), m.job(e), 1) }()
 	r.await(t, 3)
-	require.NoError(t, w.process(t).Drain(t.Context(), m.id, e.ID, 2))
+	require.NoError(t, w.process(t).Drain(t.Context(), m.job(e), 2))
 	r.open()
 	require.NoError(t, <-done)
 	require.Len(t, r.got(), 3)
@@ -168,14 +168,14 @@ func TestAKilledDrainIsTakenOverAfterItsLeaseAndSendsTheSameAgain(t *testing.T) 
 	r := receive(t, func(http.ResponseWriter, string) { doomed.DB.Close() }) // waits for connections in use: there is none
 	e, _ := m.endpoint(t, r.URL)
 	m.publish(t, m.subscription(t))
-	require.Error(t, doomed.Drain(t.Context(), m.id, e.ID, 1))
+	require.Error(t, doomed.Drain(t.Context(), m.job(e), 1))
 	require.Len(t, r.got(), 1)
 
 	w.clock.advance(15*time.Second - time.Microsecond)
-	require.NoError(t, w.Drain(t.Context(), m.id, e.ID, 2))
+	require.NoError(t, w.Drain(t.Context(), m.job(e), 2))
 	require.Len(t, r.got(), 1, "its lease is still alive")
 	w.clock.advance(time.Microsecond)
-	require.NoError(t, w.Drain(t.Context(), m.id, e.ID, 2))
+	require.NoError(t, w.Drain(t.Context(), m.job(e), 2))
 	require.Len(t, r.got(), 2)
 	first, second := r.got()[0], r.got()[1]
 	require.Equal(t, first.body, second.body)
@@ -193,7 +193,7 @@ func TestADrainThatHasLostItsLeaseRecordsNothingAndTakesUpNothing(t *testing.T) 
 	subscription := m.subscription(t)
 	m.publish(t, subscription)
 	done := make(chan error)
-	go func() { done <- w.Drain(t.Context(), m.id, e.ID, 1) }()
+	go func() { done <- w.Drain(t.Context(), m.job(e), 1) }()
 	r.await(t, 1)
 	// A process whose clock is ahead has taken over.
 	m.ask(t, `update webhook_endpoint set lease_owner = 2, lease_until = $2 where merchant_id = $1 returning 1`, start.Add(time.Hour))
@@ -215,7 +215,7 @@ func TestADrainKeepsItsLeaseAndHandsOverAfterItsSlice(t *testing.T) {
 	e, _ := m.endpoint(t, r.URL)
 	m.publish(t, m.subscriptions(t, 11)...)
 	done := make(chan error)
-	go func() { done <- w.Drain(t.Context(), m.id, e.ID, 1) }()
+	go func() { done <- w.Drain(t.Context(), m.job(e), 1) }()
 	r.await(t, 10)
 	w.clock.advance(10 * time.Second)
 	require.Eventually(t, func() bool {
@@ -241,7 +241,7 @@ func TestAShutdownRecordsWhatIsUnderWayAndHandsOver(t *testing.T) {
 	m.publish(t, m.subscriptions(t, 11)...)
 	ctx, shutDown := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- w.Drain(ctx, m.id, e.ID, 1) }()
+	go func() { done <- w.Drain(ctx, m.job(e), 1) }()
 	r.await(t, 10)
 	shutDown()
 	select {
@@ -265,7 +265,7 @@ func TestADrainWithAWrongKeySaysSoAndFreesTheEndpoint(t *testing.T) {
 	m.publish(t, m.subscription(t))
 	_, err := w.DB.Tenant(m.id).Exec(t.Context(), `update webhook_endpoint set secret_cipher = 'x' where id = $1`, e.ID)
 	require.NoError(t, err)
-	require.ErrorContains(t, w.Drain(t.Context(), m.id, e.ID, 1), "cannot be decrypted")
+	require.ErrorContains(t, w.Drain(t.Context(), m.job(e), 1), "cannot be decrypted")
 	require.Equal(t, int64(1), m.ask(t, `select count(*) from webhook_endpoint where merchant_id = $1 and lease_owner is null`))
 	require.Equal(t, 1, m.jobs(t, e), "a fault that lasts must not insert jobs without a pause")
 }
@@ -296,7 +296,7 @@ func TestAnEventThatCommitsAfterTheDrainItReliedOnHasEndedIsDelivered(t *testing
 		return start
 	}
 	done := make(chan error)
-	go func() { done <- drainer.Drain(t.Context(), m.id, e.ID, 1) }()
+	go func() { done <- drainer.Drain(t.Context(), m.job(e), 1) }()
 	r.await(t, 1)
 	go func() {
 		committed <- w.DB.Tenant(m.id).Tx(t.Context(), func(tx pgx.Tx) error {
@@ -321,7 +321,7 @@ func TestADrainThatHasToStopHandsOverForEventsOnTheirWay(t *testing.T) {
 	e, _ := m.endpoint(t, r.URL)
 	m.publish(t, m.subscription(t))
 	done := make(chan error)
-	go func() { done <- w.Drain(t.Context(), m.id, e.ID, 1) }()
+	go func() { done <- w.Drain(t.Context(), m.job(e), 1) }()
 	r.await(t, 1)
 	w.clock.advance(10 * time.Second)
 	r.open()
@@ -339,7 +339,7 @@ func TestWhatWasTakenUpAheadIsNotSentToAnEndpointThatWasDisabledMeanwhile(t *tes
 	e, _ := m.endpoint(t, r.URL)
 	m.publish(t, m.subscriptions(t, 40)...)
 	done := make(chan error)
-	go func() { done <- w.Drain(t.Context(), m.id, e.ID, 1) }()
+	go func() { done <- w.Drain(t.Context(), m.job(e), 1) }()
 	r.await(t, 20)
 	m.ask(t, `update webhook_endpoint set status = 'DISABLED', disabled_reason = 'MANUAL', disabled_at = now() where merchant_id = $1 returning 1`)
 	w.clock.advance(time.Second)
@@ -361,7 +361,7 @@ func TestEndpointsOfSeveralMerchantsAreDrainedSideBySide(t *testing.T) {
 		subscription := m.subscription(t)
 		m.publish(t, subscription, m.subscription(t), subscription)
 		merchants = append(merchants, m)
-		go func() { done <- w.Drain(t.Context(), m.id, e.ID, int64(i+1)) }()
+		go func() { done <- w.Drain(t.Context(), m.job(e), int64(i+1)) }()
 	}
 	for range merchants {
 		require.NoError(t, <-done)

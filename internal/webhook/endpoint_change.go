@@ -105,7 +105,7 @@ func justSet(given, headers []Header) []Header {
 // NOT_FOUND on id.
 func (w *Webhooks) EndpointEnable(ctx context.Context, merchantID, id int64) (Endpoint, error) {
 	e, err := w.changeEndpoint(ctx, merchantID, id, func(tx pgx.Tx, _ db.WebhookEndpoint) error {
-		return w.DB.EnableEndpoint(ctx, tx, db.EnableEndpointParams{MerchantID: merchantID, ID: id})
+		return w.DB.EnableEndpoint(ctx, tx, db.EnableEndpointParams{MerchantID: merchantID, ID: id, Now: w.Now()})
 	})
 	if err != nil {
 		return Endpoint{}, fmt.Errorf("enable endpoint %d: %w", id, err)

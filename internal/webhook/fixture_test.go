@@ -173,18 +173,28 @@ func (m *merchant) endpoint(t *testing.T, url string) (webhook.Endpoint, string)
 	return e, string(key)
 }
 
+// job is a drain job of the slow queue, where an endpoint of any health is drained.
+func (m *merchant) job(e webhook.Endpoint) webhook.DrainArgs {
+	return webhook.DrainArgs{MerchantID: m.id, EndpointID: e.ID, Slow: true}
+}
+
 // drain runs one drain to its end.
 func (m *merchant) drain(t *testing.T, e webhook.Endpoint) {
 	t.Helper()
-	require.NoError(t, m.w.Drain(t.Context(), m.id, e.ID, 1))
+	require.NoError(t, m.w.Drain(t.Context(), m.job(e), 1))
 }
 
 // jobs is how many drain jobs wait for the endpoint.
 func (m *merchant) jobs(t *testing.T, e webhook.Endpoint) int {
 	t.Helper()
+	return m.jobsIn(t, e, webhook.Queue) + m.jobsIn(t, e, webhook.QueueSlow)
+}
+
+func (m *merchant) jobsIn(t *testing.T, e webhook.Endpoint, queue string) int {
+	t.Helper()
 	var n int
-	require.NoError(t, m.w.DB.Pool().QueryRow(t.Context(), `select count(*) from river_job where kind = 'webhook.drain' and queue = 'webhooks'
-		and state = 'available' and args = jsonb_build_object('merchant_id', $1::bigint, 'endpoint_id', $2::bigint)`, m.id, e.ID).Scan(&n))
+	require.NoError(t, m.w.DB.Pool().QueryRow(t.Context(), `select count(*) from river_job where kind = 'webhook.drain' and queue = $3
+		and state = 'available' and args @> jsonb_build_object('merchant_id', $1::bigint, 'endpoint_id', $2::bigint)`, m.id, e.ID, queue).Scan(&n))
 	return n
 }
 

@@ -19,12 +19,16 @@ import (
 )
 
 const (
-	maxURLBytes            = 2048
-	maxHostBytes           = 253 // RFC 1035's limit for a name.
-	dialTimeout            = 10 * time.Second
-	tlsTimeout             = 10 * time.Second
-	idleTimeout            = 90 * time.Second
-	maxIdlePerHost         = 64
+	maxURLBytes    = 2048
+	maxHostBytes   = 253 // RFC 1035's limit for a name.
+	dialTimeout    = 10 * time.Second
+	tlsTimeout     = 10 * time.Second
+	idleTimeout    = 90 * time.Second
+	maxIdlePerHost = 64
+	maxIdle        = 1024 // of all hosts: each is a file that the process may not have
+	// A connection of HTTP/2 that has said nothing for so long is asked whether it is still there; requests on a dead one would all
+	// wait for their timeouts.
+	pingAfter, pingTimeout = 15 * time.Second, 5 * time.Second
 	maxResponseHeaderBytes = 64 << 10
 )
 
@@ -92,7 +96,9 @@ func NewGuard(o GuardOptions) *Guard {
 		ForceAttemptHTTP2:      true,
 		TLSHandshakeTimeout:    tlsTimeout,
 		IdleConnTimeout:        idleTimeout,
+		MaxIdleConns:           maxIdle,
 		MaxIdleConnsPerHost:    maxIdlePerHost,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		MaxResponseHeaderBytes: maxResponseHeaderBytes,
 		// The answer is kept as it came; unpacking it could also make a great deal out of little.
 		DisableCompression: true,

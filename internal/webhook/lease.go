@@ -30,23 +30,28 @@ func (d *drain) lease(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("lease endpoint %d: %w", d.endpointID, err)
 	}
+	d.pace = learnedPace(d.endpoint)
 	return true, nil
 }
 
-// renew keeps the lease. Where another drain has it by now, nothing is left to do for this one; every statement asks for the owner.
+// renew keeps the lease and saves what was learned; at once where publishers and others need to know. Where another drain has the
+// endpoint by now, nothing is left to do for this one; every statement asks for the owner.
 func (d *drain) renew(ctx context.Context) error {
 	now := d.w.Now()
-	if now.Before(d.renewAt) {
+	if now.Before(d.renewAt) && !d.changed {
 		return nil
 	}
-	d.renewAt = now.Add(renewEvery)
-	kept, err := d.w.DB.RenewLease(ctx, d.scope, db.RenewLeaseParams{
-		MerchantID: d.merchantID, ID: d.endpointID, Owner: d.owner, Until: now.Add(leaseTime),
-	})
+	d.renewAt, d.changed = now.Add(renewEvery), false
+	until := now.Add(leaseTime)
+	_, err := d.w.DB.SaveLease(ctx, d.scope, d.lesson(now, &until))
+	if db.IsNoRows(err) {
+		d.over = true
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("renew the lease: %w", err)
 	}
-	d.over = d.over || kept == 0
+	d.tally = tally{}
 	return nil
 }
 
@@ -57,13 +62,16 @@ func (d *drain) free(ctx context.Context, handOver bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookTimeout)
 	defer cancel()
 	err := d.scope.Tx(ctx, func(tx pgx.Tx) error {
-		more, err := d.w.DB.FreeLease(ctx, tx, db.FreeLeaseParams{
-			MerchantID: d.merchantID, ID: d.endpointID, Owner: d.owner, Now: d.w.Now(), Expecting: !d.isQuiet(),
-		})
-		if err != nil || !more || !handOver {
+		lesson := d.lesson(d.w.Now(), nil)
+		lesson.Expecting = !d.isQuiet()
+		left, err := d.w.DB.SaveLease(ctx, tx, lesson)
+		if db.IsNoRows(err) {
+			return nil
+		}
+		if err != nil || !left.More || !handOver {
 			return err
 		}
-		_, err = d.w.insertDrains(ctx, tx, []DrainArgs{{d.merchantID, d.endpointID}}, nil)
+		_, err = d.w.insertDrains(ctx, tx, []DrainArgs{{d.merchantID, d.endpointID, left.Slow}}, nil)
 		return err
 	})
 	if err != nil {

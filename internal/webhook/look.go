@@ -39,17 +39,21 @@ type lookFor struct {
 }
 
 // room is how many deliveries can be taken up: those that can be sent at once and, beyond them, as many as were answered since the
-// last look, so that a receiver that is slow has nothing waiting in our memory.
-func (d *drain) room() int {
+// last look, so that a receiver that is slow has nothing waiting in our memory. A breaker lets them out one by one, and where they
+// have to wait for their turns there is room for those of the time that they may lie ready.
+func (d *drain) room(now time.Time) int {
 	if len(d.ready) > mostAhead/3 {
 		return 0
 	}
-	return concurrency + min(d.answered, mostAhead) - len(d.ready) - d.requests
+	most := d.pace.allowed(now) - d.requests
+	if d.pace.breaker.state == BreakerClosed {
+		most += min(d.answered, mostAhead)
+	}
+	return d.pace.spacing.within(now, keepReady, most) - len(d.ready)
 }
 
 // look asks for what is due, and tells run.
-func (d *drain) look(ctx context.Context) {
-	slots := d.room()
+func (d *drain) look(ctx context.Context, slots int) {
 	ids := make([]string, 0, len(d.sending))
 	for id := range d.sending {
 		ids = append(ids, strconv.FormatInt(id, 10))

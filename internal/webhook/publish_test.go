@@ -145,7 +145,7 @@ func TestPublishingInsertsADrainJobOnlyWhereNoneIsComing(t *testing.T) {
 	require.Equal(t, 1, m.jobs(t, e), "the first event's job finds the second too")
 
 	done := make(chan error)
-	go func() { done <- w.Drain(t.Context(), m.id, e.ID, 1) }()
+	go func() { done <- w.Drain(t.Context(), m.job(e), 1) }()
 	r.await(t, 1)
 	m.publish(t, subscription)
 	require.Equal(t, 1, m.jobs(t, e), "the drain finds it")

@@ -18,6 +18,8 @@ const (
 	userAgent        = "Portico-Webhooks/1"
 	paymentKeyHeader = "api-key"
 	maxResponseBytes = 16 << 10
+	// maxWasteBytes is how much more of an answer is read and thrown away so that its connection can be used again.
+	maxWasteBytes = 64 << 10
 )
 
 // sender makes the requests to one endpoint.
@@ -67,6 +69,7 @@ type message struct {
 	number     int32 // of the attempt, from 1
 	before     int32 // how many attempts there were when somebody last asked for it again
 	body       []byte
+	beside     int // requests under way when it was sent, itself included
 }
 
 // reply is what came of an attempt.
@@ -166,7 +169,10 @@ func (s *sender) sign(header http.Header, id string, at time.Time, body []byte) 
 
 // readText is the beginning of an answer as text that Postgres takes. A body that breaks off is shown as far as it came.
 func readText(body io.Reader) string {
-	raw, _ := io.ReadAll(io.LimitReader(body, maxResponseBytes))
+	raw, err := io.ReadAll(io.LimitReader(body, maxResponseBytes))
+	if err == nil {
+		_, _ = io.CopyN(io.Discard, body, maxWasteBytes)
+	}
 	return strings.ReplaceAll(strings.ToValidUTF8(string(raw), "\uFFFD"), "\x00", "\uFFFD")
 }
 

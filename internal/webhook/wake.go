@@ -13,8 +13,12 @@ import (
 	"portico/db"
 )
 
-// Queue is River's queue of drain jobs.
-const Queue = "webhooks"
+// River's queues of drain jobs: one is for endpoints that are slow, fail, or wait for their turns. Workers are what drains compete for,
+// and those of healthy endpoints have theirs to themselves.
+const (
+	Queue     = "webhooks"
+	QueueSlow = "webhooks_slow"
+)
 
 // wakesAtOnce bounds what one Wake inserts; the next one goes on.
 const wakesAtOnce = 1000
@@ -29,13 +33,20 @@ const wakesAtOnce = 1000
 type DrainArgs struct {
 	MerchantID int64 `json:"merchant_id"`
 	EndpointID int64 `json:"endpoint_id"`
+	Slow       bool  `json:"slow,omitempty"` // for QueueSlow
 }
 
 // Kind implements river.JobArgs.
 func (DrainArgs) Kind() string { return "webhook.drain" }
 
 // InsertOpts implements river.JobArgsWithInsertOpts. One attempt is enough: Wake finds again what a failed drain has left.
-func (DrainArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{Queue: Queue, MaxAttempts: 1} }
+func (a DrainArgs) InsertOpts() river.InsertOpts {
+	opts := river.InsertOpts{Queue: Queue, MaxAttempts: 1}
+	if a.Slow {
+		opts.Queue = QueueSlow
+	}
+	return opts
+}
 
 // Wake inserts drain jobs for endpoints with due deliveries that nobody is draining, and tells how many. It is for retries whose time
 // has come, for drains that died, and for events whose drain ended before they were committed. It judges by the state of

@@ -54,7 +54,7 @@ func TestWakeLeavesAnEndpointToItsDrainUntilTheLeaseEnds(t *testing.T) {
 	// To River, the job of a process that died runs on.
 	_, err = w.DB.Pool().Exec(t.Context(), `update river_job set state = 'running'`)
 	require.NoError(t, err)
-	require.Error(t, doomed.Drain(t.Context(), m.id, e.ID, 1))
+	require.Error(t, doomed.Drain(t.Context(), m.job(e), 1))
 	for _, step := range []struct {
 		wait time.Duration
 		want int
