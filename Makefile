@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help dev build web generate lint verify test bench crash soak clean
+.PHONY: help dev build web generate lint verify test bench crash soak clean example-node
 
 TOOL := go tool -modfile=tools.mod
 
@@ -15,12 +15,12 @@ PAGES := web/dist/graphiql.html
 SOURCES := $(shell find web/src web/test web/*.html web/*.ts web/*.json -type f)
 
 # What runs with Node.js: the pages' build, and programs of the tests.
-PACKAGED := web cmd/portico/testdata/receiver cmd/portico/testdata/tokens graph/testdata/audits graph/testdata/live
+PACKAGED := web cmd/portico/testdata/receiver cmd/portico/testdata/tokens graph/testdata/audits graph/testdata/live examples/node
 INSTALLED := $(PACKAGED:%=%/node_modules/.installed)
 GENERATED := ^// Code generated .* DO NOT EDIT\.$$
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: ## Run everything in one process, with a private Postgres and demo data
 	@if ! command -v npm >/dev/null; then echo "npm is missing: /graphiql will say how to build it"; \
@@ -88,6 +88,12 @@ crash: ## Kill workers, then Postgres, at random moments and prove that nothing 
 
 soak: ## Publish thousands of events, kill workers and receivers at random moments and prove that every event arrives
 	go run ./bench/crash -mode deliveries -kills 100 -for 5m $(ARGS)
+
+# Flags for examples/setup: make example-node SETUP='-url http://127.0.0.1:8081 -port 3010'
+SETUP ?=
+
+example-node: examples/node/node_modules/.installed ## Run the example product in Node.js beside `make dev`
+	@settings=$$(go run ./examples/setup $(SETUP) node) && env $$settings npm start --silent --prefix examples/node
 
 clean: ## Remove what make has built or installed; the data of make dev stays
 	rm -rf bin web/dist/* $(PACKAGED:%=%/node_modules)
