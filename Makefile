@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help dev build web generate lint verify test bench crash soak clean example-node
+.PHONY: help dev build web generate lint verify test bench crash soak clean example-node example-go
 
 TOOL := go tool -modfile=tools.mod
 
@@ -94,6 +94,9 @@ SETUP ?=
 
 example-node: examples/node/node_modules/.installed ## Run the example product in Node.js beside `make dev`
 	@settings=$$(go run ./examples/setup $(SETUP) node) && env $$settings npm start --silent --prefix examples/node
+
+example-go: ## Run the example product in Go beside `make dev`
+	@settings=$$(go run ./examples/setup $(SETUP) go) && env $$settings go run ./examples/go
 
 clean: ## Remove what make has built or installed; the data of make dev stays
 	rm -rf bin web/dist/* $(PACKAGED:%=%/node_modules)

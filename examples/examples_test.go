@@ -23,6 +23,12 @@ func TestTheExamplesDoWhatTheirPagesSay(t *testing.T) {
 		t.Parallel()
 		sellAndUse(t, dev, startExample(t, dev, "node"), "rosterly")
 	})
+	t.Run("a product in Go", func(t *testing.T) {
+		t.Parallel()
+		address := startExample(t, dev, "go")
+		sellAndUse(t, dev, address, "ledgerlite")
+		verifyOffline(t, dev, address, "ledgerlite")
+	})
 }
 
 // startDev starts portico dev with its demo on a database of its own.
@@ -100,6 +106,35 @@ func sellAndUse(t *testing.T, d *dev, address, product string) {
 	}
 	buy()
 	browser.eventually("/", http.StatusOK)
+}
+
+// verifyOffline calls a product with access tokens of a customer who has it, of one who has not, and for another product.
+func verifyOffline(t *testing.T, d *dev, address, product string) {
+	t.Helper()
+	merchant, client := d.merchant(t), newBrowser(t, address)
+	mint := func(email, product string) http.Header {
+		token := merchant.do(`mutation($email: String!, $product: String!) { accessTokenCreate(input: {customer: {email: $email}, product: {identifier: $product}}) {
+			token userErrors { message } } }`, object{"email": email, "product": product}).text("accessTokenCreate.token")
+		return http.Header{"Authorization": {"Bearer " + token}}
+	}
+	for _, call := range []struct {
+		email, product string
+		status         int
+	}{
+		{"emil@garden.example", product, http.StatusOK},
+		{"ben@bakery.example", product, http.StatusForbidden},
+		{"ada@bakery.example", "rosterly", http.StatusUnauthorized},
+	} {
+		status, answer := client.ask(http.MethodGet, "/api/me", mint(call.email, call.product), nil)
+		require.Equal(t, call.status, status, "%v", answer)
+		if status == http.StatusOK {
+			require.Equal(t, "active", answer.at("claims.status"))
+		}
+	}
+	forged := mint("emil@garden.example", product)
+	forged.Set("Authorization", forged.Get("Authorization")[:len(forged.Get("Authorization"))-8]+"AAAAAAAA")
+	status, _ := client.ask(http.MethodGet, "/api/me", forged, nil)
+	require.Equal(t, http.StatusUnauthorized, status)
 }
 
 // browser keeps cookies and follows redirects.

@@ -126,8 +126,8 @@ func setUpProduct(ctx context.Context, portico string, m merchant, e example) er
 	for _, product := range m.Products {
 		if product.Identifier == e.product {
 			_, err := fmt.Printf("PORT=%d\nPRODUCT_IDENTIFIER=%s\nPORTAL_JWT_SECRET=%s\nPORTAL_WEBHOOK_SECRET=%s\nPORTICO_URL=%s\n"+
-				"PORTICO_CLIENT_ID=%s\nPORTICO_CLIENT_SECRET=%s\n",
-				e.port, e.product, product.LaunchSecret, made.Change.Secret, portico, product.ClientID, product.ClientSecret)
+				"PORTICO_ISSUER=%s/shops/%s\nPORTICO_CLIENT_ID=%s\nPORTICO_CLIENT_SECRET=%s\n",
+				e.port, e.product, product.LaunchSecret, made.Change.Secret, portico, portico, m.Shop, product.ClientID, product.ClientSecret)
 			return err
 		}
 	}
