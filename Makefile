@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help dev build web generate lint verify test bench crash soak clean example-node example-go
+.PHONY: help dev build web generate lint verify test bench crash soak clean example-node example-go example-react
 
 TOOL := go tool -modfile=tools.mod
 
@@ -15,7 +15,7 @@ PAGES := web/dist/graphiql.html
 SOURCES := $(shell find web/src web/test web/*.html web/*.ts web/*.json -type f)
 
 # What runs with Node.js: the pages' build, and programs of the tests.
-PACKAGED := web cmd/portico/testdata/receiver cmd/portico/testdata/tokens graph/testdata/audits graph/testdata/live examples/node
+PACKAGED := web cmd/portico/testdata/receiver cmd/portico/testdata/tokens graph/testdata/audits graph/testdata/live examples/node examples/react
 INSTALLED := $(PACKAGED:%=%/node_modules/.installed)
 GENERATED := ^// Code generated .* DO NOT EDIT\.$$
 
@@ -98,5 +98,8 @@ example-node: examples/node/node_modules/.installed ## Run the example product i
 example-go: ## Run the example product in Go beside `make dev`
 	@settings=$$(go run ./examples/setup $(SETUP) go) && env $$settings go run ./examples/go
 
+example-react: examples/react/node_modules/.installed ## Run the example page in React beside `make dev`
+	@settings=$$(go run ./examples/setup $(SETUP) react) && env $$settings npm start --silent --prefix examples/react
+
 clean: ## Remove what make has built or installed; the data of make dev stays
-	rm -rf bin web/dist/* $(PACKAGED:%=%/node_modules)
+	rm -rf bin web/dist/* examples/react/dist examples/react/src/gql $(PACKAGED:%=%/node_modules)

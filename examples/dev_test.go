@@ -128,6 +128,20 @@ func freePort(t *testing.T) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
+// findBrowser finds the Chromium of this machine.
+func findBrowser(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{
+		"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+	} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	require.Fail(t, "there is no Chromium: install it (on Debian: apt-get install --no-install-recommends chromium)")
+	return ""
+}
+
 // api calls GraphQL with an API key.
 type api struct {
 	t        *testing.T

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -28,6 +29,14 @@ func TestTheExamplesDoWhatTheirPagesSay(t *testing.T) {
 		address := startExample(t, dev, "go")
 		sellAndUse(t, dev, address, "ledgerlite")
 		verifyOffline(t, dev, address, "ledgerlite")
+	})
+	t.Run("a page in React", func(t *testing.T) {
+		t.Parallel()
+		address := startExample(t, dev, "react")
+		output, err := exec.CommandContext(t.Context(), "node", "react/test/page.mjs", findBrowser(t), address, dev.GraphQLURL, dev.Merchants[0].APIKey,
+			"dora@garden.example").CombinedOutput()
+		t.Logf("%s", output)
+		require.NoError(t, err)
 	})
 }
 
