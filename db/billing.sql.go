@@ -438,10 +438,10 @@ func (q *Queries) InsertPayments(ctx context.Context, db DBTX, arg InsertPayment
 }
 
 const insertSubscription = `-- name: InsertSubscription :one
-insert into subscription (merchant_id, product_id, company_id, customer_id, plan_id, price_id, status, quantity, anchor_at,
+insert into subscription (merchant_id, product_id, company_id, customer_id, plan_id, price_id, source, status, quantity, anchor_at,
     test_clock_id, created_at, updated_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11, $11)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+    $11, $12, $12)
 returning id
 `
 
@@ -452,6 +452,7 @@ type InsertSubscriptionParams struct {
 	CustomerID  int64
 	PlanID      int64
 	PriceID     int64
+	Source      string
 	Status      string
 	Quantity    int32
 	AnchorAt    time.Time
@@ -467,6 +468,7 @@ func (q *Queries) InsertSubscription(ctx context.Context, db DBTX, arg InsertSub
 		arg.CustomerID,
 		arg.PlanID,
 		arg.PriceID,
+		arg.Source,
 		arg.Status,
 		arg.Quantity,
 		arg.AnchorAt,
@@ -837,7 +839,7 @@ func (q *Queries) LockDueOverrides(ctx context.Context, db DBTX, arg LockDueOver
 }
 
 const lockLiveSubscription = `-- name: LockLiveSubscription :one
-select id, status, charging, open_invoice_id from subscription
+select id, customer_id, source, status, charging, open_invoice_id from subscription
 where merchant_id = $1 and product_id = $2 and company_id = $3
   and status in ('SCHEDULED', 'INCOMPLETE', 'TRIALING', 'ACTIVE', 'PAST_DUE', 'PAUSED')
 for update
@@ -851,6 +853,8 @@ type LockLiveSubscriptionParams struct {
 
 type LockLiveSubscriptionRow struct {
 	ID            int64
+	CustomerID    int64
+	Source        string
 	Status        string
 	Charging      bool
 	OpenInvoiceID *int64
@@ -862,6 +866,8 @@ func (q *Queries) LockLiveSubscription(ctx context.Context, db DBTX, arg LockLiv
 	var i LockLiveSubscriptionRow
 	err := row.Scan(
 		&i.ID,
+		&i.CustomerID,
+		&i.Source,
 		&i.Status,
 		&i.Charging,
 		&i.OpenInvoiceID,
@@ -1545,8 +1551,8 @@ func (q *Queries) StoreGatewayRefs(ctx context.Context, db DBTX, arg StoreGatewa
 }
 
 const subscriptionDetails = `-- name: SubscriptionDetails :many
-select s.merchant_id, s.id, s.product_id, s.company_id, s.customer_id, s.plan_id, s.price_id, s.source, s.status, s.quantity, s.anchor_at, s.period_index, s.current_period_start, s.current_period_end, s.trial_end, s.cancel_at_period_end, s.cancel_reason, s.canceled_at, s.ended_at, s.past_due_since, s.failed_attempts, s.awaits_new_card, s.suspended, s.open_invoice_id, s.charging, s.bill_at, s.end_at, s.access_until, s.test_clock_id, s.event_sequence, s.quarantine_reason, s.created_at, s.updated_at, s.lane, s.held, s.feature_overrides, s.override_end_at,
-    terms.interval, terms.currency, terms.amount_minor, terms.tier, terms.features, terms.product_identifier,
+select s.merchant_id, s.id, s.product_id, s.company_id, s.customer_id, s.plan_id, s.price_id, s.source, s.status, s.quantity, s.anchor_at, s.period_index, s.current_period_start, s.current_period_end, s.trial_end, s.cancel_at_period_end, s.cancel_reason, s.canceled_at, s.ended_at, s.past_due_since, s.failed_attempts, s.awaits_new_card, s.suspended, s.open_invoice_id, s.charging, s.bill_at, s.end_at, s.access_until, s.test_clock_id, s.event_sequence, s.quarantine_reason, s.created_at, s.updated_at, s.lane, s.held, s.feature_overrides, s.override_end_at, s.reported_amount_minor,
+    terms.interval, terms.currency, coalesce(s.reported_amount_minor, terms.amount_minor) as amount_minor, terms.tier, terms.features, terms.product_identifier,
     c.number as customer_number, c.email as customer_email, c.user_meta,
     terms.grace_days, terms.dunning_days, terms.portal_fee_bps,
     tc.now_at as clock_now,
@@ -1640,6 +1646,7 @@ func (q *Queries) SubscriptionDetails(ctx context.Context, db DBTX, arg Subscrip
 			&i.Subscription.Held,
 			&i.Subscription.FeatureOverrides,
 			&i.Subscription.OverrideEndAt,
+			&i.Subscription.ReportedAmountMinor,
 			&i.Interval,
 			&i.Currency,
 			&i.AmountMinor,
@@ -1714,7 +1721,7 @@ func (q *Queries) SubscriptionIDs(ctx context.Context, db DBTX, arg Subscription
 
 const subscriptionsOfPayer = `-- name: SubscriptionsOfPayer :many
 select merchant_id, id from subscription
-where merchant_id = $1 and customer_id = $2 and (status in ('TRIALING', 'PAST_DUE') or charging)
+where merchant_id = $1 and customer_id = $2 and (status in ('TRIALING', 'PAST_DUE') or charging or (source = 'CONNECTED' and status = 'ACTIVE'))
 order by merchant_id, id
 for update
 `

@@ -100,6 +100,33 @@ type Company struct {
 	CreatedAt  time.Time
 }
 
+type ConnectToken struct {
+	MerchantID     int64
+	ID             int64
+	CustomerID     int64
+	ProductID      int64
+	TokenHash      []byte
+	CreatedAt      time.Time
+	ExpiresAt      time.Time
+	SubscriptionID *int64
+}
+
+type Connection struct {
+	MerchantID        int64
+	SubscriptionID    int64
+	ProductID         int64
+	AccessTokenCipher []byte
+	AccessTokenHash   []byte
+	PlanID            int64
+	PriceID           int64
+	AmountMinor       int64
+	Active            bool
+	StartedAt         time.Time
+	ExpireAt          time.Time
+	ReportedAt        time.Time
+	RemindedFor       *time.Time
+}
+
 type CorsOrigin struct {
 	MerchantID int64
 	Origin     string
@@ -512,43 +539,44 @@ type SigningKey struct {
 }
 
 type Subscription struct {
-	MerchantID         int64
-	ID                 int64
-	ProductID          int64
-	CompanyID          int64
-	CustomerID         int64
-	PlanID             int64
-	PriceID            int64
-	Source             string
-	Status             string
-	Quantity           int32
-	AnchorAt           time.Time
-	PeriodIndex        int32
-	CurrentPeriodStart *time.Time
-	CurrentPeriodEnd   *time.Time
-	TrialEnd           *time.Time
-	CancelAtPeriodEnd  bool
-	CancelReason       *string
-	CanceledAt         *time.Time
-	EndedAt            *time.Time
-	PastDueSince       *time.Time
-	FailedAttempts     int32
-	AwaitsNewCard      bool
-	Suspended          bool
-	OpenInvoiceID      *int64
-	Charging           bool
-	BillAt             *time.Time
-	EndAt              *time.Time
-	AccessUntil        *time.Time
-	TestClockID        *int64
-	EventSequence      int64
-	QuarantineReason   *string
-	CreatedAt          time.Time
-	UpdatedAt          time.Time
-	Lane               int16
-	Held               bool
-	FeatureOverrides   json.RawMessage
-	OverrideEndAt      *time.Time
+	MerchantID          int64
+	ID                  int64
+	ProductID           int64
+	CompanyID           int64
+	CustomerID          int64
+	PlanID              int64
+	PriceID             int64
+	Source              string
+	Status              string
+	Quantity            int32
+	AnchorAt            time.Time
+	PeriodIndex         int32
+	CurrentPeriodStart  *time.Time
+	CurrentPeriodEnd    *time.Time
+	TrialEnd            *time.Time
+	CancelAtPeriodEnd   bool
+	CancelReason        *string
+	CanceledAt          *time.Time
+	EndedAt             *time.Time
+	PastDueSince        *time.Time
+	FailedAttempts      int32
+	AwaitsNewCard       bool
+	Suspended           bool
+	OpenInvoiceID       *int64
+	Charging            bool
+	BillAt              *time.Time
+	EndAt               *time.Time
+	AccessUntil         *time.Time
+	TestClockID         *int64
+	EventSequence       int64
+	QuarantineReason    *string
+	CreatedAt           time.Time
+	UpdatedAt           time.Time
+	Lane                int16
+	Held                bool
+	FeatureOverrides    json.RawMessage
+	OverrideEndAt       *time.Time
+	ReportedAmountMinor *int64
 }
 
 type TestClock struct {

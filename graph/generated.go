@@ -145,6 +145,8 @@ type MutationResolver interface {
 	CompanyCreate(ctx context.Context, input CompanyCreateInput) (*CompanyCreatePayload, error)
 	PaymentMethodAttach(ctx context.Context, input PaymentMethodAttachInput) (*PaymentMethodAttachPayload, error)
 	SubscriptionCreate(ctx context.Context, input SubscriptionCreateInput) (*SubscriptionCreatePayload, error)
+	ConnectStart(ctx context.Context, input ConnectStartInput) (*ConnectStartPayload, error)
+	SubscriptionReportConnected(ctx context.Context, input SubscriptionReportConnectedInput) (*SubscriptionReportConnectedPayload, error)
 	SubscriptionCancel(ctx context.Context, input SubscriptionCancelInput) (*SubscriptionCancelPayload, error)
 	SubscriptionUncancel(ctx context.Context, input SubscriptionUncancelInput) (*SubscriptionUncancelPayload, error)
 	SubscriptionFeaturesOverride(ctx context.Context, input SubscriptionFeaturesOverrideInput) (*SubscriptionFeaturesOverridePayload, error)
@@ -299,6 +301,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputClientRevokeInput,
 		ec.unmarshalInputClientRollInput,
 		ec.unmarshalInputCompanyCreateInput,
+		ec.unmarshalInputConnectStartInput,
 		ec.unmarshalInputCorsOriginsUpdateInput,
 		ec.unmarshalInputCustomerCreateInput,
 		ec.unmarshalInputCustomerRef,
@@ -358,6 +361,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSubscriptionCancelInput,
 		ec.unmarshalInputSubscriptionCreateInput,
 		ec.unmarshalInputSubscriptionFeaturesOverrideInput,
+		ec.unmarshalInputSubscriptionReportConnectedInput,
 		ec.unmarshalInputSubscriptionUncancelInput,
 		ec.unmarshalInputTestClockAdvanceInput,
 		ec.unmarshalInputTestClockCreateInput,
@@ -823,6 +827,18 @@ type Mutation {
   payload, and the next call for the same customer and product tries again with it.
   """
   subscriptionCreate(input: SubscriptionCreateInput!): SubscriptionCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE) @idempotency
+  """
+  Begins to connect a subscription that a customer has with the merchant: ` + "`" + `url` + "`" + ` is the product's integration page with a user token, where the
+  customer allows it or not. The merchant then reports the subscription.
+  """
+  connectStart(input: ConnectStartInput!): ConnectStartPayload! @auth(allow: [MEMBER, API_KEY, CUSTOMER, PERSON], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
+  """
+  Takes over a subscription that a customer has with the merchant, who stops its own renewal, or follows a change on the merchant's side: the
+  same report twice changes nothing. Portico renews it at the reported price from ` + "`" + `expireAt` + "`" + ` on, if the customer has a payment method by
+  then; otherwise it ends, and mails say so before. The user token says who consented; once it has led to a subscription it does not expire.
+  """
+  subscriptionReportConnected(input: SubscriptionReportConnectedInput!): SubscriptionReportConnectedPayload!
+    @auth(allow: [MEMBER, API_KEY, TOKEN_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
   "Cancels at the end of the period that has been paid for, or at once. Customers cancel what they pay for: what a colleague pays is FORBIDDEN."
   subscriptionCancel(input: SubscriptionCancelInput!): SubscriptionCancelPayload! @auth(allow: [MEMBER, API_KEY, CUSTOMER, PERSON], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
   "Takes back a cancellation that has not taken effect yet."
@@ -2387,6 +2403,45 @@ type SubscriptionCreatePayload {
   userErrors: [UserError!]!
 }
 
+"Whose subscription to what is to be connected. In the portal ` + "`" + `customer` + "`" + ` may be left out by a caller who is one customer."
+input ConnectStartInput {
+  customer: CustomerRef
+  product: ProductRef!
+}
+"The answer to connectStart."
+type ConnectStartPayload {
+  "The integration page, with ` + "`" + `user_token` + "`" + ` and ` + "`" + `product_identifier` + "`" + `. It cannot be shown again."
+  url: String @secret
+  "What the merchant sends back: it stands for this customer and this product."
+  userToken: String @secret
+  "When the token can no longer begin a subscription: after 24 hours."
+  expiresAt: DateTime
+  userErrors: [UserError!]!
+}
+
+"What the merchant says of a subscription that a customer has with it. ` + "`" + `POST /order/product` + "`" + ` says the same."
+input SubscriptionReportConnectedInput {
+  "The merchant's own name for the subscription, 1 to 4,096 bytes. It goes back with payment notifications."
+  accessToken: String!
+  userToken: String!
+  product: ProductRef!
+  "The plan's ` + "`" + `number` + "`" + `."
+  planNumber: Long!
+  interval: BillingInterval!
+  "What a period costs, in US dollars: with two decimals at most, such as ` + "`" + `19.99` + "`" + `. Renewals cost this until the plan changes."
+  price: String!
+  "False ends it at once."
+  active: Boolean!
+  startedAt: DateTime!
+  "Until when has been paid with the merchant. Portico renews it then."
+  expireAt: DateTime!
+}
+"The answer to subscriptionReportConnected."
+type SubscriptionReportConnectedPayload {
+  subscription: CustomerSubscription
+  userErrors: [UserError!]!
+}
+
 "Which subscription to cancel, when and why."
 input SubscriptionCancelInput {
   subscription: ID!
@@ -3769,6 +3824,20 @@ func (ec *executionContext) childFields_CompanyEdge(ctx context.Context, field g
 		return ec.fieldContext_CompanyEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CompanyEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ConnectStartPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "url":
+		return ec.fieldContext_ConnectStartPayload_url(ctx, field)
+	case "userToken":
+		return ec.fieldContext_ConnectStartPayload_userToken(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_ConnectStartPayload_expiresAt(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ConnectStartPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConnectStartPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CorsOriginsUpdatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5359,6 +5428,16 @@ func (ec *executionContext) childFields_SubscriptionFeaturesOverridePayload(ctx 
 	return nil, fmt.Errorf("no field named %q was found under type SubscriptionFeaturesOverridePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_SubscriptionReportConnectedPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "subscription":
+		return ec.fieldContext_SubscriptionReportConnectedPayload_subscription(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SubscriptionReportConnectedPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SubscriptionReportConnectedPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_SubscriptionUncancelPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "subscription":
@@ -6221,6 +6300,20 @@ func (ec *executionContext) field_Mutation_companyCreate_args(ctx context.Contex
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_connectStart_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ConnectStartInput, error) {
+			return ec.unmarshalNConnectStartInput2porticoᚋgraphᚐConnectStartInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_corsOriginsUpdate_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6885,6 +6978,20 @@ func (ec *executionContext) field_Mutation_subscriptionFeaturesOverride_args(ctx
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (SubscriptionFeaturesOverrideInput, error) {
 			return ec.unmarshalNSubscriptionFeaturesOverrideInput2porticoᚋgraphᚐSubscriptionFeaturesOverrideInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_subscriptionReportConnected_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (SubscriptionReportConnectedInput, error) {
+			return ec.unmarshalNSubscriptionReportConnectedInput2porticoᚋgraphᚐSubscriptionReportConnectedInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -11587,6 +11694,107 @@ func (ec *executionContext) fieldContext_CompanyEdge_node(_ context.Context, fie
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Company(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ConnectStartPayload_url(ctx context.Context, field graphql.CollectedField, obj *ConnectStartPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ConnectStartPayload_url(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.URL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ConnectStartPayload_url(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ConnectStartPayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ConnectStartPayload_userToken(ctx context.Context, field graphql.CollectedField, obj *ConnectStartPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ConnectStartPayload_userToken(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserToken, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ConnectStartPayload_userToken(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ConnectStartPayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ConnectStartPayload_expiresAt(ctx context.Context, field graphql.CollectedField, obj *ConnectStartPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ConnectStartPayload_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ConnectStartPayload_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ConnectStartPayload", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _ConnectStartPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *ConnectStartPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ConnectStartPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖporticoᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ConnectStartPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ConnectStartPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -20434,6 +20642,160 @@ func (ec *executionContext) fieldContext_Mutation_subscriptionCreate(ctx context
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_subscriptionCreate_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_connectStart(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_connectStart(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ConnectStart(ctx, fc.Args["input"].(ConnectStartInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY", "CUSTOMER", "PERSON"})
+				if err != nil {
+					var zeroVal *ConnectStartPayload
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *ConnectStartPayload
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "SUBSCRIPTIONS_WRITE")
+				if err != nil {
+					var zeroVal *ConnectStartPayload
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *ConnectStartPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *ConnectStartPayload
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ConnectStartPayload) graphql.Marshaler {
+			return ec.marshalNConnectStartPayload2ᚖporticoᚋgraphᚐConnectStartPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_connectStart(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ConnectStartPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_connectStart_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_subscriptionReportConnected(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_subscriptionReportConnected(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SubscriptionReportConnected(ctx, fc.Args["input"].(SubscriptionReportConnectedInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY", "TOKEN_KEY"})
+				if err != nil {
+					var zeroVal *SubscriptionReportConnectedPayload
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *SubscriptionReportConnectedPayload
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "SUBSCRIPTIONS_WRITE")
+				if err != nil {
+					var zeroVal *SubscriptionReportConnectedPayload
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *SubscriptionReportConnectedPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *SubscriptionReportConnectedPayload
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *SubscriptionReportConnectedPayload) graphql.Marshaler {
+			return ec.marshalNSubscriptionReportConnectedPayload2ᚖporticoᚋgraphᚐSubscriptionReportConnectedPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_subscriptionReportConnected(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SubscriptionReportConnectedPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_subscriptionReportConnected_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -32487,6 +32849,70 @@ func (ec *executionContext) fieldContext_SubscriptionFeaturesOverridePayload_use
 	return fc, nil
 }
 
+func (ec *executionContext) _SubscriptionReportConnectedPayload_subscription(ctx context.Context, field graphql.CollectedField, obj *SubscriptionReportConnectedPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SubscriptionReportConnectedPayload_subscription(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Subscription, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Subscription) graphql.Marshaler {
+			return ec.marshalOCustomerSubscription2ᚖporticoᚋgraphᚐSubscription(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SubscriptionReportConnectedPayload_subscription(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SubscriptionReportConnectedPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CustomerSubscription(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SubscriptionReportConnectedPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *SubscriptionReportConnectedPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SubscriptionReportConnectedPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖporticoᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SubscriptionReportConnectedPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SubscriptionReportConnectedPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _SubscriptionUncancelPayload_subscription(ctx context.Context, field graphql.CollectedField, obj *SubscriptionUncancelPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -37267,6 +37693,43 @@ func (ec *executionContext) unmarshalInputCompanyCreateInput(ctx context.Context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputConnectStartInput(ctx context.Context, obj any) (ConnectStartInput, error) {
+	var it ConnectStartInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"customer", "product"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "customer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customer"))
+			data, err := ec.unmarshalOCustomerRef2ᚖporticoᚋgraphᚐCustomerRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Customer = data
+		case "product":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("product"))
+			data, err := ec.unmarshalNProductRef2ᚖporticoᚋgraphᚐProductRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Product = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCorsOriginsUpdateInput(ctx context.Context, obj any) (CorsOriginsUpdateInput, error) {
 	var it CorsOriginsUpdateInput
 	if obj == nil {
@@ -40000,6 +40463,92 @@ func (ec *executionContext) unmarshalInputSubscriptionFeaturesOverrideInput(ctx 
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputSubscriptionReportConnectedInput(ctx context.Context, obj any) (SubscriptionReportConnectedInput, error) {
+	var it SubscriptionReportConnectedInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"accessToken", "userToken", "product", "planNumber", "interval", "price", "active", "startedAt", "expireAt"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "accessToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("accessToken"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AccessToken = data
+		case "userToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("userToken"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UserToken = data
+		case "product":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("product"))
+			data, err := ec.unmarshalNProductRef2ᚖporticoᚋgraphᚐProductRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Product = data
+		case "planNumber":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("planNumber"))
+			data, err := ec.unmarshalNLong2int64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PlanNumber = data
+		case "interval":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("interval"))
+			data, err := ec.unmarshalNBillingInterval2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Interval = data
+		case "price":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("price"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Price = data
+		case "active":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("active"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Active = data
+		case "startedAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startedAt"))
+			data, err := ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StartedAt = data
+		case "expireAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expireAt"))
+			data, err := ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpireAt = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputSubscriptionUncancelInput(ctx context.Context, obj any) (SubscriptionUncancelInput, error) {
 	var it SubscriptionUncancelInput
 	if obj == nil {
@@ -42624,6 +43173,59 @@ func (ec *executionContext) _CompanyEdge(ctx context.Context, sel ast.SelectionS
 			}
 		case "node":
 			out.Values[i] = ec._CompanyEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var connectStartPayloadImplementors = []string{"ConnectStartPayload"}
+
+func (ec *executionContext) _ConnectStartPayload(ctx context.Context, sel ast.SelectionSet, obj *ConnectStartPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, connectStartPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ConnectStartPayload")
+		case "url":
+			out.Values[i] = ec._ConnectStartPayload_url(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userToken":
+			out.Values[i] = ec._ConnectStartPayload_userToken(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "expiresAt":
+			out.Values[i] = ec._ConnectStartPayload_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ConnectStartPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -46248,6 +46850,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "subscriptionCreate":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_subscriptionCreate(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "connectStart":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_connectStart(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "subscriptionReportConnected":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_subscriptionReportConnected(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -51056,6 +51672,49 @@ func (ec *executionContext) _SubscriptionFeaturesOverridePayload(ctx context.Con
 	return out
 }
 
+var subscriptionReportConnectedPayloadImplementors = []string{"SubscriptionReportConnectedPayload"}
+
+func (ec *executionContext) _SubscriptionReportConnectedPayload(ctx context.Context, sel ast.SelectionSet, obj *SubscriptionReportConnectedPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, subscriptionReportConnectedPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SubscriptionReportConnectedPayload")
+		case "subscription":
+			out.Values[i] = ec._SubscriptionReportConnectedPayload_subscription(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SubscriptionReportConnectedPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var subscriptionUncancelPayloadImplementors = []string{"SubscriptionUncancelPayload"}
 
 func (ec *executionContext) _SubscriptionUncancelPayload(ctx context.Context, sel ast.SelectionSet, obj *SubscriptionUncancelPayload) graphql.Marshaler {
@@ -54266,6 +54925,21 @@ func (ec *executionContext) marshalNCompanyEdge2ᚖporticoᚋgraphᚐEdge(ctx co
 	return ec._CompanyEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNConnectStartInput2porticoᚋgraphᚐConnectStartInput(ctx context.Context, v any) (ConnectStartInput, error) {
+	res, err := ec.unmarshalInputConnectStartInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNConnectStartPayload2ᚖporticoᚋgraphᚐConnectStartPayload(ctx context.Context, sel ast.SelectionSet, v *ConnectStartPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ConnectStartPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNCorsOriginsUpdateInput2porticoᚋgraphᚐCorsOriginsUpdateInput(ctx context.Context, v any) (CorsOriginsUpdateInput, error) {
 	res, err := ec.unmarshalInputCorsOriginsUpdateInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -56638,6 +57312,21 @@ func (ec *executionContext) marshalNSubscriptionFeaturesOverridePayload2ᚖporti
 		return graphql.Null
 	}
 	return ec._SubscriptionFeaturesOverridePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSubscriptionReportConnectedInput2porticoᚋgraphᚐSubscriptionReportConnectedInput(ctx context.Context, v any) (SubscriptionReportConnectedInput, error) {
+	res, err := ec.unmarshalInputSubscriptionReportConnectedInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSubscriptionReportConnectedPayload2ᚖporticoᚋgraphᚐSubscriptionReportConnectedPayload(ctx context.Context, sel ast.SelectionSet, v *SubscriptionReportConnectedPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SubscriptionReportConnectedPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNSubscriptionSource2string(ctx context.Context, v any) (string, error) {

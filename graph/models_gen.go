@@ -189,6 +189,23 @@ type CompanyCreatePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Whose subscription to what is to be connected. In the portal `customer` may be left out by a caller who is one customer.
+type ConnectStartInput struct {
+	Customer *CustomerRef `json:"customer,omitempty"`
+	Product  *ProductRef  `json:"product"`
+}
+
+// The answer to connectStart.
+type ConnectStartPayload struct {
+	// The integration page, with `user_token` and `product_identifier`. It cannot be shown again.
+	URL *string `json:"url,omitempty"`
+	// What the merchant sends back: it stands for this customer and this product.
+	UserToken *string `json:"userToken,omitempty"`
+	// When the token can no longer begin a subscription: after 24 hours.
+	ExpiresAt  *time.Time   `json:"expiresAt,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // The origins to allow.
 type CorsOriginsUpdateInput struct {
 	// At most 20, as browsers write them, such as `https://app.example.com`: https, or http on localhost, without a path or wildcards.
@@ -941,6 +958,30 @@ type SubscriptionFeaturesOverrideInput struct {
 
 // The answer to subscriptionFeaturesOverride.
 type SubscriptionFeaturesOverridePayload struct {
+	Subscription *Subscription `json:"subscription,omitempty"`
+	UserErrors   []*UserError  `json:"userErrors"`
+}
+
+// What the merchant says of a subscription that a customer has with it. `POST /order/product` says the same.
+type SubscriptionReportConnectedInput struct {
+	// The merchant's own name for the subscription, 1 to 4,096 bytes. It goes back with payment notifications.
+	AccessToken string      `json:"accessToken"`
+	UserToken   string      `json:"userToken"`
+	Product     *ProductRef `json:"product"`
+	// The plan's `number`.
+	PlanNumber int64  `json:"planNumber"`
+	Interval   string `json:"interval"`
+	// What a period costs, in US dollars: with two decimals at most, such as `19.99`. Renewals cost this until the plan changes.
+	Price string `json:"price"`
+	// False ends it at once.
+	Active    bool      `json:"active"`
+	StartedAt time.Time `json:"startedAt"`
+	// Until when has been paid with the merchant. Portico renews it then.
+	ExpireAt time.Time `json:"expireAt"`
+}
+
+// The answer to subscriptionReportConnected.
+type SubscriptionReportConnectedPayload struct {
 	Subscription *Subscription `json:"subscription,omitempty"`
 	UserErrors   []*UserError  `json:"userErrors"`
 }

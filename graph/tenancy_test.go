@@ -103,7 +103,12 @@ func strangers() map[string]struct{ typename, document, want string } {
 		"usageSet.input.customer.id":                      {"Customer", `mutation($id: ID!) { usageSet(input: {customer: {id: $id}, product: {identifier: "acorn"}, feature: "maxEmployees", quantity: 1}) { userErrors { code } } }`, notFound},
 		"usageSet.input.product.id":                       {"Product", `mutation($id: ID!) { usageSet(input: {customer: {email: "ada@acorn.test"}, ` + product + `, feature: "maxEmployees", quantity: 1}) { userErrors { code } } }`, notFound},
 
-		"portalTokenCreate.input.customer.id":    {"Customer", `mutation($id: ID!) { portalTokenCreate(input: {customer: {id: $id}}) { userErrors { code } } }`, notFound},
+		"portalTokenCreate.input.customer.id": {"Customer", `mutation($id: ID!) { portalTokenCreate(input: {customer: {id: $id}}) { userErrors { code } } }`, notFound},
+		"connectStart.input.customer.id":      {"Customer", `mutation($id: ID!) { connectStart(input: {customer: {id: $id}, product: {identifier: "acorn"}}) { userErrors { code } } }`, notFound},
+		"connectStart.input.product.id":       {"Product", `mutation($id: ID!) { connectStart(input: {customer: {email: "ada@acorn.test"}, ` + product + `}) { userErrors { code } } }`, notFound},
+		"subscriptionReportConnected.input.product.id": {"Product", `mutation($id: ID!) { subscriptionReportConnected(input: {
+			accessToken: "a", userToken: "b", planNumber: 1, interval: MONTH, price: "1", active: true, startedAt: "2026-01-01T00:00:00Z",
+			expireAt: "2027-01-01T00:00:00Z", ` + product + `}) { userErrors { code } } }`, notFound},
 		"portalUrlCreate.input.product.id":       {"Product", `mutation($id: ID!) { portalUrlCreate(input: {email: "ada@example.com", ` + product + `}) { userErrors { code } } }`, notFound},
 		"portalTokenRevoke.input.id":             {"PortalToken", `mutation($id: ID!) { portalTokenRevoke(input: {id: $id}) { userErrors { code } } }`, notFound},
 		"portalTokenRevoke.input.customer.id":    {"Customer", `mutation($id: ID!) { portalTokenRevoke(input: {customer: {id: $id}}) { userErrors { code } } }`, notFound},

@@ -84,6 +84,7 @@ func schedule() []*river.PeriodicJob {
 		every(5*time.Minute, PortalRetire{}),
 		every(5*time.Second, ClaimExpiry{}),
 		every(time.Hour, SigningKeyRotate{}),
+		every(10*time.Minute, ConnectionRemind{}),
 		every(5*time.Second, TokenCount{}),
 		every(time.Hour, AuditRetire{}),
 		every(10*time.Minute, RateRetire{}),
@@ -162,6 +163,10 @@ func workers(d Domain) *river.Workers {
 	})
 	work(all, func(ctx context.Context, _ *river.Job[PortalRetire]) error {
 		return d.Portal.Retire(ctx)
+	})
+	work(all, func(ctx context.Context, _ *river.Job[ConnectionRemind]) error {
+		_, err := d.Billing.Remind(ctx)
+		return err
 	})
 	work(all, func(ctx context.Context, _ *river.Job[ClaimExpiry]) error {
 		_, err := d.Access.ClaimsExpire(ctx)

@@ -115,6 +115,12 @@ type RateRetire struct{ maintenance }
 // Kind implements river.JobArgs.
 func (RateRetire) Kind() string { return "rate.retire" }
 
+// ConnectionRemind mails those whose connected subscriptions end for want of a payment method.
+type ConnectionRemind struct{ maintenance }
+
+// Kind implements river.JobArgs.
+func (ConnectionRemind) Kind() string { return "connection.remind" }
+
 // ClaimExpiry takes away claims that have ended.
 type ClaimExpiry struct{ maintenance }
 

@@ -135,7 +135,7 @@ func routes(ctx context.Context, a *app, c config.Config) *http.ServeMux {
 		Portal: a.portal, Audit: a.audit, Limiter: a.rates, Rates: rates, PublicURL: c.PublicURL,
 		Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log,
 	})
-	for _, path := range []string{"/api/", "/portal", "/portal/", "/shops/", "/.well-known/jwks.json"} {
+	for _, path := range []string{"/api/", "/order/", "/portal", "/portal/", "/shops/", "/.well-known/jwks.json"} {
 		mux.Handle(path, existing)
 	}
 	mux.Handle(landing.Prefix, landing.Handler())

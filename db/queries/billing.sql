@@ -61,7 +61,7 @@ for update of s skip locked;
 -- Subscriptions with the terms and people that decisions and events need. Every table here can be joined with every other by merchant,
 -- and to weigh all orders takes the planner longer than to read a thousand rows: offset 0 keeps the terms a question of their own.
 select sqlc.embed(s),
-    terms.interval, terms.currency, terms.amount_minor, terms.tier, terms.features, terms.product_identifier,
+    terms.interval, terms.currency, coalesce(s.reported_amount_minor, terms.amount_minor) as amount_minor, terms.tier, terms.features, terms.product_identifier,
     c.number as customer_number, c.email as customer_email, c.user_meta,
     terms.grace_days, terms.dunning_days, terms.portal_fee_bps,
     tc.now_at as clock_now,
@@ -82,15 +82,15 @@ left join payment_method pm on pm.merchant_id = s.merchant_id and pm.customer_id
 order by s.id desc;
 
 -- name: InsertSubscription :one
-insert into subscription (merchant_id, product_id, company_id, customer_id, plan_id, price_id, status, quantity, anchor_at,
+insert into subscription (merchant_id, product_id, company_id, customer_id, plan_id, price_id, source, status, quantity, anchor_at,
     test_clock_id, created_at, updated_at)
-values (@merchant_id, @product_id, @company_id, @customer_id, @plan_id, @price_id, @status, @quantity, @anchor_at,
+values (@merchant_id, @product_id, @company_id, @customer_id, @plan_id, @price_id, @source, @status, @quantity, @anchor_at,
     @test_clock_id, @created_at, @created_at)
 returning id;
 
 -- name: LockLiveSubscription :one
 -- The holder's live subscription to a product.
-select id, status, charging, open_invoice_id from subscription
+select id, customer_id, source, status, charging, open_invoice_id from subscription
 where merchant_id = @merchant_id and product_id = @product_id and company_id = @company_id
   and status in ('SCHEDULED', 'INCOMPLETE', 'TRIALING', 'ACTIVE', 'PAST_DUE', 'PAUSED')
 for update;
@@ -113,7 +113,7 @@ limit @lim;
 -- name: SubscriptionsOfPayer :many
 -- Those that a new payment method may matter to. One that is being charged is among them, so that its booking is waited for.
 select merchant_id, id from subscription
-where merchant_id = @merchant_id and customer_id = @customer_id and (status in ('TRIALING', 'PAST_DUE') or charging)
+where merchant_id = @merchant_id and customer_id = @customer_id and (status in ('TRIALING', 'PAST_DUE') or charging or (source = 'CONNECTED' and status = 'ACTIVE'))
 order by merchant_id, id
 for update;
 

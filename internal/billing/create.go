@@ -198,7 +198,7 @@ func (b *Billing) claimPlace(ctx context.Context, c *change, caller account.Call
 	case db.IsNoRows(err):
 		id, err = b.DB.InsertSubscription(ctx, c.tx, db.InsertSubscriptionParams{
 			MerchantID: caller.MerchantID, ProductID: sale.plan.ProductID, CompanyID: company, CustomerID: sale.customer.ID,
-			PlanID: sale.plan.ID, PriceID: sale.price.ID, Status: Incomplete, Quantity: sale.quantity, AnchorAt: now,
+			PlanID: sale.plan.ID, PriceID: sale.price.ID, Source: FromPortal, Status: Incomplete, Quantity: sale.quantity, AnchorAt: now,
 			TestClockID: sale.customer.TestClockID, CreatedAt: now,
 		})
 		if err != nil {

@@ -81,6 +81,9 @@ func (c *change) endDue(s *Subscription) error {
 		return c.emit(s, webhook.SubscriptionCanceled, reasonUnpaid, nil)
 	}
 	reason, lost := reasonTrialEnded, true
+	if s.Source == FromMerchant {
+		reason = reasonRanOut
+	}
 	if s.Status == PastDue {
 		reason, lost = reasonUnpaid, !s.Suspended
 		c.giveUp(s, InvoiceUncollectible)

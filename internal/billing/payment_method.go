@@ -129,7 +129,7 @@ func (b *Billing) storeMethod(ctx context.Context, tx pgx.Tx, merchantID, custom
 	}
 	for _, s := range subs {
 		switch {
-		case s.Status == Trialing && !s.Charging:
+		case (s.Status == Trialing || s.Status == Active) && !s.Charging:
 			s.schedule()
 			c.save(s)
 		case s.Status == PastDue && !s.Charging && s.OpenInvoiceID != nil:

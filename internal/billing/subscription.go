@@ -100,7 +100,7 @@ func (s *Subscription) schedule() {
 	case Trialing, Active:
 		end := *s.CurrentPeriodEnd
 		switch {
-		case s.CancelAtPeriodEnd, s.Status == Trialing && !s.canBeCharged():
+		case s.CancelAtPeriodEnd, (s.Status == Trialing || s.Source == FromMerchant) && !s.canBeCharged():
 			s.EndAt, s.AccessUntil = &end, &end
 		default:
 			s.BillAt, s.AccessUntil = &end, at(end.Add(s.grace))

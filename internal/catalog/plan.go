@@ -163,6 +163,20 @@ func (c *Catalog) Plan(ctx context.Context, caller account.Caller, id int64) (Pl
 	return found, nil
 }
 
+// PlanByNumber is the product's plan with the merchant's own number. Fault: NOT_FOUND on plan.
+func (c *Catalog) PlanByNumber(ctx context.Context, caller account.Caller, productID, number int64) (Plan, error) {
+	id, err := c.DB.PlanOfNumber(ctx, c.DB.Tenant(caller.MerchantID), db.PlanOfNumberParams{
+		MerchantID: caller.MerchantID, ProductID: productID, Number: number,
+	})
+	if db.IsNoRows(err) {
+		return Plan{}, fault.NotFound("plan", "plan")
+	}
+	if err != nil {
+		return Plan{}, fmt.Errorf("find a plan by its number: %w", err)
+	}
+	return c.Plan(ctx, caller, id)
+}
+
 // PlansByID is those of the named plans that the merchant has, or of which a caller of the portal sees a subscription.
 func (c *Catalog) PlansByID(ctx context.Context, caller account.Caller, ids []int64) (map[int64]Plan, error) {
 	named, err := c.named(ctx, caller, ids, c.plansInSight)

@@ -152,6 +152,24 @@ func (c SubscriptionCanceled) letter() letter {
 	}
 }
 
+// PaymentMethodNeeded tells a customer that a subscription which was connected ends without a payment method.
+type PaymentMethodNeeded struct {
+	Merchant string // name
+	Product  string // name
+	EndsAt   time.Time
+	Link     secret.Text // the portal
+}
+
+func (c PaymentMethodNeeded) letter() letter {
+	return letter{
+		kind: KindPaymentMethodNeeded, subject: "Add a payment method for " + clean(c.Product), link: c.Link, button: "Add a payment method",
+		before: []string{
+			"Your subscription to " + clean(c.Product) + " with " + clean(c.Merchant) + " is connected and paid for until " + instant(c.EndsAt) + ".",
+			"To keep it after that, add a payment method. Without one it ends then.",
+		},
+	}
+}
+
 func until(t time.Time) string {
 	return "The link works until " + instant(t) + "."
 }

@@ -32,6 +32,7 @@ const (
 	KindMemberExists         Kind = "MEMBER_EXISTS"
 	KindEndpointDisabled     Kind = "ENDPOINT_DISABLED"
 	KindSubscriptionCanceled Kind = "SUBSCRIPTION_CANCELED"
+	KindPaymentMethodNeeded  Kind = "PAYMENT_METHOD_NEEDED"
 )
 
 // Message is a mail to one person.

@@ -18,6 +18,9 @@ func (p *Portal) Retire(ctx context.Context) error {
 		drain("delete expired portal tokens", func() (int64, error) {
 			return p.DB.DeletePortalTokens(ctx, p.DB.System(), db.DeletePortalTokensParams{Before: now.Add(-Lifetime), Most: retireBatch})
 		}),
+		drain("delete consents that led to nothing", func() (int64, error) {
+			return p.DB.DeleteConnectTokens(ctx, p.DB.System(), db.DeleteConnectTokensParams{Before: now, Most: retireBatch})
+		}),
 		drain("delete expired sessions of persons", func() (int64, error) {
 			return p.DB.DeletePersonSessions(ctx, p.DB.Pool(), db.DeletePersonSessionsParams{Before: now, Most: retireBatch})
 		}),

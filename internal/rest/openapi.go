@@ -13,6 +13,7 @@ import (
 // The names of the security schemes.
 const (
 	apiKeyScheme          = "apiKey"
+	tokenKeyScheme        = "tokenKey"
 	apiKeyParameterScheme = "apiKeyParameter" //nolint:gosec // a name
 )
 
@@ -29,6 +30,7 @@ func documentOf(routes []route, publicURL string) []byte {
 	}
 	r.SpecEns().SetAPIKeySecurity(apiKeyScheme, "X-API-Key", openapi.InHeader, "An API key. The header api-key and a Bearer token do as well.")
 	r.SpecEns().SetAPIKeySecurity(apiKeyParameterScheme, "api_key", openapi.InQuery, "The same as a parameter, where an integration depends on it.")
+	r.SpecEns().SetAPIKeySecurity(tokenKeyScheme, "api-key", openapi.InHeader, "The merchant's token_key, or an API key.")
 	for _, one := range routes {
 		if one.hidden {
 			continue

@@ -41,7 +41,7 @@ type route struct {
 
 // routes are all of them, in the order of the document.
 func (d *door) routes() []route {
-	return slices.Concat(tokenRoutes(), settingsRoutes(), paywallRoutes())
+	return slices.Concat(tokenRoutes(), settingsRoutes(), paywallRoutes(), orderRoutes())
 }
 
 func (one route) answer(d *door) handle {
@@ -66,17 +66,26 @@ type call struct {
 // server is the merchant's server that calls: with an API key that has the scope, and points left. A key that has not the scope is
 // recorded as refused.
 func (c *call) server(scope string) (account.Caller, error) {
-	key, given := credential.Read(c.r, credential.Options{QueryParameter: true})
+	return c.admit(scope, credential.Options{QueryParameter: true}, account.KindAPIKey)
+}
+
+// merchant is server for routes that take the merchant's token_key as well.
+func (c *call) merchant(scope string) (account.Caller, error) {
+	return c.admit(scope, credential.Options{}, account.KindAPIKey, account.KindTokenKey)
+}
+
+func (c *call) admit(scope string, o credential.Options, kinds ...account.Kind) (account.Caller, error) {
+	key, given := credential.Read(c.r, o)
 	if !given {
-		return account.Caller{}, fault.New(fault.CodeUnauthenticated, "", "send an API key in the header X-API-Key")
+		return account.Caller{}, fault.New(fault.CodeUnauthenticated, "", "send a key in the header X-API-Key or api-key")
 	}
 	caller, err := key.Caller(c.r.Context(), c.Portal, "")
 	switch {
 	case err != nil:
 		return account.Caller{}, err
-	case caller.Kind != account.KindAPIKey:
+	case !slices.Contains(kinds, caller.Kind):
 		return account.Caller{}, account.ErrUnauthenticated
-	case !caller.HasScope(scope):
+	case caller.Kind == account.KindAPIKey && !caller.HasScope(scope):
 		refused := fault.New(fault.CodeForbidden, "", "this needs an API key with the scope %s", scope)
 		if err := c.Audit.Refuse(c.r.Context(), caller, c.act(c.w, c.r, c.route.action), refused); err != nil {
 			return account.Caller{}, err

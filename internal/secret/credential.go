@@ -21,6 +21,7 @@ const (
 	KindPersonSession   Kind = "ps"
 	KindMagicLink       Kind = "ml"
 	KindPortalSession   Kind = "bs" // of a browser that came with a portal token
+	KindUserToken       Kind = "ut" // of a customer who connects a subscription
 	KindMailed          Kind = "mt" // in a link that was mailed, for one use
 )
 
@@ -66,7 +67,7 @@ func KindOf(credential Text) (Kind, error) {
 	}
 	switch kind := Kind(parts[1]); kind {
 	case KindAPIKey, KindClientSecret, KindTokenKey, KindSession, KindOperatorSession, KindPersonSession,
-		KindMagicLink, KindPortalSession, KindMailed:
+		KindMagicLink, KindPortalSession, KindUserToken, KindMailed:
 		return kind, nil
 	default:
 		return "", ErrMalformed

@@ -18,6 +18,7 @@ const (
 	CancelSubscription  Act = "cancel"
 	KeepSubscription    Act = "take a cancellation back"
 	OverrideFeatures    Act = "change what a subscription includes" // never
+	Connect             Act = "connect a subscription"
 )
 
 // Hold holds a caller of the portal to the settings of the merchant whose customer acts, as they are now: NOT_ALLOWED_BY_SETTINGS. Other

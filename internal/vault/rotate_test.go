@@ -203,7 +203,7 @@ func TestARowThatNoKeyOpensIsReportedAndHoldsNothingUp(t *testing.T) {
 		{"product.next_launch_secret_cipher", 2, 1}, {"product.launch_secret_cipher", 0, 1}, {"product_review.test_credentials_cipher", 2, 1},
 		{"token_key.key_cipher", 1, 1}, {"token_key.key_cipher", 2, 2}, {"portal_key.key_cipher", 2, 1}, {"webhook_endpoint.next_secret_cipher", 2, 1},
 		{"webhook_endpoint.secret_cipher", 2, 1}, {"webhook_endpoint.next_signing_key_cipher", 2, 1}, {"webhook_endpoint.signing_key_cipher", 2, 1},
-		{"webhook_endpoint.headers_cipher", 2, 1}, {"totp.secret_cipher", 2, 1},
+		{"webhook_endpoint.headers_cipher", 2, 1}, {"connection.access_token_cipher", 2, 1}, {"totp.secret_cipher", 2, 1},
 		{"signing_key.private_key_cipher", 2, 2}, {"mail.content_cipher", 2, 1},
 	}, counts)
 	require.Contains(t, w.log.String(), fmt.Sprintf(`column=token_key.key_cipher row="[%d 1000000]"`, caller.MerchantID))

@@ -8,6 +8,7 @@ import (
 
 	"portico/internal/access"
 	"portico/internal/account"
+	"portico/internal/billing"
 	"portico/internal/catalog"
 	"portico/internal/mail"
 	"portico/internal/portal"
@@ -37,6 +38,7 @@ func Columns() []Column {
 		tenantColumn("webhook_endpoint", "next_signing_key_cipher", webhook.SigningKeyIdentity),
 		tenantColumn("webhook_endpoint", "signing_key_cipher", webhook.SigningKeyIdentity),
 		tenantColumn("webhook_endpoint", "headers_cipher", webhook.HeadersIdentity),
+		{"connection", "access_token_cipher", []string{"merchant_id", "subscription_id"}, func(key []int64) string { return billing.AccessTokenIdentity(key[1]) }},
 		{"totp", "secret_cipher", []string{"holder"}, func(key []int64) string { return account.TOTPIdentity(key[0]) }},
 		{"mail", "content_cipher", []string{"id"}, func(key []int64) string { return mail.ContentIdentity(key[0]) }},
 	}

@@ -18,8 +18,10 @@ import (
 	"portico/db/dbtest"
 	"portico/internal/access"
 	"portico/internal/account"
+	"portico/internal/billing"
 	"portico/internal/catalog"
 	"portico/internal/mail"
+	"portico/internal/money"
 	"portico/internal/portal"
 	"portico/internal/secret"
 	"portico/internal/webhook"
@@ -61,7 +63,7 @@ func (w *world) process(versions ...int) *process {
 	require.NoError(w.t, err)
 	keys, now, log := w.ring(versions...), func() time.Time { return newYear }, slog.New(slog.NewTextHandler(&w.log, nil))
 	accounts := &account.Accounts{DB: w.db, Keys: keys, Now: now}
-	return &process{
+	p := &process{
 		Vault:    &Vault{DB: w.db, Keys: keys, Jobs: jobs, Now: now, Log: log},
 		t:        w.t,
 		accounts: accounts,
@@ -71,6 +73,11 @@ func (w *world) process(versions ...int) *process {
 		webhooks: &webhook.Webhooks{DB: w.db, Keys: keys, Jobs: jobs, Guard: webhook.NewGuard(webhook.GuardOptions{}), Now: now, Log: log},
 		mail:     &mail.Outbox{DB: w.db, Keys: keys, Jobs: jobs, Now: now, Log: log},
 	}
+	p.portal.Catalog = p.catalog
+	p.portal.Billing = &billing.Billing{
+		DB: w.db, Accounts: accounts, Catalog: p.catalog, Webhooks: p.webhooks, Mail: p.mail, Jobs: jobs, Now: now, Log: log,
+	}
+	return p
 }
 
 type process struct {
@@ -93,7 +100,10 @@ func (p *process) stock() account.Caller {
 	})
 	require.NoError(p.t, err)
 	caller := account.Caller{Kind: account.KindMember, MerchantID: up.Merchant.ID, MemberID: up.Member.ID, EmailVerified: true, Role: account.RoleOwner}
-	product, _, err := p.catalog.ProductCreate(ctx, caller, catalog.ProductCreate{Name: "App", LaunchURL: "https://app.test/", LaunchTTLSeconds: 300})
+	integrationPage := "https://app.test/connect"
+	product, _, err := p.catalog.ProductCreate(ctx, caller, catalog.ProductCreate{
+		Name: "App", LaunchURL: "https://app.test/", LaunchTTLSeconds: 300, IntegrationPageURL: &integrationPage,
+	})
 	require.NoError(p.t, err)
 	_, _, err = p.catalog.ProductSecretRoll(ctx, caller, product.ID, 3600)
 	require.NoError(p.t, err)
@@ -106,6 +116,7 @@ func (p *process) stock() account.Caller {
 	_, err = p.portal.TokenCreate(ctx, caller, account.CustomerRef{ID: &customer.ID})
 	require.NoError(p.t, err)
 	require.NoError(p.t, p.access.SigningKeysRotate(ctx))
+	p.connect(caller, product, customer)
 	value := secret.Text("open sesame")
 	endpoint, _, err := p.webhooks.EndpointCreate(ctx, caller.MerchantID, webhook.EndpointCreate{
 		URL: "https://app.test/hook", Headers: []webhook.Header{{Name: "Authorization", Value: &value}},
@@ -120,6 +131,23 @@ func (p *process) stock() account.Caller {
 	})
 	require.NoError(p.t, err)
 	return caller
+}
+
+// connect takes over a subscription that the customer has with the merchant.
+func (p *process) connect(caller account.Caller, product catalog.Product, customer account.Customer) {
+	p.t.Helper()
+	ref := catalog.ProductRef{ID: &product.ID}
+	plan, err := p.catalog.PlanCreate(p.t.Context(), caller, catalog.PlanCreate{
+		Product: ref, Name: "Pro", Tier: "pro", Prices: []catalog.PriceInput{{Interval: catalog.Month, Money: money.Money{Minor: 999, Currency: "USD"}}},
+	})
+	require.NoError(p.t, err)
+	consent, err := p.portal.ConnectStart(p.t.Context(), caller, account.CustomerRef{ID: &customer.ID}, ref)
+	require.NoError(p.t, err)
+	_, err = p.portal.ReportConnected(p.t.Context(), caller, portal.Connected{
+		AccessToken: "at-1", UserToken: consent.UserToken, Product: ref, PlanNumber: plan.Number, Interval: catalog.Month, AmountMinor: 999,
+		StartedAt: newYear, ExpireAt: newYear.AddDate(0, 1, 0),
+	})
+	require.NoError(p.t, err)
 }
 
 // work performs the rotation's jobs until none is left.

@@ -59,7 +59,7 @@ select 'invoice ' || p.merchant_id || '/' || p.id
 from last_anchor p
 join subscription s on s.merchant_id = p.merchant_id and s.id = p.subscription_id
 join price on price.merchant_id = s.merchant_id and price.id = s.price_id
-where p.anchors = p.last
+where p.anchors = p.last and s.period_index >= 0
   and ((p.period_index = 0 and p.period_start <> s.anchor_at)
     or p.period_end <> ((s.anchor_at at time zone 'UTC')
         + make_interval(months => (p.period_index + 1) * case price.interval when 'YEAR' then 12 else 1 end)) at time zone 'UTC')`
@@ -74,7 +74,7 @@ with last_paid as (
 select 'subscription ' || s.merchant_id || '/' || s.id
 from subscription s
 left join last_paid p on p.merchant_id = s.merchant_id and p.subscription_id = s.id
-where s.source = 'PORTAL' and (s.status = 'ACTIVE' or s.period_index >= 0)
+where (s.source = 'PORTAL' or s.period_index >= 0) and (s.status = 'ACTIVE' or s.period_index >= 0)
   and (s.period_index, s.current_period_start, s.current_period_end) is distinct from (p.period_index, p.period_start, p.period_end)`
 
 const repeatedAttempts = `

@@ -1,0 +1,65 @@
+-- name: InsertConnectToken :exec
+insert into connect_token (merchant_id, customer_id, product_id, token_hash, created_at, expires_at)
+values (@merchant_id, @customer_id, @product_id, @token_hash, @created_at, @expires_at);
+
+-- name: ConnectToken :one
+select * from connect_token where merchant_id = @merchant_id and token_hash = @token_hash;
+
+-- name: UseConnectToken :exec
+update connect_token set subscription_id = @subscription_id where merchant_id = @merchant_id and id = @id;
+
+-- name: DeleteConnectTokens :execrows
+-- Those that led to nothing.
+delete from connect_token
+where (merchant_id, id) in (
+    select t.merchant_id, t.id from connect_token t where t.subscription_id is null and t.expires_at <= @before
+    order by t.expires_at limit @most for update skip locked);
+
+-- name: Connection :one
+select * from connection where merchant_id = @merchant_id and subscription_id = @subscription_id;
+
+-- name: ConnectionOfAccessToken :one
+select c.subscription_id, s.customer_id
+from connection c
+join subscription s on s.merchant_id = c.merchant_id and s.id = c.subscription_id
+where c.merchant_id = @merchant_id and c.product_id = @product_id and c.access_token_hash = @access_token_hash;
+
+-- name: SaveConnection :exec
+insert into connection (merchant_id, subscription_id, product_id, access_token_cipher, access_token_hash, plan_id, price_id, amount_minor,
+    active, started_at, expire_at, reported_at)
+values (@merchant_id, @subscription_id, @product_id, @access_token_cipher, @access_token_hash, @plan_id, @price_id, @amount_minor,
+    @active, @started_at, @expire_at, @reported_at)
+on conflict (merchant_id, subscription_id) do update set access_token_cipher = excluded.access_token_cipher,
+    access_token_hash = excluded.access_token_hash, plan_id = excluded.plan_id, price_id = excluded.price_id,
+    amount_minor = excluded.amount_minor, active = excluded.active, started_at = excluded.started_at,
+    expire_at = excluded.expire_at, reported_at = excluded.reported_at;
+
+-- name: LockConnectionsToRemind :many
+-- Connected subscriptions that end before the horizon for want of a payment method, and whose payers have not been told.
+select s.merchant_id, s.id, s.end_at::timestamptz as end_at, m.name as merchant_name, m.shop, p.name as product_name, c.email
+from subscription s
+join connection k on k.merchant_id = s.merchant_id and k.subscription_id = s.id
+join merchant m on m.id = s.merchant_id
+join product p on p.merchant_id = s.merchant_id and p.id = s.product_id
+join customer c on c.merchant_id = s.merchant_id and c.id = s.customer_id
+where s.source = 'CONNECTED' and s.status = 'ACTIVE' and s.end_at is not null and s.test_clock_id is null and s.end_at <= @horizon::timestamptz
+  and not s.cancel_at_period_end and m.suspended_at is null and k.reminded_for is distinct from s.end_at
+order by s.end_at, s.merchant_id, s.id
+limit @most
+for update of k skip locked;
+
+-- name: MarkReminded :exec
+update connection k set reminded_for = r.end_at
+from (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@subscription_ids::bigint[]) as subscription_id, unnest(@ends::timestamptz[]) as end_at) r
+where k.merchant_id = r.merchant_id and k.subscription_id = r.subscription_id;
+
+-- name: HasBought :one
+-- Whether the company has a live subscription to the product that was bought here.
+select exists (
+    select from subscription
+    where merchant_id = @merchant_id and product_id = @product_id and company_id = @company_id and source = 'PORTAL'
+      and status in ('SCHEDULED', 'INCOMPLETE', 'TRIALING', 'ACTIVE', 'PAST_DUE', 'PAUSED')
+);
+
+-- name: PlanOfNumber :one
+select id from plan where merchant_id = @merchant_id and product_id = @product_id and number = @number;
