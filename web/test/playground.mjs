@@ -104,6 +104,9 @@ async function mainJob() {
   assert.equal(answers.Access.access.allowed, true)
   assert.deepEqual(answers.Access.access.maxEmployees, { allowed: true, limit: 50, error: null })
   assert.deepEqual(answers.Claims.claimsSet.claims.claims.map((/** @type {{key: string}} */ claim) => claim.key).sort(), ['beta', 'plan', 'role', 'seats', 'status'])
+  const test = answers.TestWebhook.webhookEndpointTest.result
+  assert.deepEqual([test.statusCode, test.responseBody, test.error], [200, '{"received":true}', null])
+  assert.equal(JSON.parse(test.requestBody).event, 'subscription.created')
   let deliveries = answers.Deliveries.webhookDeliveries.nodes
   for (let patience = 100; deliveries[0]?.status !== 'DELIVERED' && patience > 0; patience--) {
     await page.waitForTimeout(100)
@@ -115,6 +118,8 @@ async function mainJob() {
 
   await page.getByRole('button', { name: 'Show Documentation Explorer' }).click()
   await page.getByText('subscriptions for merchants').first().waitFor()
+  // It shows the fields that go with the operation in front: queries.
+  await tab(page, 'Deliveries').click()
   await page.getByRole('button', { name: 'Show GraphiQL Explorer' }).click()
   await page.locator('.graphiql-explorer-root', { hasText: 'webhookDeliveries' }).waitFor()
   console.log('documentation and explorer show the schema')
