@@ -10,6 +10,77 @@ import (
 	"time"
 )
 
+const attemptsAfter = `-- name: AttemptsAfter :many
+select merchant_id, delivery_id, number, endpoint_id, xid::text::bigint as position, status_code, error, response_body, duration_ms, created_at
+from webhook_attempt
+where merchant_id = $1 and created_at > $2::timestamptz
+  and (xid, delivery_id, number) > (cast(cast($3::bigint as text) as xid8), $4::bigint, $5::int)
+  and xid < pg_snapshot_xmin(pg_current_snapshot())
+order by xid, delivery_id, number
+limit $6
+`
+
+type AttemptsAfterParams struct {
+	MerchantID      int64
+	Recent          time.Time
+	AfterXid        int64
+	AfterDeliveryID int64
+	AfterNumber     int32
+	Most            int32
+}
+
+type AttemptsAfterRow struct {
+	MerchantID   int64
+	DeliveryID   int64
+	Number       int32
+	EndpointID   int64
+	Position     int64
+	StatusCode   *int32
+	Error        *string
+	ResponseBody string
+	DurationMs   int32
+	CreatedAt    time.Time
+}
+
+// The attempts that were recorded behind a position, in the order of the transactions that recorded them.
+func (q *Queries) AttemptsAfter(ctx context.Context, db DBTX, arg AttemptsAfterParams) ([]AttemptsAfterRow, error) {
+	rows, err := db.Query(ctx, attemptsAfter,
+		arg.MerchantID,
+		arg.Recent,
+		arg.AfterXid,
+		arg.AfterDeliveryID,
+		arg.AfterNumber,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AttemptsAfterRow
+	for rows.Next() {
+		var i AttemptsAfterRow
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.DeliveryID,
+			&i.Number,
+			&i.EndpointID,
+			&i.Position,
+			&i.StatusCode,
+			&i.Error,
+			&i.ResponseBody,
+			&i.DurationMs,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const eventsBegin = `-- name: EventsBegin :one
 select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as position
 `
@@ -20,6 +91,51 @@ func (q *Queries) EventsBegin(ctx context.Context, db DBTX) (int64, error) {
 	var position int64
 	err := row.Scan(&position)
 	return position, err
+}
+
+const newestAttempts = `-- name: NewestAttempts :many
+select m.id::bigint as merchant_id, pg_snapshot_xmin(pg_current_snapshot())::text::bigint as position, coalesce((
+    select a.xid::text::bigint from webhook_attempt a
+    where a.merchant_id = m.id and a.created_at > $1::timestamptz and a.xid < pg_snapshot_xmin(pg_current_snapshot())
+    order by a.xid desc
+    limit 1
+), 0)::bigint as newest
+from unnest($2::bigint[]) as m(id)
+where pg_snapshot_xmin(pg_current_snapshot()) > cast(cast($3::bigint as text) as xid8)
+order by m.id
+`
+
+type NewestAttemptsParams struct {
+	Recent      time.Time
+	MerchantIds []int64
+	Since       int64
+}
+
+type NewestAttemptsRow struct {
+	MerchantID int64
+	Position   int64
+	Newest     int64
+}
+
+// As NewestEvents, of recorded attempts.
+func (q *Queries) NewestAttempts(ctx context.Context, db DBTX, arg NewestAttemptsParams) ([]NewestAttemptsRow, error) {
+	rows, err := db.Query(ctx, newestAttempts, arg.Recent, arg.MerchantIds, arg.Since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []NewestAttemptsRow
+	for rows.Next() {
+		var i NewestAttemptsRow
+		if err := rows.Scan(&i.MerchantID, &i.Position, &i.Newest); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const newestEvents = `-- name: NewestEvents :many

@@ -692,6 +692,7 @@ type WebhookAttempt struct {
 	Outcome           *string
 	FinishedAt        *time.Time
 	ErrorClass        *string
+	Xid               int64
 }
 
 type WebhookDelivery struct {

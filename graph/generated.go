@@ -95,6 +95,7 @@ type CustomerSubscriptionResolver interface {
 }
 type LiveResolver interface {
 	EventPublished(ctx context.Context, types []string, after *string) (<-chan *Edge[Event], error)
+	WebhookDelivered(ctx context.Context, endpoint *string) (<-chan *WebhookOutcome, error)
 	SubscriptionChanged(ctx context.Context, subscription *string, customer *CustomerRef) (<-chan *Subscription, error)
 }
 type MemberResolver interface {
@@ -992,6 +993,11 @@ type Live {
   gets every later one, once. ` + "`" + `types` + "`" + ` leaves out events of others.
   """
   eventPublished(types: [String!], after: String): EventEdge! @auth(allow: [MEMBER, API_KEY], scope: WEBHOOKS_READ)
+  """
+  Each attempt to deliver an event, when its outcome has been recorded: of one endpoint, or of all. It begins now, and nothing of it is
+  sent again: ` + "`" + `webhookDeliveries` + "`" + ` has what was missed.
+  """
+  webhookDelivered(endpoint: ID): WebhookOutcome! @auth(allow: [MEMBER, API_KEY], scope: WEBHOOKS_READ)
   """
   A subscription as it is now, each time that something has happened to it; changes that come together are one. Narrowed by the arguments
   that are given. In the portal: those that the caller sees, of its own or of all its merchants.
@@ -3222,6 +3228,15 @@ type WebhookAttempt {
   responseBody: String!
   durationMs: Int!
   createdAt: DateTime!
+}
+
+"What became of an attempt."
+type WebhookOutcome {
+  attempt: WebhookAttempt!
+  "The delivery as it is now."
+  delivery: WebhookDelivery!
+  "Null when it has been deleted since."
+  endpoint: WebhookEndpoint
 }
 
 "A page of events."
@@ -5838,6 +5853,18 @@ func (ec *executionContext) childFields_WebhookHeader(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type WebhookHeader", field.Name)
 }
 
+func (ec *executionContext) childFields_WebhookOutcome(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "attempt":
+		return ec.fieldContext_WebhookOutcome_attempt(ctx, field)
+	case "delivery":
+		return ec.fieldContext_WebhookOutcome_delivery(ctx, field)
+	case "endpoint":
+		return ec.fieldContext_WebhookOutcome_endpoint(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookOutcome", field.Name)
+}
+
 func (ec *executionContext) childFields_WebhookTestHeader(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "name":
@@ -6143,6 +6170,20 @@ func (ec *executionContext) field_Live_subscriptionChanged_args(ctx context.Cont
 		return nil, err
 	}
 	args["customer"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Live_webhookDelivered_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "endpoint",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["endpoint"] = arg0
 	return args, nil
 }
 
@@ -15165,6 +15206,83 @@ func (ec *executionContext) fieldContext_Live_eventPublished(ctx context.Context
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Live_eventPublished_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Live_webhookDelivered(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Live_webhookDelivered(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Live().WebhookDelivered(ctx, fc.Args["endpoint"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY"})
+				if err != nil {
+					var zeroVal *WebhookOutcome
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "VIEWER")
+				if err != nil {
+					var zeroVal *WebhookOutcome
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "WEBHOOKS_READ")
+				if err != nil {
+					var zeroVal *WebhookOutcome
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *WebhookOutcome
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *WebhookOutcome
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *WebhookOutcome) graphql.Marshaler {
+			return ec.marshalNWebhookOutcome2ᚖporticoᚋgraphᚐWebhookOutcome(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Live_webhookDelivered(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Live",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WebhookOutcome(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Live_webhookDelivered_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -35902,6 +36020,102 @@ func (ec *executionContext) fieldContext_WebhookHeader_value(_ context.Context, 
 	return graphql.NewScalarFieldContext("WebhookHeader", field, true, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _WebhookOutcome_attempt(ctx context.Context, field graphql.CollectedField, obj *WebhookOutcome) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookOutcome_attempt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Attempt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Attempt) graphql.Marshaler {
+			return ec.marshalNWebhookAttempt2ᚖporticoᚋinternalᚋwebhookᚐAttempt(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookOutcome_attempt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WebhookOutcome",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WebhookAttempt(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _WebhookOutcome_delivery(ctx context.Context, field graphql.CollectedField, obj *WebhookOutcome) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookOutcome_delivery(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Delivery, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *WebhookDelivery) graphql.Marshaler {
+			return ec.marshalNWebhookDelivery2ᚖporticoᚋgraphᚐWebhookDelivery(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookOutcome_delivery(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WebhookOutcome",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WebhookDelivery(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _WebhookOutcome_endpoint(ctx context.Context, field graphql.CollectedField, obj *WebhookOutcome) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookOutcome_endpoint(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Endpoint, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *WebhookEndpoint) graphql.Marshaler {
+			return ec.marshalOWebhookEndpoint2ᚖporticoᚋgraphᚐWebhookEndpoint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookOutcome_endpoint(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WebhookOutcome",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WebhookEndpoint(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _WebhookTestHeader_name(ctx context.Context, field graphql.CollectedField, obj *webhook.TrialHeader) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -45134,6 +45348,8 @@ func (ec *executionContext) _Live(ctx context.Context, sel ast.SelectionSet) fun
 	switch fields[0].Name {
 	case "eventPublished":
 		return ec._Live_eventPublished(ctx, fields[0])
+	case "webhookDelivered":
+		return ec._Live_webhookDelivered(ctx, fields[0])
 	case "subscriptionChanged":
 		return ec._Live_subscriptionChanged(ctx, fields[0])
 	default:
@@ -53552,6 +53768,54 @@ func (ec *executionContext) _WebhookHeader(ctx context.Context, sel ast.Selectio
 	return out
 }
 
+var webhookOutcomeImplementors = []string{"WebhookOutcome"}
+
+func (ec *executionContext) _WebhookOutcome(ctx context.Context, sel ast.SelectionSet, obj *WebhookOutcome) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, webhookOutcomeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("WebhookOutcome")
+		case "attempt":
+			out.Values[i] = ec._WebhookOutcome_attempt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "delivery":
+			out.Values[i] = ec._WebhookOutcome_delivery(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "endpoint":
+			out.Values[i] = ec._WebhookOutcome_endpoint(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var webhookTestHeaderImplementors = []string{"WebhookTestHeader"}
 
 func (ec *executionContext) _WebhookTestHeader(ctx context.Context, sel ast.SelectionSet, obj *webhook.TrialHeader) graphql.Marshaler {
@@ -58010,6 +58274,16 @@ func (ec *executionContext) unmarshalNWebhookHeaderInput2ᚕᚖporticoᚋgraph�
 func (ec *executionContext) unmarshalNWebhookHeaderInput2ᚖporticoᚋgraphᚐWebhookHeaderInput(ctx context.Context, v any) (*WebhookHeaderInput, error) {
 	res, err := ec.unmarshalInputWebhookHeaderInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNWebhookOutcome2ᚖporticoᚋgraphᚐWebhookOutcome(ctx context.Context, sel ast.SelectionSet, v *WebhookOutcome) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._WebhookOutcome(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNWebhookTestHeader2porticoᚋinternalᚋwebhookᚐTrialHeader(ctx context.Context, sel ast.SelectionSet, v webhook.TrialHeader) graphql.Marshaler {

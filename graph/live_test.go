@@ -429,3 +429,29 @@ func TestAStreamEndsWhenTheProcessIsAboutTo(t *testing.T) {
 	require.Empty(t, name, "no event says that there is nothing more: clients come back")
 	require.NoError(t, f.lines.Err())
 }
+
+func TestTheOutcomesOfDeliveriesAreFollowed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, other := w.open("Acorn"), w.open("Birch")
+	const outcome = ` { attempt { number statusCode error } delivery { id status event { type } attempts { number } } endpoint { id url } }`
+	all := w.follow(s.key, `subscription { webhookDelivered`+outcome+` }`, nil)
+	one := w.follow(s.owner, `subscription($id: ID!) { webhookDelivered(endpoint: $id)`+outcome+` }`, variables{"id": s.ids["WebhookEndpoint"]})
+	for _, merchant := range []*shop{other, s} {
+		_, err := w.db.System().Exec(t.Context(), `
+			insert into webhook_attempt (merchant_id, delivery_id, number, endpoint_id, event_id, event_created_at, subscription_id, status_code,
+				error, duration_ms, created_at, delivery_created_at)
+			select merchant_id, id, 1, endpoint_id, event_id, event_created_at, subscription_id, 503, 'the endpoint answered 503', 7, $2, created_at
+			from webhook_delivery where merchant_id = $1 order by id limit 1`, rowOf(merchant, "Merchant"), w.now)
+		require.NoError(t, err)
+	}
+	for _, f := range []*following{all, one} {
+		a := f.next()
+		require.Empty(t, a.errors, a.raw)
+		require.EqualValues(t, 503, a.number("webhookDelivered.attempt.statusCode"))
+		require.Equal(t, "PENDING", a.text("webhookDelivered.delivery.status"))
+		require.Equal(t, "subscription.created", a.text("webhookDelivered.delivery.event.type"))
+		require.Equal(t, s.ids["WebhookEndpoint"], a.text("webhookDelivered.endpoint.id"))
+	}
+	require.Empty(t, w.log.String())
+}

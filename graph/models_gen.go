@@ -1230,3 +1230,12 @@ type WebhookHeaderInput struct {
 	// Visible ASCII characters and spaces between them. In an update, null keeps the value that there is.
 	Value *string `json:"value,omitempty"`
 }
+
+// What became of an attempt.
+type WebhookOutcome struct {
+	Attempt *webhook.Attempt `json:"attempt"`
+	// The delivery as it is now.
+	Delivery *WebhookDelivery `json:"delivery"`
+	// Null when it has been deleted since.
+	Endpoint *WebhookEndpoint `json:"endpoint,omitempty"`
+}

@@ -48,6 +48,7 @@ func strangers() map[string]struct{ typename, document, want string } {
 		"webhookDeliveries.event":             {"Event", `query($id: ID!) { webhookDeliveries(event: $id) { nodes { id } } }`, empty},
 		"webhookDeliveries.endpoint":          {"WebhookEndpoint", `query($id: ID!) { webhookDeliveries(endpoint: $id) { nodes { id } } }`, empty},
 
+		"webhookDelivered.endpoint":        {"WebhookEndpoint", `subscription($id: ID!) { webhookDelivered(endpoint: $id) { attempt { number } } }`, notFound},
 		"subscriptionChanged.subscription": {"CustomerSubscription", `subscription($id: ID!) { subscriptionChanged(subscription: $id) { id } }`, notFound},
 		"subscriptionChanged.customer.id":  {"Customer", `subscription($id: ID!) { subscriptionChanged(customer: {id: $id}) { id } }`, notFound},
 

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"slices"
 
 	"portico/internal/account"
 	"portico/internal/webhook"
@@ -90,4 +91,63 @@ func (r mutation) WebhookDeliveryRetry(ctx context.Context, in WebhookDeliveryRe
 		return &WebhookDeliveryRetryPayload{UserErrors: refused}, err
 	}
 	return &WebhookDeliveryRetryPayload{WebhookDelivery: alone(delivery, showDelivery)}, nil
+}
+
+// WebhookDelivered streams what becomes of attempts, of one endpoint or of all.
+func (r live) WebhookDelivered(ctx context.Context, endpoint *string) (<-chan *WebhookOutcome, error) {
+	merchantID := callerOf(ctx).MerchantID
+	only, err := optional("endpoint", "WebhookEndpoint", endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if only != nil {
+		if _, err := r.Webhooks.Endpoint(ctx, merchantID, *only); err != nil {
+			return nil, err
+		}
+	}
+	attempts, err := r.Webhooks.FollowAttempts(ctx, merchantID)
+	if err != nil {
+		return nil, err
+	}
+	return feed(ctx, func(send func(*WebhookOutcome) bool) error {
+		for page, err := range attempts {
+			if err != nil {
+				return err
+			}
+			page = slices.DeleteFunc(page, func(a webhook.Recorded) bool { return only != nil && a.EndpointID != *only })
+			outcomes, err := r.outcomes(ctx, page)
+			if err != nil {
+				return err
+			}
+			for _, outcome := range outcomes {
+				if !send(outcome) {
+					return nil
+				}
+			}
+		}
+		return nil
+	}), nil
+}
+
+// outcomes are those of the attempts whose delivery is kept.
+func (r *Resolver) outcomes(ctx context.Context, attempts []webhook.Recorded) ([]*WebhookOutcome, error) {
+	var deliveryIDs, endpointIDs []int64
+	for _, a := range attempts {
+		deliveryIDs, endpointIDs = append(deliveryIDs, a.DeliveryID), append(endpointIDs, a.EndpointID)
+	}
+	deliveries, err := r.webhookDeliveries(ctx, deliveryIDs)
+	if err != nil {
+		return nil, err
+	}
+	endpoints, err := r.webhookEndpoints(ctx, endpointIDs)
+	if err != nil {
+		return nil, err
+	}
+	var outcomes []*WebhookOutcome
+	for _, a := range attempts {
+		if delivery := deliveries[a.DeliveryID]; delivery != nil {
+			outcomes = append(outcomes, &WebhookOutcome{Attempt: &a.Attempt, Delivery: delivery, Endpoint: endpoints[a.EndpointID]})
+		}
+	}
+	return outcomes, nil
 }

@@ -14,3 +14,25 @@ select m.id::bigint as merchant_id, pg_snapshot_xmin(pg_current_snapshot())::tex
 from unnest(@merchant_ids::bigint[]) as m(id)
 where pg_snapshot_xmin(pg_current_snapshot()) > cast(cast(@since::bigint as text) as xid8)
 order by m.id;
+
+-- name: NewestAttempts :many
+-- As NewestEvents, of recorded attempts.
+select m.id::bigint as merchant_id, pg_snapshot_xmin(pg_current_snapshot())::text::bigint as position, coalesce((
+    select a.xid::text::bigint from webhook_attempt a
+    where a.merchant_id = m.id and a.created_at > @recent::timestamptz and a.xid < pg_snapshot_xmin(pg_current_snapshot())
+    order by a.xid desc
+    limit 1
+), 0)::bigint as newest
+from unnest(@merchant_ids::bigint[]) as m(id)
+where pg_snapshot_xmin(pg_current_snapshot()) > cast(cast(@since::bigint as text) as xid8)
+order by m.id;
+
+-- name: AttemptsAfter :many
+-- The attempts that were recorded behind a position, in the order of the transactions that recorded them.
+select merchant_id, delivery_id, number, endpoint_id, xid::text::bigint as position, status_code, error, response_body, duration_ms, created_at
+from webhook_attempt
+where merchant_id = @merchant_id and created_at > @recent::timestamptz
+  and (xid, delivery_id, number) > (cast(cast(@after_xid::bigint as text) as xid8), @after_delivery_id::bigint, @after_number::int)
+  and xid < pg_snapshot_xmin(pg_current_snapshot())
+order by xid, delivery_id, number
+limit @most;

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 
+	"portico/db"
 	"portico/internal/fault"
 )
 
@@ -84,40 +86,99 @@ func (w *Webhooks) Changes(ctx context.Context, merchantIDs []int64) (iter.Seq2[
 	}, nil
 }
 
-// follow reads page by page behind the merchants' positions, which it moves, and waits where there is nothing.
+// follow reads events page by page behind the merchants' positions, which it moves.
 func (w *Webhooks) follow(ctx context.Context, after map[int64]Position) iter.Seq2[[]StoredEvent, error] {
-	merchantIDs := make([]int64, 0, len(after))
-	for id := range after {
-		merchantIDs = append(merchantIDs, id)
+	read := func(ctx context.Context, merchantID int64) ([]StoredEvent, error) {
+		events, err := w.Events(ctx, merchantID, after[merchantID].XID, after[merchantID].ID, followPage)
+		if len(events) > 0 {
+			last := events[len(events)-1]
+			after[merchantID] = Position{last.XID, last.ID}
+		}
+		return events, err
 	}
 	return func(yield func([]StoredEvent, error) bool) {
-		watch, end := w.watch(ctx, merchantIDs)
+		merchantIDs := slices.Collect(maps.Keys(after))
+		watch, end := w.eventWatchers.watch(ctx, merchantIDs, w.newestEvents, w.Log)
 		defer end()
-		for {
-			for _, id := range merchantIDs {
-				for more := true; more; {
-					events, err := w.Events(ctx, id, after[id].XID, after[id].ID, followPage)
-					if ctx.Err() != nil {
-						return
-					}
-					if err != nil {
-						yield(nil, err)
-						return
-					}
-					if more = len(events) == followPage; len(events) > 0 {
-						last := events[len(events)-1]
-						after[id] = Position{last.XID, last.ID}
-						if !yield(events, nil) {
-							return
-						}
-					}
+		watch.follow(ctx, merchantIDs, followed[StoredEvent]{read, yield}.next)
+	}
+}
+
+// Recorded is an attempt whose outcome has been recorded.
+type Recorded struct {
+	DeliveryID, EndpointID int64
+	Attempt
+}
+
+// FollowAttempts gives the attempts to deliver the merchant's events that are recorded from now on, in pages, for as long as Follow does.
+func (w *Webhooks) FollowAttempts(ctx context.Context, merchantID int64) (iter.Seq2[[]Recorded, error], error) {
+	begin, err := w.EventsEnd(ctx, merchantID)
+	if err != nil {
+		return nil, err
+	}
+	after := db.AttemptsAfterParams{MerchantID: merchantID, AfterXid: begin.XID, AfterDeliveryID: begin.ID, Most: followPage}
+	read := func(ctx context.Context, merchantID int64) ([]Recorded, error) {
+		after.Recent = w.Now().Add(-recent)
+		rows, err := w.DB.AttemptsAfter(ctx, w.DB.Tenant(merchantID), after)
+		if err != nil {
+			return nil, fmt.Errorf("read recorded attempts: %w", err)
+		}
+		recorded := make([]Recorded, len(rows))
+		for i, row := range rows {
+			recorded[i] = Recorded{row.DeliveryID, row.EndpointID, Attempt{
+				Number: row.Number, StatusCode: row.StatusCode, Error: row.Error, ResponseBody: row.ResponseBody, DurationMs: row.DurationMs,
+				CreatedAt: row.CreatedAt,
+			}}
+			after.AfterXid, after.AfterDeliveryID, after.AfterNumber = row.Position, row.DeliveryID, row.Number
+		}
+		return recorded, nil
+	}
+	return func(yield func([]Recorded, error) bool) {
+		watch, end := w.attemptWatchers.watch(ctx, []int64{merchantID}, w.newestAttempts, w.Log)
+		defer end()
+		watch.follow(ctx, []int64{merchantID}, followed[Recorded]{read, yield}.next)
+	}, nil
+}
+
+// followed is what a follower reads, and whom it is for.
+type followed[T any] struct {
+	read  func(ctx context.Context, merchantID int64) ([]T, error)
+	yield func([]T, error) bool
+}
+
+// next hands over a page of a merchant's. More may be there when the page was full; goOn is false when the follower has enough.
+func (f followed[T]) next(ctx context.Context, merchantID int64) (more, goOn bool) {
+	page, err := f.read(ctx, merchantID)
+	switch {
+	case ctx.Err() != nil:
+		return false, false
+	case err != nil:
+		f.yield(nil, err)
+		return false, false
+	case len(page) == 0:
+		return false, true
+	}
+	return len(page) == followPage, f.yield(page, nil)
+}
+
+// follow reads until there is nothing more, and again whenever there is something new, until ctx ends or the reader has enough.
+func (one *watch) follow(ctx context.Context, merchantIDs []int64, next func(ctx context.Context, merchantID int64) (more, goOn bool)) {
+	for {
+		for _, id := range merchantIDs {
+			for {
+				more, goOn := next(ctx, id)
+				if !goOn {
+					return
+				}
+				if !more {
+					break
 				}
 			}
-			select {
-			case <-watch.news:
-			case <-ctx.Done():
-				return
-			}
+		}
+		select {
+		case <-one.news:
+		case <-ctx.Done():
+			return
 		}
 	}
 }

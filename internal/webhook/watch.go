@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -12,16 +13,16 @@ import (
 )
 
 const (
-	// watchBeat is how late a follower may hear of an event.
+	// watchBeat is how late a follower may hear of something.
 	watchBeat = 250 * time.Millisecond
 	// lookTime is how long Postgres may take to tell whether there is anything new.
 	lookTime = 5 * time.Second
-	// recent is longer than any transaction lives that publishes.
+	// recent is longer than any transaction lives that publishes or records.
 	recent = 24 * time.Hour
 )
 
 // watchers are those who follow merchants in this process. One question of one statement, each beat, asks for all of them whether
-// there is anything to read, and none is asked while nobody follows.
+// there is anything to read, and none is asked while nobody follows. The zero value is ready.
 type watchers struct {
 	mu      sync.Mutex
 	of      map[int64]map[*watch]struct{}
@@ -33,10 +34,15 @@ type watchers struct {
 // watch wakes one follower.
 type watch struct{ news chan struct{} }
 
+// head is how far a merchant's rows can be read.
+type head struct{ merchantID, position, newest int64 }
+
+// heads asks for those of merchants; none where no transaction has ended since the given position.
+type heads func(ctx context.Context, merchantIDs []int64, since int64) ([]head, error)
+
 // watch begins to wake a follower when there is something new of the merchants. Whoever reads after it has begun misses nothing.
-func (w *Webhooks) watch(ctx context.Context, merchantIDs []int64) (one *watch, end func()) {
+func (all *watchers) watch(ctx context.Context, merchantIDs []int64, ask heads, log *slog.Logger) (one *watch, end func()) {
 	one = &watch{news: make(chan struct{}, 1)}
-	all := &w.watchers
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if all.of == nil {
@@ -50,7 +56,7 @@ func (w *Webhooks) watch(ctx context.Context, merchantIDs []int64) (one *watch, 
 	}
 	if !all.looking && len(merchantIDs) > 0 {
 		all.looking = true
-		go w.lookOut(context.WithoutCancel(ctx))
+		go all.lookOut(context.WithoutCancel(ctx), ask, log)
 	}
 	return one, func() { all.leave(one, merchantIDs) }
 }
@@ -68,20 +74,23 @@ func (all *watchers) leave(one *watch, merchantIDs []int64) {
 }
 
 // lookOut wakes followers until there are none.
-func (w *Webhooks) lookOut(ctx context.Context) {
+func (all *watchers) lookOut(ctx context.Context, ask heads, log *slog.Logger) {
 	beat := time.NewTicker(watchBeat)
 	defer beat.Stop()
 	failing := false
 	for range beat.C {
-		ids, since, someone := w.watchers.followed()
+		ids, since, someone := all.followed()
 		if !someone {
 			return
 		}
-		err := w.look(ctx, ids, since)
+		looking, cancel := context.WithTimeout(ctx, lookTime)
+		found, err := ask(looking, ids, since)
+		cancel()
 		if err != nil && !failing {
-			w.Log.WarnContext(ctx, "cannot look for new events: trying again", "error", err)
+			log.WarnContext(ctx, "cannot look for what followers wait for: trying again", "error", err)
 		}
 		failing = err != nil
+		all.wake(found)
 	}
 }
 
@@ -93,33 +102,50 @@ func (all *watchers) followed() (merchantIDs []int64, since int64, someone bool)
 	return slices.Sorted(maps.Keys(all.of)), all.since, all.looking
 }
 
-// look wakes those who follow a merchant that has something new.
-func (w *Webhooks) look(ctx context.Context, merchantIDs []int64, since int64) error {
-	looking, cancel := context.WithTimeout(ctx, lookTime)
-	defer cancel()
-	rows, err := w.DB.NewestEvents(looking, w.DB.Tenant(merchantIDs...), db.NewestEventsParams{
-		MerchantIds: merchantIDs, Since: since, Recent: w.Now().Add(-recent),
-	})
-	if err != nil {
-		return fmt.Errorf("look for new events: %w", err)
-	}
-	all := &w.watchers
+// wake wakes those who follow a merchant that has something new.
+func (all *watchers) wake(found []head) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	for _, row := range rows {
-		all.since = row.Position
-		if known, seen := all.newest[row.MerchantID]; seen && known == row.Newest {
+	for _, h := range found {
+		all.since = h.position
+		followers := all.of[h.merchantID]
+		if known, seen := all.newest[h.merchantID]; len(followers) == 0 || (seen && known == h.newest) {
 			continue
 		}
-		for one := range all.of[row.MerchantID] {
+		all.newest[h.merchantID] = h.newest
+		for one := range followers {
 			select {
 			case one.news <- struct{}{}:
 			default: // has not heard of the last yet
 			}
 		}
-		if len(all.of[row.MerchantID]) > 0 {
-			all.newest[row.MerchantID] = row.Newest
-		}
 	}
-	return nil
+}
+
+func (w *Webhooks) newestEvents(ctx context.Context, merchantIDs []int64, since int64) ([]head, error) {
+	rows, err := w.DB.NewestEvents(ctx, w.DB.Tenant(merchantIDs...), db.NewestEventsParams{
+		MerchantIds: merchantIDs, Since: since, Recent: w.Now().Add(-recent),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for new events: %w", err)
+	}
+	found := make([]head, len(rows))
+	for i, row := range rows {
+		found[i] = head{row.MerchantID, row.Position, row.Newest}
+	}
+	return found, nil
+}
+
+func (w *Webhooks) newestAttempts(ctx context.Context, merchantIDs []int64, since int64) ([]head, error) {
+	rows, err := w.DB.NewestAttempts(ctx, w.DB.Tenant(merchantIDs...), db.NewestAttemptsParams{
+		MerchantIds: merchantIDs, Since: since, Recent: w.Now().Add(-recent),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for new attempts: %w", err)
+	}
+	found := make([]head, len(rows))
+	for i, row := range rows {
+		found[i] = head{row.MerchantID, row.Position, row.Newest}
+	}
+	return found, nil
 }

@@ -31,5 +31,6 @@ type Webhooks struct {
 	records group[record, struct{}]
 	beat    beat
 
-	watchers watchers
+	// Who follows in this process.
+	eventWatchers, attemptWatchers watchers
 }
