@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"portico/db/dbtest"
+	"portico/internal/proctest"
 	"portico/internal/secret"
 	"portico/internal/webhook"
 )
@@ -67,42 +68,42 @@ func (in *inbox) bodies(path string) (bodies []string) {
 // house is a running installation with a sandbox and a key to it.
 type house struct {
 	env            []string
-	serve          *process
-	merchant, live api
+	serve          *proctest.Process
+	merchant, live proctest.API
 	key, session   string
 	shop           string
 }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	addr := fmt.Sprintf("127.0.0.1:%d", proctest.FreePort(t))
 	h := &house{env: []string{
 		"DATABASE_URL=" + dbtest.Empty(t), "PORTICO_KEYS=1:" + string(secret.NewKey()), "PORTICO_PEPPER=" + string(secret.NewKey()),
 		"PORTICO_WEBHOOK_ALLOW_LOOPBACK=true", "PORTICO_WEBHOOK_ALLOW_HTTP=true", "PORTICO_LIVE_GATEWAY=test", "PORTICO_ADDR=" + addr,
 	}}
-	portico(t, h.env, "migrate").wait()
-	h.serve = portico(t, h.env, "serve")
-	h.serve.line(`"msg":"serving"`)
-	portico(t, h.env, "work").line(`"msg":"working"`)
-	public := api{t: t, url: "http://" + addr + "/graphql"}
-	signedUp := public.do(`mutation { merchantSignUp(input: {name: "Acorn", email: "owner@acorn.test", password: "correct horse battery"}) {
+	proctest.Portico(t, h.env, "migrate").Wait()
+	h.serve = proctest.Portico(t, h.env, "serve")
+	h.serve.Line(`"msg":"serving"`)
+	proctest.Portico(t, h.env, "work").Line(`"msg":"working"`)
+	public := proctest.API{T: t, URL: "http://" + addr + "/graphql"}
+	signedUp := public.Do(`mutation { merchantSignUp(input: {name: "Acorn", email: "owner@acorn.test", password: "correct horse battery"}) {
 		merchant { shop } sessionToken userErrors { message } } }`, nil)
-	h.session = signedUp.text("merchantSignUp.sessionToken")
-	h.live = public.with("Authorization", "Bearer "+h.session)
-	sandbox := h.live.do(`mutation { sandboxCreate(input: {name: "Acorn test"}) { merchant { shop } userErrors { message } } }`, nil)
-	h.shop = sandbox.text("sandboxCreate.merchant.shop")
-	h.key = h.live.with("Portico-Merchant", h.shop).do(`mutation { apiKeyCreate(input: {name: "server"}) { secret userErrors { message } } }`, nil).
-		text("apiKeyCreate.secret")
-	h.merchant = public.with("X-API-Key", h.key)
+	h.session = signedUp.Text("merchantSignUp.sessionToken")
+	h.live = public.With("Authorization", "Bearer "+h.session)
+	sandbox := h.live.Do(`mutation { sandboxCreate(input: {name: "Acorn test"}) { merchant { shop } userErrors { message } } }`, nil)
+	h.shop = sandbox.Text("sandboxCreate.merchant.shop")
+	h.key = h.live.With("Portico-Merchant", h.shop).Do(`mutation { apiKeyCreate(input: {name: "server"}) { secret userErrors { message } } }`, nil).
+		Text("apiKeyCreate.secret")
+	h.merchant = public.With("X-API-Key", h.key)
 	return h
 }
 
-func (h *house) url() string { return strings.TrimSuffix(h.merchant.url, "/graphql") }
+func (h *house) url() string { return strings.TrimSuffix(h.merchant.URL, "/graphql") }
 
 // command starts a command as on another machine: it knows the address and the key, and nothing of the installation.
-func (h *house) command(t *testing.T, args ...string) *process {
+func (h *house) command(t *testing.T, args ...string) *proctest.Process {
 	t.Helper()
-	return portico(t, []string{"PORTICO_API_KEY=" + h.key, "PORTICO_PUBLIC_URL=" + h.url()}, args...)
+	return proctest.Portico(t, []string{"PORTICO_API_KEY=" + h.key, "PORTICO_PUBLIC_URL=" + h.url()}, args...)
 }
 
 func TestListenForwardsWhatAnEndpointGetsAndResumesWithoutAGap(t *testing.T) {
@@ -112,35 +113,34 @@ func TestListenForwardsWhatAnEndpointGetsAndResumesWithoutAGap(t *testing.T) {
 	for _, kind := range webhook.Types() {
 		types = append(types, string(kind))
 	}
-	h.merchant.do(`mutation($url: String!, $types: [String!]) { webhookEndpointCreate(input: {url: $url, eventTypes: $types}) { userErrors { message } } }`,
-		object{"url": in.URL + "/endpoint", "types": types})
+	h.merchant.Do(`mutation($url: String!, $types: [String!]) { webhookEndpointCreate(input: {url: $url, eventTypes: $types}) { userErrors { message } } }`,
+		proctest.Object{"url": in.URL + "/endpoint", "types": types})
 	listen := h.command(t, "listen", "--forward-to", in.URL+"/hook")
-	_, whsec, _ := strings.Cut(listen.line("Signing secret"), ": ")
+	_, whsec, _ := strings.Cut(listen.Line("Signing secret"), ": ")
 
-	h.merchant.do(`mutation { productCreate(input: {identifier: "rosterly", name: "Rosterly", launchUrl: "http://localhost:3000"}) { userErrors { message } } }`, nil)
-	plan := h.merchant.do(`mutation { planCreate(input: {product: {identifier: "rosterly"}, name: "Pro", tier: "pro",
-		prices: [{interval: MONTH, money: {amountMinor: 4900, currency: "USD"}}]}) { plan { id } userErrors { message } } }`, nil).text("planCreate.plan.id")
-	clock := h.merchant.do(`mutation { testClockCreate(input: {name: "a year", now: "2026-01-31T09:30:00Z"}) { testClock { id } userErrors { message } } }`, nil).
-		text("testClockCreate.testClock.id")
-	h.merchant.do(`mutation($clock: ID!, $meta: JSON) { customerCreate(input: {email: "ada@example.test", name: "Ada", testClock: $clock, userMeta: $meta}) { userErrors { message } } }`,
-		object{"clock": clock, "meta": object{"10": "ten", "9": "nine", "note": "<b>&\u2028\n\U0001F600"}})
-	h.merchant.do(`mutation { paymentMethodAttach(input: {customer: {email: "ada@example.test"}, token: "pm_card_visa"}) { userErrors { message } } }`, nil)
-	h.merchant.do(`mutation($plan: ID!) { subscriptionCreate(input: {customer: {email: "ada@example.test"}, plan: $plan, interval: MONTH}) { userErrors { message } } }`,
-		object{"plan": plan})
-	listen.line("subscription.created")
-	h.merchant.do(`mutation($id: ID!) { testClockAdvance(input: {testClock: $id, to: "2029-01-31T10:00:00Z"}) { userErrors { message } } }`, object{"id": clock})
-	listen.line("subscription.renewed")
+	h.merchant.Do(`mutation { productCreate(input: {identifier: "rosterly", name: "Rosterly", launchUrl: "http://localhost:3000"}) { userErrors { message } } }`, nil)
+	plan := h.merchant.Do(`mutation { planCreate(input: {product: {identifier: "rosterly"}, name: "Pro", tier: "pro",
+		prices: [{interval: MONTH, money: {amountMinor: 4900, currency: "USD"}}]}) { plan { id } userErrors { message } } }`, nil).Text("planCreate.plan.id")
+	clock := h.merchant.Do(`mutation { testClockCreate(input: {name: "a year", now: "2026-01-31T09:30:00Z"}) { testClock { id } userErrors { message } } }`, nil).
+		Text("testClockCreate.testClock.id")
+	h.merchant.Do(`mutation($clock: ID!, $meta: JSON) { customerCreate(input: {email: "ada@example.test", name: "Ada", testClock: $clock, userMeta: $meta}) { userErrors { message } } }`,
+		proctest.Object{"clock": clock, "meta": proctest.Object{"10": "ten", "9": "nine", "note": "<b>&\u2028\n\U0001F600"}})
+	h.merchant.Do(`mutation { paymentMethodAttach(input: {customer: {email: "ada@example.test"}, token: "pm_card_visa"}) { userErrors { message } } }`, nil)
+	h.merchant.Do(`mutation($plan: ID!) { subscriptionCreate(input: {customer: {email: "ada@example.test"}, plan: $plan, interval: MONTH}) { userErrors { message } } }`,
+		proctest.Object{"plan": plan})
+	listen.Line("subscription.created")
+	h.merchant.Do(`mutation($id: ID!) { testClockAdvance(input: {testClock: $id, to: "2029-01-31T10:00:00Z"}) { userErrors { message } } }`, proctest.Object{"id": clock})
+	listen.Line("subscription.renewed")
 
 	// The API dies in the middle of it, and comes back when more has happened.
-	require.NoError(t, h.serve.cmd.Process.Kill())
-	<-h.serve.done
-	listen.line("trying again")
+	h.serve.Kill()
+	listen.Line("trying again")
 	before := len(in.letters("/endpoint"))
-	require.Eventually(t, func() bool { return len(in.letters("/endpoint")) > before }, patience, 20*time.Millisecond)
-	portico(t, h.env, "serve").line(`"msg":"serving"`)
+	require.Eventually(t, func() bool { return len(in.letters("/endpoint")) > before }, proctest.Patience, 20*time.Millisecond)
+	proctest.Portico(t, h.env, "serve").Line(`"msg":"serving"`)
 
 	const all = 3 + 36*3
-	require.Eventually(t, func() bool { return len(in.letters("/hook")) >= all && len(in.letters("/endpoint")) >= all }, patience, 20*time.Millisecond,
+	require.Eventually(t, func() bool { return len(in.letters("/hook")) >= all && len(in.letters("/endpoint")) >= all }, proctest.Patience, 20*time.Millisecond,
 		"everything arrives")
 	require.Equal(t, in.bodies("/endpoint"), in.bodies("/hook"), "each once, in order, byte for byte")
 	for i, one := range in.letters("/hook") {
@@ -163,25 +163,25 @@ func TestListenForwardsWhatAnEndpointGetsAndResumesWithoutAGap(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, last, string(stringified))
 
-	require.NoError(t, listen.cmd.Process.Signal(syscall.SIGINT))
-	listen.wait()
-	require.Contains(t, listen.text(), " 200 OK (")
-	_, cursor, _ := strings.Cut(listen.line("--after"), "--after ")
+	listen.Signal(syscall.SIGINT)
+	listen.Wait()
+	require.Contains(t, listen.Text(), " 200 OK (")
+	_, cursor, _ := strings.Cut(listen.Line("--after"), "--after ")
 
 	t.Run("from a cursor, of one type, with a secret of its own, as a member", func(t *testing.T) {
 		const own = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
-		session := portico(t, []string{"PORTICO_API_KEY=" + h.session}, "listen", "--url", h.url(), "--merchant", h.shop, "--forward-to", in.URL+"/session",
+		session := proctest.Portico(t, []string{"PORTICO_API_KEY=" + h.session}, "listen", "--url", h.url(), "--merchant", h.shop, "--forward-to", in.URL+"/session",
 			"--after", cursor, "--events", "subscription.updated,subscription.canceled", "--secret", own)
-		session.line(own)
+		session.Line(own)
 		trigger := h.command(t, "trigger", "subscription.canceled")
-		trigger.wait()
-		session.line("subscription.canceled")
+		trigger.Wait()
+		session.Line("subscription.canceled")
 		require.Len(t, in.letters("/session"), 1)
 		require.Equal(t, webhook.PortalSignature(own, []byte(in.bodies("/session")[0])), in.letters("/session")[0].header.Get("x-portal-signature"))
 	})
 	t.Run("from the beginning", func(t *testing.T) {
 		h.command(t, "listen", "--from-beginning", "--forward-to", in.URL+"/all")
-		require.Eventually(t, func() bool { return len(in.letters("/all")) >= all }, patience, 20*time.Millisecond)
+		require.Eventually(t, func() bool { return len(in.letters("/all")) >= all }, proctest.Patience, 20*time.Millisecond)
 		require.Equal(t, in.bodies("/hook")[:all], in.bodies("/all")[:all])
 	})
 	for name, c := range map[string]struct {
@@ -197,9 +197,8 @@ func TestListenForwardsWhatAnEndpointGetsAndResumesWithoutAGap(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := h.command(t, append([]string{"listen"}, c.args...)...)
-			<-p.done
-			require.Error(t, p.err)
-			require.Contains(t, p.text(), c.says)
+			require.Error(t, p.Ended())
+			require.Contains(t, p.Text(), c.says)
 		})
 	}
 }
@@ -208,34 +207,33 @@ func TestTriggerMakesEachEventHappen(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	listed := h.command(t, "trigger", "--list")
-	listed.wait()
+	listed.Wait()
 	for _, kind := range webhook.Types() {
-		require.Contains(t, listed.text(), string(kind), "trigger has a recipe for it, or says why not")
+		require.Contains(t, listed.Text(), string(kind), "trigger has a recipe for it, or says why not")
 		p := h.command(t, "trigger", string(kind))
-		<-p.done
+		err := p.Ended()
 		if strings.HasPrefix(string(kind), "product.") {
-			require.Error(t, p.err)
-			require.Contains(t, p.text(), "only an operator decides")
+			require.Error(t, err)
+			require.Contains(t, p.Text(), "only an operator decides")
 			continue
 		}
-		require.NoError(t, p.err, p.text())
+		require.NoError(t, err, p.Text())
 		var id string
 		var sequence int64
-		_, err := fmt.Sscanf(p.text(), string(kind)+" evt_%s sequence %d", &id, &sequence)
-		require.NoError(t, err, p.text())
-		event := h.merchant.do(`query($id: ID!) { node(id: $id) { ... on Event { type sequence body } } }`, object{"id": "gid://portico/Event/" + id})
-		require.Equal(t, string(kind), event.text("node.type"))
-		require.EqualValues(t, sequence, event.at("node.sequence"))
-		body, err := json.Marshal(event.at("node.body"))
+		_, err = fmt.Sscanf(p.Text(), string(kind)+" evt_%s sequence %d", &id, &sequence)
+		require.NoError(t, err, p.Text())
+		event := h.merchant.Do(`query($id: ID!) { node(id: $id) { ... on Event { type sequence body } } }`, proctest.Object{"id": "gid://portico/Event/" + id})
+		require.Equal(t, string(kind), event.Text("node.type"))
+		require.EqualValues(t, sequence, event.At("node.sequence"))
+		body, err := json.Marshal(event.At("node.body"))
 		require.NoError(t, err)
 		require.Contains(t, string(body), "porticotrigger")
 	}
-	products := h.merchant.do(`{ products { nodes { identifier plans { id } } } }`, nil).list("products.nodes")
+	products := h.merchant.Do(`{ products { nodes { identifier plans { id } } } }`, nil).List("products.nodes")
 	require.Len(t, products, 1, "made once")
-	require.Len(t, products[0].list("plans"), 1)
+	require.Len(t, products[0].List("plans"), 1)
 
-	p := portico(t, []string{"PORTICO_API_KEY=" + h.session, "PORTICO_PUBLIC_URL=" + h.url()}, "trigger", "subscription.created", "--merchant", "acorn")
-	<-p.done
-	require.Error(t, p.err)
-	require.Contains(t, p.text(), "is no sandbox")
+	p := proctest.Portico(t, []string{"PORTICO_API_KEY=" + h.session, "PORTICO_PUBLIC_URL=" + h.url()}, "trigger", "subscription.created", "--merchant", "acorn")
+	require.Error(t, p.Ended())
+	require.Contains(t, p.Text(), "is no sandbox")
 }

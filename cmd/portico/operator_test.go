@@ -14,13 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"portico/db/dbtest"
+	"portico/internal/proctest"
 	"portico/internal/secret"
 )
 
 // shell runs a command to its end with what is typed into it.
 func shell(t *testing.T, env []string, typed string, args ...string) (output string, err error) {
 	t.Helper()
-	path, err := binary()
+	path, err := proctest.Binary()
 	require.NoError(t, err)
 	command := exec.CommandContext(t.Context(), path, args...)
 	command.Env = append(os.Environ(), env...)
@@ -36,9 +37,9 @@ func TestOperatorsAreMadeFromTheShell(t *testing.T) {
 	env := []string{
 		"DATABASE_URL=" + dbtest.Empty(t),
 		"PORTICO_KEYS=1:" + string(secret.NewKey()), "PORTICO_PEPPER=" + string(secret.NewKey()),
-		fmt.Sprintf("PORTICO_ADDR=127.0.0.1:%d", freePort(t)),
+		fmt.Sprintf("PORTICO_ADDR=127.0.0.1:%d", proctest.FreePort(t)),
 	}
-	portico(t, env, "migrate").wait()
+	proctest.Portico(t, env, "migrate").Wait()
 	must := func(typed string, args ...string) string {
 		t.Helper()
 		output, err := shell(t, env, typed, append([]string{"operator"}, args...)...)
@@ -61,37 +62,37 @@ func TestOperatorsAreMadeFromTheShell(t *testing.T) {
 	v := newVault(t, env...)
 	server := v.portico("serve")
 	url := "http://" + strings.TrimPrefix(env[3], "PORTICO_ADDR=") + "/graphql"
-	server.line("serving")
-	nobody := api{t: t, url: url, vault: v}
-	signIn := func(output, password string) object {
+	server.Line("serving")
+	nobody := proctest.API{T: t, URL: url, Watch: v}
+	signIn := func(output, password string) proctest.Object {
 		t.Helper()
 		key, err := otp.NewKeyFromURL(otpauth.FindString(output))
 		require.NoError(t, err, output)
 		v.keep("TOTP secret", key.Secret())
 		code, err := totp.GenerateCode(key.Secret(), time.Now())
 		require.NoError(t, err)
-		return nobody.post(`mutation($password: String!, $code: String!) {
+		return nobody.Post(`mutation($password: String!, $code: String!) {
 			operatorSignIn(input: {email: "root@portico.test", password: $password, totpCode: $code}) { sessionToken userErrors { code } } }`,
-			object{"password": password, "code": code})
+			proctest.Object{"password": password, "code": code})
 	}
-	token := signIn(made, password).text("data.operatorSignIn.sessionToken")
-	operator := nobody.with("Authorization", "Bearer "+token)
-	require.Equal(t, email, operator.do(`{ viewer { operator { email } } }`, nil).text("viewer.operator.email"))
+	token := signIn(made, password).Text("data.operatorSignIn.sessionToken")
+	operator := nobody.With("Authorization", "Bearer "+token)
+	require.Equal(t, email, operator.Do(`{ viewer { operator { email } } }`, nil).Text("viewer.operator.email"))
 
 	const next = "battery staple horse"
 	again := must("", "reset-totp", "--email", email)
-	require.NotNil(t, operator.post(`{ viewer { kind } }`, nil)["errors"], "signed out")
+	require.NotNil(t, operator.Post(`{ viewer { kind } }`, nil)["errors"], "signed out")
 	must(next+"\n", "reset-password", "--email", email)
-	require.Empty(t, signIn(again, password).text("data.operatorSignIn.sessionToken"))
-	require.NotEmpty(t, signIn(again, next).text("data.operatorSignIn.sessionToken"))
+	require.Empty(t, signIn(again, password).Text("data.operatorSignIn.sessionToken"))
+	require.NotEmpty(t, signIn(again, next).Text("data.operatorSignIn.sessionToken"))
 
 	again = must("", "reset-totp", "--email", email)
 	must("", "disable", "--email", email)
 	require.Regexp(t, `1 +root@portico.test +disabled `, must("", "list"))
-	require.Empty(t, signIn(again, next).text("data.operatorSignIn.sessionToken"))
+	require.Empty(t, signIn(again, next).Text("data.operatorSignIn.sessionToken"))
 	must("", "enable", "--email", email)
 	require.Regexp(t, `1 +root@portico.test +enabled `, must("", "list"))
-	require.NotEmpty(t, signIn(again, next).text("data.operatorSignIn.sessionToken"))
+	require.NotEmpty(t, signIn(again, next).Text("data.operatorSignIn.sessionToken"))
 	require.Contains(t, refused("", "disable", "--email", "nobody@portico.test"), "no such operator")
 	v.requireNone(v.written())
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"portico/db/dbtest"
+	"portico/internal/proctest"
 	"portico/internal/secret"
 	"portico/internal/webhook"
 )
@@ -36,29 +37,29 @@ func TestAReceiverThatLosesEventsFindsAndRepairsItsGaps(t *testing.T) {
 		"DATABASE_URL=" + dbtest.Empty(t),
 		"PORTICO_KEYS=1:" + string(secret.NewKey()), "PORTICO_PEPPER=" + string(secret.NewKey()),
 		"PORTICO_WEBHOOK_ALLOW_LOOPBACK=true", "PORTICO_WEBHOOK_ALLOW_HTTP=true",
-		fmt.Sprintf("PORTICO_ADDR=127.0.0.1:%d", freePort(t)),
+		fmt.Sprintf("PORTICO_ADDR=127.0.0.1:%d", proctest.FreePort(t)),
 	}
-	portico(t, env, "migrate").wait()
+	proctest.Portico(t, env, "migrate").Wait()
 	base := "http://" + env[len(env)-1][len("PORTICO_ADDR="):]
-	portico(t, env, "serve").line(`"msg":"serving"`)
-	portico(t, env, "work").line(`"msg":"working"`)
+	proctest.Portico(t, env, "serve").Line(`"msg":"serving"`)
+	proctest.Portico(t, env, "work").Line(`"msg":"working"`)
 
-	public := api{t: t, url: base + "/graphql"}
-	signedUp := public.do(`mutation { merchantSignUp(input: {name: "Acorn", email: "owner@acorn.test", password: "correct horse battery"}) {
+	public := proctest.API{T: t, URL: base + "/graphql"}
+	signedUp := public.Do(`mutation { merchantSignUp(input: {name: "Acorn", email: "owner@acorn.test", password: "correct horse battery"}) {
 		sessionToken userErrors { message } } }`, nil)
-	member := public.with("Authorization", "Bearer "+signedUp.text("merchantSignUp.sessionToken"))
-	sandbox := member.do(`mutation { sandboxCreate(input: {name: "Acorn test"}) { merchant { shop } userErrors { message } } }`, nil)
-	key := member.with("Portico-Merchant", sandbox.text("sandboxCreate.merchant.shop")).
-		do(`mutation { apiKeyCreate(input: {name: "server"}) { secret userErrors { message } } }`, nil).text("apiKeyCreate.secret")
-	merchant := public.with("X-API-Key", key)
-	port := freePort(t)
+	member := public.With("Authorization", "Bearer "+signedUp.Text("merchantSignUp.sessionToken"))
+	sandbox := member.Do(`mutation { sandboxCreate(input: {name: "Acorn test"}) { merchant { shop } userErrors { message } } }`, nil)
+	key := member.With("Portico-Merchant", sandbox.Text("sandboxCreate.merchant.shop")).
+		Do(`mutation { apiKeyCreate(input: {name: "server"}) { secret userErrors { message } } }`, nil).Text("apiKeyCreate.secret")
+	merchant := public.With("X-API-Key", key)
+	port := proctest.FreePort(t)
 	address := fmt.Sprintf("http://127.0.0.1:%d", port)
-	merchant.do(`mutation { productCreate(input: {identifier: "rosterly", name: "Rosterly", launchUrl: "http://127.0.0.1:1/launch"}) {
+	merchant.Do(`mutation { productCreate(input: {identifier: "rosterly", name: "Rosterly", launchUrl: "http://127.0.0.1:1/launch"}) {
 		userErrors { message } } }`, nil)
-	plan := merchant.do(`mutation { planCreate(input: {product: {identifier: "rosterly"}, name: "Pro", tier: "pro",
-		prices: [{interval: MONTH, money: {amountMinor: 4900, currency: "USD"}}]}) { plan { id } userErrors { message } } }`, nil).text("planCreate.plan.id")
-	endpoint := merchant.do(`mutation($url: String!, $types: [String!]) { webhookEndpointCreate(input: {url: $url, eventTypes: $types}) {
-		secret userErrors { message } } }`, object{"url": address, "types": webhook.Types()})
+	plan := merchant.Do(`mutation { planCreate(input: {product: {identifier: "rosterly"}, name: "Pro", tier: "pro",
+		prices: [{interval: MONTH, money: {amountMinor: 4900, currency: "USD"}}]}) { plan { id } userErrors { message } } }`, nil).Text("planCreate.plan.id")
+	endpoint := merchant.Do(`mutation($url: String!, $types: [String!]) { webhookEndpointCreate(input: {url: $url, eventTypes: $types}) {
+		secret userErrors { message } } }`, proctest.Object{"url": address, "types": webhook.Types()})
 
 	folder := t.TempDir()
 	program, err := os.ReadFile(filepath.Join("testdata", "receiver", "forgetful.mjs"))
@@ -68,46 +69,46 @@ func TestAReceiverThatLosesEventsFindsAndRepairsItsGaps(t *testing.T) {
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name+".mjs"), []byte(text), 0o600))
 	}
-	start(t, []string{
-		fmt.Sprintf("PORT=%d", port), "SECRET=" + endpoint.text("webhookEndpointCreate.secret"), "PORTICO=" + base, "API_KEY=" + key,
-	}, "node", filepath.Join(folder, "forgetful.mjs")).line("listening")
+	proctest.Start(t, []string{
+		fmt.Sprintf("PORT=%d", port), "SECRET=" + endpoint.Text("webhookEndpointCreate.secret"), "PORTICO=" + base, "API_KEY=" + key,
+	}, "node", filepath.Join(folder, "forgetful.mjs")).Line("listening")
 
-	clock := merchant.do(`mutation { testClockCreate(input: {name: "years", now: "2026-01-31T09:30:00Z"}) { testClock { id } userErrors { message } } }`,
-		nil).text("testClockCreate.testClock.id")
+	clock := merchant.Do(`mutation { testClockCreate(input: {name: "years", now: "2026-01-31T09:30:00Z"}) { testClock { id } userErrors { message } } }`,
+		nil).Text("testClockCreate.testClock.id")
 	for _, email := range []string{"ada@example.test", "bob@example.test", "eve@example.test"} {
-		merchant.do(`mutation($in: CustomerCreateInput!) { customerCreate(input: $in) { userErrors { message } } }`, object{"in": object{
-			"email": email, "name": "Ada", "testClock": clock, "userMeta": object{"note": "<b>&\u2028", "10": 1e21, "9": 1e-7},
+		merchant.Do(`mutation($in: CustomerCreateInput!) { customerCreate(input: $in) { userErrors { message } } }`, proctest.Object{"in": proctest.Object{
+			"email": email, "name": "Ada", "testClock": clock, "userMeta": proctest.Object{"note": "<b>&\u2028", "10": 1e21, "9": 1e-7},
 		}})
-		merchant.do(`mutation($email: String!) { paymentMethodAttach(input: {customer: {email: $email}, token: "pm_card_visa"}) {
-			userErrors { message } } }`, object{"email": email})
-		merchant.do(`mutation($email: String!, $plan: ID!) { subscriptionCreate(input: {customer: {email: $email}, plan: $plan, interval: MONTH}) {
-			userErrors { message } } }`, object{"email": email, "plan": plan})
+		merchant.Do(`mutation($email: String!) { paymentMethodAttach(input: {customer: {email: $email}, token: "pm_card_visa"}) {
+			userErrors { message } } }`, proctest.Object{"email": email})
+		merchant.Do(`mutation($email: String!, $plan: ID!) { subscriptionCreate(input: {customer: {email: $email}, plan: $plan, interval: MONTH}) {
+			userErrors { message } } }`, proctest.Object{"email": email, "plan": plan})
 	}
 
-	state := func() object { return get(t, address+"/state") }
-	repair := func() string { return get(t, address+"/repair").text("cursor") }
+	state := func() proctest.Object { return proctest.Get(t, address+"/state") }
+	repair := func() string { return proctest.Get(t, address+"/repair").Text("cursor") }
 	// published waits until every event is delivered and shown, and returns their ids.
 	published := func(atLeast int) (ids []any) {
 		t.Helper()
 		require.Eventually(t, func() bool {
 			ids = nil
 			for after, more := any(nil), true; more; {
-				events := merchant.do(`query($after: String) { events(first: 100, after: $after) { nodes { body } pageInfo { hasNextPage endCursor } } }`,
-					object{"after": after}).object("events")
-				for _, node := range events.list("nodes") {
-					ids = append(ids, node.at("body.id"))
+				events := merchant.Do(`query($after: String) { events(first: 100, after: $after) { nodes { body } pageInfo { hasNextPage endCursor } } }`,
+					proctest.Object{"after": after}).Object("events")
+				for _, node := range events.List("nodes") {
+					ids = append(ids, node.At("body.id"))
 				}
-				after, more = events.at("pageInfo.endCursor"), events.at("pageInfo.hasNextPage") == true
+				after, more = events.At("pageInfo.endCursor"), events.At("pageInfo.hasNextPage") == true
 			}
-			pending := merchant.do(`{ webhookDeliveries(status: PENDING) { nodes { id } } }`, nil)
-			return len(ids) >= atLeast && len(pending.list("webhookDeliveries.nodes")) == 0
-		}, patience, 50*time.Millisecond)
+			pending := merchant.Do(`{ webhookDeliveries(status: PENDING) { nodes { id } } }`, nil)
+			return len(ids) >= atLeast && len(pending.List("webhookDeliveries.nodes")) == 0
+		}, proctest.Patience, 50*time.Millisecond)
 		return ids
 	}
 	advance := func(to string) {
 		t.Helper()
-		merchant.do(`mutation($id: ID!, $to: DateTime!) { testClockAdvance(input: {testClock: $id, to: $to}) { userErrors { message } } }`,
-			object{"id": clock, "to": to})
+		merchant.Do(`mutation($id: ID!, $to: DateTime!) { testClockAdvance(input: {testClock: $id, to: $to}) { userErrors { message } } }`,
+			proctest.Object{"id": clock, "to": to})
 	}
 
 	const perPeriod = 3 * 3 // of three subscriptions, more than a page of events in all: the invoice, the payment, and the beginning or renewal

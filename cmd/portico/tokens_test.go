@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"portico/db/dbtest"
+	"portico/internal/proctest"
 	"portico/internal/secret"
 )
 
@@ -27,39 +28,39 @@ import (
 // what the documentation says, with the published keys, also after these were rolled and revoked.
 func TestTheLibrariesOfAppsVerifyTokens(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := proctest.FreePort(t)
 	base := fmt.Sprintf("http://127.0.0.1:%d", port)
 	env := []string{
 		"DATABASE_URL=" + dbtest.Empty(t), "PORTICO_KEYS=1:" + string(secret.NewKey()), "PORTICO_PEPPER=" + string(secret.NewKey()),
 		fmt.Sprintf("PORTICO_ADDR=127.0.0.1:%d", port), "PORTICO_PUBLIC_URL=" + base,
 	}
-	portico(t, env, "migrate").wait()
-	portico(t, env, "serve").line(`"msg":"serving"`)
-	public := api{t: t, url: base + "/graphql"}
-	signedUp := public.do(`mutation { merchantSignUp(input: {name: "Acorn", email: "owner@acorn.test", password: "correct horse battery"}) {
+	proctest.Portico(t, env, "migrate").Wait()
+	proctest.Portico(t, env, "serve").Line(`"msg":"serving"`)
+	public := proctest.API{T: t, URL: base + "/graphql"}
+	signedUp := public.Do(`mutation { merchantSignUp(input: {name: "Acorn", email: "owner@acorn.test", password: "correct horse battery"}) {
 		sessionToken userErrors { message } } }`, nil)
-	member := public.with("Authorization", "Bearer "+signedUp.text("merchantSignUp.sessionToken"))
-	shop := member.do(`mutation { sandboxCreate(input: {name: "Acorn test"}) { merchant { shop } userErrors { message } } }`, nil).text("sandboxCreate.merchant.shop")
-	merchant := member.with("Portico-Merchant", shop)
+	member := public.With("Authorization", "Bearer "+signedUp.Text("merchantSignUp.sessionToken"))
+	shop := member.Do(`mutation { sandboxCreate(input: {name: "Acorn test"}) { merchant { shop } userErrors { message } } }`, nil).Text("sandboxCreate.merchant.shop")
+	merchant := member.With("Portico-Merchant", shop)
 	product := func(identifier, algorithm string) string {
-		return merchant.do(`mutation($identifier: String!, $algorithm: AccessTokenAlgorithm!) { productCreate(input: {identifier: $identifier, name: "App",
+		return merchant.Do(`mutation($identifier: String!, $algorithm: AccessTokenAlgorithm!) { productCreate(input: {identifier: $identifier, name: "App",
 			launchUrl: "https://app.test/launch", accessTokenAlgorithm: $algorithm}) { launchSecret userErrors { message } } }`,
-			object{"identifier": identifier, "algorithm": algorithm}).text("productCreate.launchSecret")
+			proctest.Object{"identifier": identifier, "algorithm": algorithm}).Text("productCreate.launchSecret")
 	}
 	launchSecret := product("rosterly", "ES256")
 	product("planner", "EDDSA")
-	plan := merchant.do(`mutation { planCreate(input: {product: {identifier: "rosterly"}, name: "Free", tier: "basic",
+	plan := merchant.Do(`mutation { planCreate(input: {product: {identifier: "rosterly"}, name: "Free", tier: "basic",
 		prices: [{interval: MONTH, money: {amountMinor: 0, currency: "USD"}}]}) { plan { id } userErrors { message } } }`, nil)
-	merchant.do(`mutation { claimsSet(input: {customer: {email: "ada@example.test"}, product: {identifier: "rosterly"},
+	merchant.Do(`mutation { claimsSet(input: {customer: {email: "ada@example.test"}, product: {identifier: "rosterly"},
 		claims: {role: "admin", seats: "5", beta: true}}) { claims { version } userErrors { message } } }`, nil)
-	merchant.do(`mutation($plan: ID!) { subscriptionCreate(input: {customer: {email: "ada@example.test"}, plan: $plan, interval: MONTH}) {
-		subscription { status } userErrors { message } } }`, object{"plan": plan.text("planCreate.plan.id")})
+	merchant.Do(`mutation($plan: ID!) { subscriptionCreate(input: {customer: {email: "ada@example.test"}, plan: $plan, interval: MONTH}) {
+		subscription { status } userErrors { message } } }`, proctest.Object{"plan": plan.Text("planCreate.plan.id")})
 	mint := func(identifier string) string {
-		return merchant.do(`mutation($identifier: String!) { accessTokenCreate(input: {customer: {email: "ada@example.test"}, product: {identifier: $identifier}}) {
-			token userErrors { message } } }`, object{"identifier": identifier}).text("accessTokenCreate.token")
+		return merchant.Do(`mutation($identifier: String!) { accessTokenCreate(input: {customer: {email: "ada@example.test"}, product: {identifier: $identifier}}) {
+			token userErrors { message } } }`, proctest.Object{"identifier": identifier}).Text("accessTokenCreate.token")
 	}
-	launch := merchant.do(`mutation { launchTokenCreate(input: {customer: {email: "ada@example.test"}, product: {identifier: "rosterly"}}) {
-		token userErrors { message } } }`, nil).text("launchTokenCreate.token")
+	launch := merchant.Do(`mutation { launchTokenCreate(input: {customer: {email: "ada@example.test"}, product: {identifier: "rosterly"}}) {
+		token userErrors { message } } }`, nil).Text("launchTokenCreate.token")
 	token, eddsa := mint("rosterly"), mint("planner")
 
 	// The published keys are public halves, to be kept for a while, and the shop's issuer leads to them.
@@ -73,7 +74,7 @@ func TestTheLibrariesOfAppsVerifyTokens(t *testing.T) {
 		require.Equal(t, "sig", key["use"])
 	}
 	issuer := base + "/shops/" + shop
-	var metadata object
+	var metadata proctest.Object
 	read(t, issuer+"/.well-known/openid-configuration", &metadata)
 	require.Equal(t, []any{issuer, base + "/.well-known/jwks.json"}, []any{metadata["issuer"], metadata["jwks_uri"]})
 
@@ -91,11 +92,11 @@ func TestTheLibrariesOfAppsVerifyTokens(t *testing.T) {
 	}
 	none, err := jwt.NewWithClaims(jwt.SigningMethodNone, payloadOf(t, token)).SignedString(jwt.UnsafeAllowNoneSignatureType)
 	require.NoError(t, err)
-	nodes := func(token string, forged map[string]string) object {
+	nodes := func(token string, forged map[string]string) proctest.Object {
 		t.Helper()
-		return program(t, object{
+		return program(t, proctest.Object{
 			"jwks": base + "/.well-known/jwks.json", "issuer": issuer, "audience": "rosterly", "launchSecret": launchSecret,
-			"access": object{"token": token}, "forged": forged, "launch": object{"genuine": launch, "changed": launch[:len(launch)-9] + "A" + launch[len(launch)-8:], "access": token, "none": none},
+			"access": proctest.Object{"token": token}, "forged": forged, "launch": proctest.Object{"genuine": launch, "changed": launch[:len(launch)-9] + "A" + launch[len(launch)-8:], "access": token, "none": none},
 		}, "node", filepath.Join("testdata", "tokens", "verify.mjs"))
 	}
 	made := nodes(token, map[string]string{
@@ -104,19 +105,19 @@ func TestTheLibrariesOfAppsVerifyTokens(t *testing.T) {
 		"a changed header":  strings.Replace(parts[0], "J", "K", 1) + "." + parts[1] + "." + parts[2],
 	})
 	for _, library := range []string{"jose", "jsonwebtoken"} {
-		payload := made.object(library + ".token")
-		require.Equal(t, object{"role": "admin", "seats": "5", "beta": true, "plan": "basic", "status": "active"}, payload.object("claims"), library)
-		require.Equal(t, true, payload.at("access.allowed"))
+		payload := made.Object(library + ".token")
+		require.Equal(t, proctest.Object{"role": "admin", "seats": "5", "beta": true, "plan": "basic", "status": "active"}, payload.Object("claims"), library)
+		require.Equal(t, true, payload.At("access.allowed"))
 	}
 	for _, library := range []string{"forgedByJose", "forgedByJsonwebtoken"} {
-		require.Len(t, made.object(library), 7)
-		for name, outcome := range made.object(library) {
+		require.Len(t, made.Object(library), 7)
+		for name, outcome := range made.Object(library) {
 			require.Equal(t, false, outcome, "%s: %s", library, name)
 		}
 	}
-	require.Equal(t, "basic", made.at("launch.genuine.subscription.tier"))
+	require.Equal(t, "basic", made.At("launch.genuine.subscription.tier"))
 	for _, name := range []string{"changed", "access", "none"} {
-		require.Equal(t, false, made.at("launch."+name), name)
+		require.Equal(t, false, made.At("launch."+name), name)
 	}
 
 	// Go and Python.
@@ -125,10 +126,10 @@ func TestTheLibrariesOfAppsVerifyTokens(t *testing.T) {
 	require.NoError(t, err)
 	inPython := func(secret string) any {
 		var out any
-		output(t, object{"token": launch, "secret": secret, "audience": "rosterly"}, &out, "python3", filepath.Join("testdata", "tokens", "verify.py"))
+		output(t, proctest.Object{"token": launch, "secret": secret, "audience": "rosterly"}, &out, "python3", filepath.Join("testdata", "tokens", "verify.py"))
 		return out
 	}
-	require.Equal(t, "ada@example.test", object(inPython(launchSecret).(map[string]any)).text("email"))
+	require.Equal(t, "ada@example.test", proctest.Object(inPython(launchSecret).(map[string]any)).Text("email"))
 	require.Equal(t, false, inPython("another secret"))
 
 	// The keys are rolled: what is out stays valid, and every library finds the new key.
@@ -138,37 +139,37 @@ func TestTheLibrariesOfAppsVerifyTokens(t *testing.T) {
 	require.Eventually(t, func() bool {
 		rolled = mint("rosterly")
 		return kidOf(t, rolled) != kidOf(t, token)
-	}, patience, 500*time.Millisecond, "serve notices")
+	}, proctest.Patience, 500*time.Millisecond, "serve notices")
 	for _, valid := range []string{token, rolled} {
 		made = nodes(valid, map[string]string{})
-		require.Equal(t, "admin", made.at("jose.token.claims.role"))
-		require.Equal(t, "admin", made.at("jsonwebtoken.token.claims.role"))
+		require.Equal(t, "admin", made.At("jose.token.claims.role"))
+		require.Equal(t, "admin", made.At("jsonwebtoken.token.claims.role"))
 	}
 
 	// A key is revoked: its tokens end.
 	require.Contains(t, said(t, env, "key", "signing", "revoke", kidOf(t, token)), "revoked at")
 	require.Contains(t, refused(t, env, "key", "signing", "revoke", "unknown"), "there is no such signing key")
 	check := func(token string) string {
-		return merchant.do(`query($token: String!) { accessTokenVerify(token: $token) { reason } }`, object{"token": token}).text("accessTokenVerify.reason")
+		return merchant.Do(`query($token: String!) { accessTokenVerify(token: $token) { reason } }`, proctest.Object{"token": token}).Text("accessTokenVerify.reason")
 	}
 	require.Equal(t, "KEY_REVOKED", check(token))
 	require.Equal(t, "VALID", check(rolled))
 	require.Eventually(t, func() bool {
 		made = nodes(token, map[string]string{})
-		return made.at("jose.token") == false && made.at("jsonwebtoken.token") == false
-	}, patience, 500*time.Millisecond, "it is published no more")
-	require.Equal(t, "admin", nodes(rolled, map[string]string{}).at("jose.token.claims.role"))
+		return made.At("jose.token") == false && made.At("jsonwebtoken.token") == false
+	}, proctest.Patience, 500*time.Millisecond, "it is published no more")
+	require.Equal(t, "admin", nodes(rolled, map[string]string{}).At("jose.token.claims.role"))
 }
 
 // program runs one that reads JSON and prints JSON.
-func program(t *testing.T, input object, name string, args ...string) object {
+func program(t *testing.T, input proctest.Object, name string, args ...string) proctest.Object {
 	t.Helper()
-	var out object
+	var out proctest.Object
 	output(t, input, &out, name, args...)
 	return out
 }
 
-func output(t *testing.T, input object, out any, name string, args ...string) {
+func output(t *testing.T, input proctest.Object, out any, name string, args ...string) {
 	t.Helper()
 	given, err := json.Marshal(input)
 	require.NoError(t, err)

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"portico/db"
+	"portico/internal/proctest"
 )
 
 // vault knows every secret and every address of a run: those that the environment gives to processes, those that requests carry and
@@ -27,7 +28,7 @@ type vault struct {
 
 	mu        sync.Mutex
 	known     map[string]string // what each secret is
-	processes []*process
+	processes []*proctest.Process
 }
 
 func newVault(t *testing.T, env ...string) *vault {
@@ -65,9 +66,9 @@ func (v *vault) keep(what string, values ...string) {
 }
 
 // portico starts a process in the vault's environment, and reads what it writes at the end.
-func (v *vault) portico(args ...string) *process {
+func (v *vault) portico(args ...string) *proctest.Process {
 	v.t.Helper()
-	p := portico(v.t, v.env, args...)
+	p := proctest.Portico(v.t, v.env, args...)
 	v.processes = append(v.processes, p)
 	return p
 }
@@ -78,8 +79,8 @@ var (
 	literal    = regexp.MustCompile(`(\w+): ?"([^"]+)"`)
 )
 
-// request takes down what a request carries: whatever its headers, its variables and its literals call a secret, and every address.
-func (v *vault) request(query string, variables object, header map[string]string) {
+// Request implements proctest.Watcher: it takes down whatever a request's headers, variables and literals call a secret, and every address.
+func (v *vault) Request(query string, variables proctest.Object, header map[string]string) {
 	for name, value := range header {
 		if secretWord.MatchString(name) {
 			v.keep("header "+name, strings.TrimPrefix(value, "Bearer "))
@@ -94,10 +95,13 @@ func (v *vault) request(query string, variables object, header map[string]string
 	v.keep("address", mailbox.FindAllString(query, -1)...)
 }
 
+// Answer implements proctest.Watcher.
+func (v *vault) Answer(answer proctest.Object) { v.walk("answer", "", answer) }
+
 // walk takes down the secrets of a JSON value, by the names that they go by.
 func (v *vault) walk(what, name string, value any) {
 	switch value := value.(type) {
-	case object:
+	case proctest.Object:
 		v.walk(what, name, map[string]any(value))
 	case map[string]any:
 		for key, inner := range value {
@@ -183,7 +187,7 @@ func (v *vault) requireSilence(address string) {
 func (v *vault) written() map[string]string {
 	written := map[string]string{}
 	for _, p := range v.processes {
-		written[strings.Join(p.cmd.Args[1:], " ")] += p.text()
+		written[strings.Join(p.Args(), " ")] += p.Text()
 	}
 	return written
 }

@@ -1,0 +1,10 @@
+package main_test
+
+import (
+	"os"
+	"testing"
+
+	"portico/internal/proctest"
+)
+
+func TestMain(m *testing.M) { os.Exit(proctest.Main(m)) }
