@@ -1556,7 +1556,12 @@ select s.merchant_id, s.id, s.product_id, s.company_id, s.customer_id, s.plan_id
     c.number as customer_number, c.email as customer_email, c.user_meta,
     terms.grace_days, terms.dunning_days, terms.portal_fee_bps,
     tc.now_at as clock_now,
-    pm.id as payment_method_id, pm.gateway as payment_gateway
+    pm.id as payment_method_id, pm.gateway as payment_gateway,
+    (case when s.status = 'INCOMPLETE' then exists (
+        select from subscription ended
+        where ended.merchant_id = s.merchant_id and ended.company_id = s.company_id and ended.product_id = s.product_id
+          and ended.ended_at is not null and ended.current_period_start is not null
+    ) else false end)::boolean as wins_back
 from (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as id) k
 join subscription s on s.merchant_id = k.merchant_id and s.id = k.id
 cross join lateral (
@@ -1595,10 +1600,12 @@ type SubscriptionDetailsRow struct {
 	ClockNow          *time.Time
 	PaymentMethodID   *int64
 	PaymentGateway    *string
+	WinsBack          bool
 }
 
 // Subscriptions with the terms and people that decisions and events need. Every table here can be joined with every other by merchant,
 // and to weigh all orders takes the planner longer than to read a thousand rows: offset 0 keeps the terms a question of their own.
+// wins_back: a first payment whose holder has had access by an earlier subscription that ended.
 func (q *Queries) SubscriptionDetails(ctx context.Context, db DBTX, arg SubscriptionDetailsParams) ([]SubscriptionDetailsRow, error) {
 	rows, err := db.Query(ctx, subscriptionDetails, arg.MerchantIds, arg.Ids)
 	if err != nil {
@@ -1662,6 +1669,7 @@ func (q *Queries) SubscriptionDetails(ctx context.Context, db DBTX, arg Subscrip
 			&i.ClockNow,
 			&i.PaymentMethodID,
 			&i.PaymentGateway,
+			&i.WinsBack,
 		); err != nil {
 			return nil, err
 		}

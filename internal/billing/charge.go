@@ -332,9 +332,9 @@ func (s *Subscription) hasOtherMethod(a db.OpenAttemptsRow) bool {
 }
 
 func (c *change) bookPaid(s *Subscription, i *Invoice, ref AttemptRef, now time.Time) error {
-	kind := webhook.SubscriptionRenewed
-	if s.Status == Incomplete {
-		kind = webhook.SubscriptionCreated
+	first, reason := s.Status == Incomplete, ""
+	if s.PastDueSince != nil {
+		reason = reasonPaidLate
 	}
 	total := i.Total()
 	c.close(i, InvoicePaid, now)
@@ -344,7 +344,13 @@ func (c *change) bookPaid(s *Subscription, i *Invoice, ref AttemptRef, now time.
 	}
 	c.payments = append(c.payments, paid)
 	s.paid(i)
-	if err := c.emit(s, kind, "", i); err != nil {
+	var err error
+	if first {
+		err = c.emitBegun(s, i)
+	} else {
+		err = c.emit(s, webhook.SubscriptionRenewed, reason, i)
+	}
+	if err != nil {
 		return err
 	}
 	if err := c.emit(s, webhook.PaymentSucceeded, "", i); err != nil {

@@ -253,7 +253,7 @@ func (c *change) start(s *Subscription, now time.Time, trialDays int32) error {
 	}
 	if trialDays > 0 {
 		s.startTrial(now, trialDays)
-		return c.emit(s, webhook.SubscriptionCreated, "", nil)
+		return c.emitBegun(s, nil)
 	}
 	if !s.canBeCharged() {
 		return fault.New(fault.CodeRequired, "customer", "has no payment method: attach one first")
@@ -267,10 +267,19 @@ func (c *change) start(s *Subscription, now time.Time, trialDays int32) error {
 		if err := c.emit(s, webhook.InvoiceCreated, "", i); err != nil {
 			return err
 		}
-		return c.emit(s, webhook.SubscriptionCreated, "", nil)
+		return c.emitBegun(s, nil)
 	}
 	c.attempt(s, i.ID)
 	return c.emit(s, webhook.InvoiceCreated, "", i)
+}
+
+// emitBegun tells of a subscription that begins. Receivers that know losses and regains only have disabled a holder who was lost before:
+// to them it is a regain.
+func (c *change) emitBegun(s *Subscription, i *Invoice) error {
+	if err := c.emit(s, webhook.SubscriptionCreated, "", i); err != nil || !s.winsBack {
+		return err
+	}
+	return c.emit(s, webhook.SubscriptionRenewed, reasonWonBack, i)
 }
 
 // chargeNow makes charges that a caller waits for. Only a decline is the caller's to know: what is unknown is left to the job. The

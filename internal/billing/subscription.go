@@ -32,6 +32,8 @@ const (
 	reasonTrialEnded = "trial_ended"
 	reasonUnpaid     = "payment_failed"
 	reasonCanceled   = "canceled"
+	reasonPaidLate   = "paid_late"
+	reasonWonBack    = "won_back"
 )
 
 // Subscription is a company's subscription with what its transitions and events need to know of its terms and people. The
@@ -53,6 +55,7 @@ type Subscription struct {
 	paymentMethod     *int64
 	gateway           string
 	clock             *time.Time
+	winsBack          bool // begins, for a holder who has lost the product before
 	changed           bool // is part of a change already
 }
 
@@ -62,7 +65,7 @@ func subscriptionOf(row db.SubscriptionDetailsRow) *Subscription {
 		tier: row.Tier, features: row.Features, productIdentifier: row.ProductIdentifier,
 		customerNumber: row.CustomerNumber, customerEmail: row.CustomerEmail, userMeta: row.UserMeta,
 		grace: time.Duration(row.GraceDays) * day, dunningDays: row.DunningDays, feeBPS: row.PortalFeeBps,
-		paymentMethod: row.PaymentMethodID, clock: row.ClockNow,
+		paymentMethod: row.PaymentMethodID, clock: row.ClockNow, winsBack: row.WinsBack,
 	}
 	if row.PaymentGateway != nil {
 		s.gateway = *row.PaymentGateway
