@@ -15,7 +15,7 @@ PAGES := web/dist/graphiql.html
 SOURCES := $(shell find web/src web/test web/*.html web/*.ts web/*.json -type f)
 
 # What runs with Node.js: the pages' build, and programs of the tests.
-PACKAGED := web cmd/portico/testdata/receiver cmd/portico/testdata/tokens graph/testdata/audits graph/testdata/live examples/node examples/react
+PACKAGED := web cmd/portico/testdata/receiver cmd/portico/testdata/tokens graph/testdata/audits graph/testdata/live examples/node examples/react conformance
 INSTALLED := $(PACKAGED:%=%/node_modules/.installed)
 GENERATED := ^// Code generated .* DO NOT EDIT\.$$
 
