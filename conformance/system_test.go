@@ -144,6 +144,13 @@ func (m *merchant) customer(email string, more object) string {
 	return id
 }
 
+// buyer makes a customer with a card and gives the e-mail address.
+func (m *merchant) buyer(email string) string {
+	m.t.Helper()
+	m.customer(email, nil)
+	return email
+}
+
 func (m *merchant) card(email, token string) {
 	m.t.Helper()
 	m.Do(`mutation($email: String!, $token: String!) { paymentMethodAttach(input: {customer: {email: $email}, token: $token}) { userErrors { message } } }`,
@@ -228,6 +235,17 @@ func run(t *testing.T, env []string, path string, arguments ...string) object {
 	var answer object
 	require.NoError(t, json.Unmarshal(printed, &answer), "%s prints %s", path, printed)
 	return answer
+}
+
+// shell runs a command to its end with what is typed into it, and gives what it prints.
+func shell(t *testing.T, env []string, typed, name string, arguments ...string) string {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), name, arguments...)
+	command.Env = append(command.Environ(), env...)
+	command.Stdin = strings.NewReader(typed)
+	printed, err := command.CombinedOutput()
+	require.NoError(t, err, "%s", printed)
+	return string(printed)
 }
 
 // reply is an answer over HTTP.
