@@ -49,6 +49,8 @@ func literal(schema *ast.Schema, of *ast.Type) string {
 	switch definition := schema.Types[of.Name()]; {
 	case definition.Name == "ID":
 		return `"gid://portico/Nothing/1"`
+	case definition.Name == "Boolean":
+		return "true"
 	case definition.Name == "DateTime":
 		return `"2026-01-31T09:30:00Z"`
 	case definition.Name == "String":
