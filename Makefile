@@ -102,4 +102,4 @@ example-react: examples/react/node_modules/.installed ## Run the example page in
 	@settings=$$(go run ./examples/setup $(SETUP) react) && env $$settings npm start --silent --prefix examples/react
 
 clean: ## Remove what make has built or installed; the data of make dev stays
-	rm -rf bin web/dist/* examples/react/dist examples/react/src/gql $(PACKAGED:%=%/node_modules)
+	rm -rf bin web/dist/* examples/react/dist examples/react/src/gql bench/peers/node_modules $(PACKAGED:%=%/node_modules)

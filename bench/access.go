@@ -27,6 +27,7 @@ type answered struct {
 	loaded
 	cpu   float64 // microseconds for a request, without the load generator
 	split string
+	by    map[string]float64 // cpu by group of processes
 }
 
 // accessChecks asks the same of Portico and of bare handlers, on few and on many subscriptions, all in turn. The question is that of an
@@ -157,7 +158,7 @@ func (l *lab) answered(ctx context.Context, side accessSide, duration time.Durat
 	}
 	// The meter has seen the warm-up, too.
 	n := int(a.PerSecond * (duration + warmUp).Seconds())
-	a.cpu, a.split = used.perUnit(n), used.split(n)
+	a.cpu, a.split, a.by = used.perUnit(n), used.split(n), used.byGroup(n)
 	return a, nil
 }
 

@@ -84,6 +84,15 @@ func (u usage) perUnit(n int) float64 {
 	return float64(sum.Microseconds()) / float64(n)
 }
 
+// byGroup is the same for each group.
+func (u usage) byGroup(n int) map[string]float64 {
+	groups := make(map[string]float64, len(u))
+	for label, spent := range u {
+		groups[label] = float64(spent.Microseconds()) / float64(n)
+	}
+	return groups
+}
+
 // split says which group uses how much of it.
 func (u usage) split(n int) string {
 	var labels []string

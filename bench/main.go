@@ -26,6 +26,7 @@ func cases() []benchCase {
 		{"sweep", "the renewal sweep on few and on many subscriptions with as many due", sweeps},
 		{"renew", "whole renewals by two work processes with the test gateway", renewals},
 		{"access", "access over GraphQL beside a bare handler, few and many subscriptions", accessChecks},
+		{"peers", "access and 20 products beside PostGraphile and Mercurius (needs Node.js with npm)", peers},
 		{"tenancy", "the SELECT of access with row-level security and without", tenancy},
 		{"launch", "launch tokens beside bare signing", launches},
 		{"deliver", "webhooks to one endpoint, to fifty, and beside one that hangs", deliveries},

@@ -32,12 +32,17 @@ type process struct {
 
 // portico starts the binary under test on a database; the label is its subcommand.
 func (l *lab) portico(ctx context.Context, d *database, args ...string) (*process, error) {
+	return l.porticoWith(ctx, d, nil, args...)
+}
+
+// porticoWith adds settings of the case's own.
+func (l *lab) porticoWith(ctx context.Context, d *database, settings []string, args ...string) (*process, error) {
 	env := append(os.Environ(), "PORTICO_KEYS="+string(benchKeys()), "PORTICO_PEPPER="+string(benchPepper()), "PORTICO_LIVE_GATEWAY=test",
 		"PORTICO_WEBHOOK_ALLOW_LOOPBACK=true", "PORTICO_WEBHOOK_ALLOW_HTTP=true", "DATABASE_URL=")
 	if d != nil {
 		env = append(env, "DATABASE_URL="+d.url)
 	}
-	return spawn(ctx, args[0], env, l.binary, args...)
+	return spawn(ctx, args[0], append(env, settings...), l.binary, args...)
 }
 
 // helper starts this program in another role.
