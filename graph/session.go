@@ -12,12 +12,6 @@ import (
 	"portico/internal/secret"
 )
 
-// The session cookie over https, and over plain http, where browsers do not take the first: on a developer's own machine.
-const (
-	secureCookie = "__Host-portico_session"
-	plainCookie  = "portico_session"
-)
-
 // authenticate tells who calls, by asking the database or by what is remembered and has an admission to confirm. A credential that is not
 // valid is an error, and never nobody in particular. The cookie, which browsers send unasked, counts only where there is no other.
 func (h *handler) authenticate(ctx context.Context, x *exchange, r *http.Request, remembered bool) (account.Caller, *account.Admission, error) {
@@ -63,7 +57,7 @@ func (h *handler) fromOurPages(r *http.Request) bool {
 
 // sessionCookie is the one that says who calls: a member's goes before a person's.
 func (h *handler) sessionCookie(r *http.Request) *http.Cookie {
-	for _, name := range []string{h.cookieName(), portal.SessionCookie(h.secure)} {
+	for _, name := range []string{credential.SessionCookie(h.secure), portal.SessionCookie(h.secure)} {
 		if cookies := r.CookiesNamed(name); len(cookies) > 0 {
 			return cookies[0]
 		}
@@ -74,21 +68,14 @@ func (h *handler) sessionCookie(r *http.Request) *http.Cookie {
 // keepSession has the answer set the session's cookie, and reveals its token.
 func (r *Resolver) keepSession(ctx context.Context, session account.OpenSession) string {
 	x := exchangeOf(ctx)
-	x.cookie = x.handler.cookie(x.handler.cookieName(), string(session.Token), session.ExpiresAt)
+	x.cookie = x.handler.cookie(credential.SessionCookie(x.handler.secure), string(session.Token), session.ExpiresAt)
 	return string(session.Token)
 }
 
 // dropSession has the answer take the cookie from the browser.
 func (r *Resolver) dropSession(ctx context.Context) {
 	x := exchangeOf(ctx)
-	x.cookie = x.handler.noCookie(x.handler.cookieName())
-}
-
-func (h *handler) cookieName() string {
-	if h.secure {
-		return secureCookie
-	}
-	return plainCookie
+	x.cookie = x.handler.noCookie(credential.SessionCookie(x.handler.secure))
 }
 
 func (h *handler) cookie(name, value string, expires time.Time) *http.Cookie {

@@ -100,6 +100,7 @@ func newWorldWith(t *testing.T, options graph.Options) *world {
 		Gateways:    map[string]gateway.Gateway{gateway.TestName: &gateway.Test{Pool: w.db.Pool(), Now: now}},
 		LiveGateway: gateway.TestName,
 	}
+	webhooks.AccessToken = sales.AccessToken
 	w.resolver = &graph.Resolver{
 		Rates: &rate.Limiter{DB: w.db, Now: now}, Idempotency: &idempotency.Keys{DB: w.db, Now: now, Log: options.Log},
 		Accounts: accounts, Catalog: products, Webhooks: webhooks, Access: decisions, Billing: sales,

@@ -101,6 +101,7 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 		Gateways:    map[string]gateway.Gateway{gateway.TestName: &gateway.Test{Pool: d.Pool(), Now: now, Loss: c.TestGatewayLoss}},
 		LiveGateway: c.LiveGateway,
 	}
+	a.webhooks.AccessToken = a.billing.AccessToken
 	a.portal = &portal.Portal{
 		DB: d, Keys: keys, Accounts: a.accounts, Catalog: a.catalog, Billing: a.billing, Access: a.access, Mail: a.mail, Jobs: inserter,
 		Now: now, PublicURL: c.PublicURL, Log: log,

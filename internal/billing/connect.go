@@ -241,3 +241,19 @@ func (s *Subscription) report(now time.Time, in Report, before *db.Connection) e
 func AccessTokenIdentity(subscriptionID int64) string {
 	return fmt.Sprintf("connection/%d/access_token", subscriptionID)
 }
+
+// AccessToken is the merchant's own name for a connected subscription, nil for others.
+func (b *Billing) AccessToken(ctx context.Context, merchantID, subscriptionID int64) (*secret.Text, error) {
+	row, err := b.DB.Connection(ctx, b.DB.Tenant(merchantID), db.ConnectionParams{MerchantID: merchantID, SubscriptionID: subscriptionID})
+	if db.IsNoRows(err) {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the connection of subscription %d: %w", subscriptionID, err)
+	}
+	token, err := b.Accounts.Keys.Open(AccessTokenIdentity(subscriptionID), row.AccessTokenCipher)
+	if err != nil {
+		return nil, fmt.Errorf("open the access token of subscription %d: %w", subscriptionID, err)
+	}
+	return &token, nil
+}

@@ -92,3 +92,12 @@ func (c Credential) Recognize(ctx context.Context, p *portal.Portal, shop string
 	}
 	return p.Recognize(ctx, c.Secret, shop)
 }
+
+// SessionCookie is the name of the cookie that holds a member's session: over https, and over plain http, where browsers do not take the
+// first.
+func SessionCookie(secure bool) string {
+	if secure {
+		return "__Host-portico_session"
+	}
+	return "portico_session"
+}

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -14,6 +15,8 @@ import (
 const (
 	apiKeyScheme          = "apiKey"
 	tokenKeyScheme        = "tokenKey"
+	clientScheme          = "client"
+	sessionScheme         = "session"
 	apiKeyParameterScheme = "apiKeyParameter" //nolint:gosec // a name
 )
 
@@ -31,6 +34,8 @@ func documentOf(routes []route, publicURL string) []byte {
 	r.SpecEns().SetAPIKeySecurity(apiKeyScheme, "X-API-Key", openapi.InHeader, "An API key. The header api-key and a Bearer token do as well.")
 	r.SpecEns().SetAPIKeySecurity(apiKeyParameterScheme, "api_key", openapi.InQuery, "The same as a parameter, where an integration depends on it.")
 	r.SpecEns().SetAPIKeySecurity(tokenKeyScheme, "api-key", openapi.InHeader, "The merchant's token_key, or an API key.")
+	r.SpecEns().SetHTTPBasicSecurity(clientScheme, "A client's id and secret; a POST may have them in its body.")
+	r.SpecEns().SetAPIKeySecurity(sessionScheme, "portico_session", openapi.InCookie, "A member who is signed in to the dashboard.")
 	for _, one := range routes {
 		if one.hidden {
 			continue
@@ -52,7 +57,7 @@ func describe(r *openapi31.Reflector, one route) error {
 	if err != nil {
 		return err
 	}
-	operation.SetID(one.action)
+	operation.SetID(cmp.Or(one.id, one.action))
 	operation.SetSummary(one.summary)
 	operation.SetDescription(one.detail)
 	for _, scheme := range one.security {

@@ -27,6 +27,7 @@ type route struct {
 	pattern string // as http.ServeMux has it
 	// action is the permanent name in the audit log: the last part of a published path, or the mutation of GraphQL that does the same.
 	action   string
+	id       string // in the document, where two routes do parts of one act
 	summary  string
 	detail   string
 	bare     bool // errors are {"error": "message"}, and not {"error": {"code", "message"}}
@@ -41,7 +42,7 @@ type route struct {
 
 // routes are all of them, in the order of the document.
 func (d *door) routes() []route {
-	return slices.Concat(tokenRoutes(), settingsRoutes(), paywallRoutes(), orderRoutes())
+	return slices.Concat(tokenRoutes(), settingsRoutes(), paywallRoutes(), orderRoutes(), claimsRoutes())
 }
 
 func (one route) answer(d *door) handle {

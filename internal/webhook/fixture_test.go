@@ -77,7 +77,10 @@ func (w *world) process(t *testing.T) *webhook.Webhooks {
 	require.NoError(t, err)
 	return &webhook.Webhooks{
 		DB: d, Keys: w.keys, Jobs: jobs, Now: w.clock.Now, Log: slog.New(slog.DiscardHandler),
-		Guard:    webhook.NewGuard(webhook.GuardOptions{AllowLoopback: true, AllowHTTP: true}),
+		Guard: webhook.NewGuard(webhook.GuardOptions{AllowLoopback: true, AllowHTTP: true}),
+		AccessToken: func(_ context.Context, _, subscriptionID int64) (*secret.Text, error) {
+			return accessTokenOf(subscriptionID), nil
+		},
 		TokenKey: func(_ context.Context, merchantID int64) (secret.Text, error) { return tokenKeyOf(merchantID), nil },
 	}
 }
@@ -286,4 +289,15 @@ func (r *inbox) got() []got {
 func (r *inbox) await(t *testing.T, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool { return len(r.got()) >= n }, patience, time.Millisecond)
+}
+
+// connectedID is a subscription that its merchant knows by a name of its own.
+const connectedID = 4711
+
+func accessTokenOf(subscriptionID int64) *secret.Text {
+	if subscriptionID != connectedID {
+		return nil
+	}
+	token := secret.Text("at-4711")
+	return &token
 }

@@ -39,8 +39,12 @@ type story struct {
 	}
 }
 
-// render is the body for an endpoint of the format, made of the event's own body.
-func render(format string, event []byte) ([]byte, error) {
+// nameOf gives the merchant's own name for a subscription, nil where it has none.
+type nameOf func(subscriptionID int64) (*secret.Text, error)
+
+// render is the body for an endpoint of the format, made of the event's own body. Payment notifications of a subscription that was
+// connected have the merchant's own name for it.
+func render(format string, event []byte, name nameOf) ([]byte, error) {
 	if format == FormatPortal {
 		return event, nil
 	}
@@ -51,12 +55,27 @@ func render(format string, event []byte) ([]byte, error) {
 	if format == FormatThin {
 		return StableJSON(s.thin())
 	}
-	// A purchase in the portal has no access token of the merchant's.
-	body, err := s.notification(nil)
+	token, err := s.accessToken(name)
+	if err != nil {
+		return nil, err
+	}
+	body, err := s.notification(token)
 	if err != nil {
 		return nil, err
 	}
 	return StableJSON(body)
+}
+
+// accessToken is nil for a purchase in the portal, and for a sample.
+func (s story) accessToken(name nameOf) (*secret.Text, error) {
+	if s.Test != nil || s.Data.SubscriptionID == nil {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	var id int64
+	if err := json.Unmarshal(s.Data.SubscriptionID, &id); err != nil {
+		return nil, fmt.Errorf("read a subscription's id: %w", err)
+	}
+	return name(id)
 }
 
 // known leaves out what the event does not have.

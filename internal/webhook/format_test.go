@@ -47,6 +47,23 @@ func (m *merchant) endpointOf(t *testing.T, url, format string) (webhook.Endpoin
 	return e, string(key)
 }
 
+func TestAPaymentNotificationOfAConnectedSubscriptionHasTheMerchantsNameForIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	r := receive(t, nil)
+	e, _ := m.endpointOf(t, r.URL, webhook.FormatPaymentNotification)
+	event := m.paid(m.subscription(t), 1999, "USD")
+	for i, member := range event.Data {
+		if member.Key == "subscriptionId" {
+			event.Data[i].Value = connectedID
+		}
+	}
+	m.publishAll(t, event)
+	m.drain(t, e)
+	require.Equal(t, `{"access_token":"at-4711",`+`"product_identifier":"rosterly","amount":19.99,"transaction_id":9007199254740991}`, r.got()[0].body)
+}
+
 func TestAPaymentNotificationIsWhatMerchantsReceiversKnow(t *testing.T) {
 	t.Parallel()
 	node := webhooktest.StartNode(t)

@@ -29,6 +29,7 @@ type sender struct {
 	format     string
 	apiVersion string
 	paymentKey secret.Text // "" for other formats than payment notifications
+	nameOf     nameOf
 	headers    []Header
 	present    signer
 	next       *signer // while a rolled secret waits, and from nextAt on instead of the present one
@@ -41,6 +42,10 @@ func (w *Webhooks) newSender(ctx context.Context, row db.WebhookEndpoint) (*send
 	s := &sender{
 		client: w.Guard.Client(time.Duration(row.TimeoutSeconds) * time.Second), // for all of a request, the answer's body included
 		url:    row.Url, format: row.Format, apiVersion: row.ApiVersion, now: w.Now,
+	}
+	// The name is asked for when a notification is sent, with what a request may take.
+	s.nameOf = func(subscriptionID int64) (*secret.Text, error) {
+		return w.AccessToken(context.WithoutCancel(ctx), row.MerchantID, subscriptionID)
 	}
 	var err error
 	if s.paymentKey, err = w.paymentKey(ctx, row.MerchantID, row.Format); err != nil {
@@ -123,7 +128,7 @@ func (s *sender) exchange(ctx context.Context, id string, event []byte) (reply, 
 }
 
 func (s *sender) request(ctx context.Context, id string, event []byte, at time.Time) (*http.Request, sent, error) {
-	body, err := render(s.format, event)
+	body, err := render(s.format, event, s.nameOf)
 	if err != nil {
 		return nil, sent{}, fmt.Errorf("%w: %w", ErrUnwritable, err)
 	}

@@ -22,6 +22,8 @@ type Webhooks struct {
 	Log   *slog.Logger
 	// TokenKey is the credential that a merchant's payment notifications carry.
 	TokenKey func(ctx context.Context, merchantID int64) (secret.Text, error)
+	// AccessToken is the merchant's own name for a subscription that was connected, nil for others.
+	AccessToken func(ctx context.Context, merchantID, subscriptionID int64) (*secret.Text, error)
 
 	// How long events and attempts are kept, in whole days from the last midnight (UTC). 0 stands for ever.
 	EventRetention, AttemptRetention time.Duration
