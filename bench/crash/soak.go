@@ -82,7 +82,7 @@ func (s *soak) openMerchant(ctx context.Context) error {
 }
 
 // openReceivers starts three receivers: one that is quick and has two endpoints, of which one wants some types only, one that is slow, and
-// one with an endpoint that fails until it is healed.
+// one with an endpoint that refuses most until it is healed.
 func (s *soak) openReceivers(ctx context.Context, naive bool) error {
 	self, err := os.Executable()
 	if err != nil {
