@@ -239,6 +239,21 @@ func TestAMerchantConnectsTheSubscriptionsThatItsCustomersHave(t *testing.T) {
 		paid := m.Do(`query($id: ID!) { invoices(subscription: $id) { nodes { status total { amount currency } } } }`, object{"id": held(t, "timed@example.test")["id"]})
 		require.Equal(t, object{"status": "PAID", "total": map[string]any{"amount": "19.99", "currency": "USD"}}, paid.List("invoices.nodes")[0])
 	})
+	t.Run("D7: the merchant is notified of the renewal with its access_token", func(t *testing.T) {
+		var paid object
+		require.Eventually(t, func() bool {
+			for _, payment := range proctest.Get(t, server+"/payments").List("list") {
+				if payment.At("body.access_token") == "at-timed" {
+					paid = payment
+				}
+			}
+			return paid != nil
+		}, proctest.Patience, 25*time.Millisecond)
+		requireMembers(t, paid["body"], "access_token product_identifier amount transaction_id")
+		require.Equal(t, []any{"rosterly", 19.99}, []any{paid.At("body.product_identifier"), paid.At("body.amount")})
+		require.IsType(t, float64(0), paid.At("body.transaction_id"))
+		require.NotEmpty(t, paid["id"], "the standard headers go along")
+	})
 	t.Run("D5: without a payment method it expires at expire_at, and the customer has been asked by mail", func(t *testing.T) {
 		m.Do(`mutation($clock: ID!) { customerCreate(input: {email: "poor@example.test", name: "Poor", testClock: $clock}) { userErrors { message } } }`, object{"clock": clock})
 		_, token := start(t, "poor@example.test", "rosterly")
