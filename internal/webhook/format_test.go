@@ -61,7 +61,8 @@ func TestAPaymentNotificationOfAConnectedSubscriptionHasTheMerchantsNameForIt(t 
 	}
 	m.publishAll(t, event)
 	m.drain(t, e)
-	require.Equal(t, `{"access_token":"at-4711",`+`"product_identifier":"rosterly","amount":19.99,"transaction_id":9007199254740991}`, r.got()[0].body)
+	want := fmt.Sprintf(`{"access_token":%q,"product_identifier":"rosterly","amount":19.99,"transaction_id":9007199254740991}`, string(*accessTokenOf(connectedID)))
+	require.Equal(t, want, r.got()[0].body)
 }
 
 func TestAPaymentNotificationIsWhatMerchantsReceiversKnow(t *testing.T) {
