@@ -708,6 +708,7 @@ type WebhookDelivery struct {
 	CreatedAt      time.Time
 	AttemptsBefore int32
 	AskedAt        *time.Time
+	ReplayID       *int64
 }
 
 type WebhookEndpoint struct {
@@ -766,4 +767,21 @@ type WebhookEndpointHour struct {
 	Succeeded  int64
 	Failed     int64
 	Durations  []int64
+}
+
+type WebhookReplay struct {
+	MerchantID int64
+	ID         int64
+	EndpointID *int64
+	Since      time.Time
+	Until      time.Time
+	FailedOnly bool
+	EventTypes []string
+	Status     string
+	Position   int64
+	Matched    int64
+	Enqueued   int64
+	LeaseUntil time.Time
+	CreatedAt  time.Time
+	FinishedAt *time.Time
 }

@@ -292,7 +292,7 @@ with asked as (
         d.attempts_before, d.next_attempt_at
     from served s
     cross join lateral (
-        select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count, d.first_attempt_at, d.next_attempt_at, d.created_at, d.attempts_before, d.asked_at from webhook_delivery d
+        select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count, d.first_attempt_at, d.next_attempt_at, d.created_at, d.attempts_before, d.asked_at, d.replay_id from webhook_delivery d
         where d.merchant_id = s.merchant_id and d.endpoint_id = s.endpoint_id
           and d.next_attempt_at <= $1::timestamptz and d.id <> all(s.sending)
         order by d.next_attempt_at, d.id
@@ -1857,7 +1857,7 @@ with outcome as (
     for update of d
 ), rescheduled as (
     update webhook_delivery d set attempt_count = t.number, next_attempt_at = t.next_attempt_at,
-        first_attempt_at = coalesce(d.first_attempt_at, t.started_at)
+        first_attempt_at = coalesce(d.first_attempt_at, t.started_at), replay_id = null
     from tried t
     where t.status = 'PENDING' and d.merchant_id = t.merchant_id and d.id = t.id
 ), finished as (

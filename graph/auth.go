@@ -117,7 +117,7 @@ func mayRead(caller account.Caller, typename string) error {
 		reader.scope = account.ScopeCustomersRead
 	case "CustomerSubscription", "Invoice", "LedgerEntry", "PaymentMethod", "TestClock":
 		reader.scope = account.ScopeSubscriptionsRead
-	case "Event", "WebhookDelivery", "WebhookEndpoint":
+	case "Event", "WebhookDelivery", "WebhookEndpoint", "WebhookReplay":
 		reader.scope = account.ScopeWebhooksRead
 	default:
 		return forbidden("there is no such type")

@@ -199,7 +199,7 @@ func TestAKeyWithoutTheScopeOfAnObjectFindsItNowhere(t *testing.T) {
 		"Product": "CATALOG_READ", "Plan": "CATALOG_READ", "Customer": "CUSTOMERS_READ", "Company": "CUSTOMERS_READ",
 		"PaymentMethod": "SUBSCRIPTIONS_READ", "PortalToken": "CUSTOMERS_READ", "CustomerSubscription": "SUBSCRIPTIONS_READ", "Invoice": "SUBSCRIPTIONS_READ",
 		"LedgerEntry": "SUBSCRIPTIONS_READ", "TestClock": "SUBSCRIPTIONS_READ", "Event": "WEBHOOKS_READ",
-		"WebhookEndpoint": "WEBHOOKS_READ", "WebhookDelivery": "WEBHOOKS_READ",
+		"WebhookEndpoint": "WEBHOOKS_READ", "WebhookDelivery": "WEBHOOKS_READ", "WebhookReplay": "WEBHOOKS_READ",
 	}
 	const node = `query($id: ID!) { node(id: $id) { __typename id } }`
 	viewer := s.member("VIEWER")

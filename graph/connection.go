@@ -71,6 +71,8 @@ type (
 	webhookDeliveryEdge       = Edge[WebhookDelivery]
 	webhookEndpointConnection = Connection[WebhookEndpoint]
 	webhookEndpointEdge       = Edge[WebhookEndpoint]
+	webhookReplayConnection   = Connection[WebhookReplay]
+	webhookReplayEdge         = Edge[WebhookReplay]
 )
 
 // Edges are the page's objects with their places.

@@ -1239,3 +1239,34 @@ type WebhookOutcome struct {
 	// Null when it has been deleted since.
 	Endpoint *WebhookEndpoint `json:"endpoint,omitempty"`
 }
+
+// Which replay to stop.
+type WebhookReplayCancelInput struct {
+	ID string `json:"id"`
+}
+
+// The answer to webhookReplayCancel.
+type WebhookReplayCancelPayload struct {
+	WebhookReplay *WebhookReplay `json:"webhookReplay,omitempty"`
+	UserErrors    []*UserError   `json:"userErrors"`
+}
+
+// What to send again.
+type WebhookReplayInput struct {
+	// Only to this one, which must be enabled; to all when left out.
+	Endpoint *string `json:"endpoint,omitempty"`
+	// Not before the oldest event that is kept.
+	Since time.Time `json:"since"`
+	// Exclusive; now when left out.
+	Until *time.Time `json:"until,omitempty"`
+	// Only what was not delivered: deliveries that are FAILED or EXPIRED.
+	FailedOnly bool `json:"failedOnly"`
+	// Types, and patterns such as `subscription.*`; all when left out.
+	EventTypes []string `json:"eventTypes,omitempty"`
+}
+
+// The answer to webhookReplay.
+type WebhookReplayPayload struct {
+	WebhookReplay *WebhookReplay `json:"webhookReplay,omitempty"`
+	UserErrors    []*UserError   `json:"userErrors"`
+}

@@ -95,6 +95,8 @@ func (r *Resolver) readNodes(ctx context.Context, typename string, ids []int64, 
 		return collect(ctx, ids, found, r.webhookDeliveries)
 	case "WebhookEndpoint":
 		return collect(ctx, ids, found, r.webhookEndpoints)
+	case "WebhookReplay":
+		return collect(ctx, ids, found, r.webhookReplays)
 	}
 	return nil
 }

@@ -90,6 +90,8 @@ func (w *world) open(name string) *shop {
 		customers { nodes { paymentMethods { id } } }
 	}`, nil)
 	s.ids["Invoice"], s.ids["LedgerEntry"] = a.text("invoices.nodes.0.id"), a.text("ledgerEntries.nodes.0.id")
+	s.ids["WebhookReplay"] = w.must(s.owner, `mutation { webhookReplay(input: {since: "2026-01-01T00:00:00Z"}) { webhookReplay { id } } }`, nil).
+		text("webhookReplay.webhookReplay.id")
 	s.ids["WebhookDelivery"], s.ids["Event"] = a.text("webhookDeliveries.nodes.0.id"), a.text("webhookDeliveries.nodes.0.eventId")
 	s.ids["PaymentMethod"] = a.text("customers.nodes.0.paymentMethods.0.id")
 	return s

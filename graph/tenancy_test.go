@@ -117,6 +117,9 @@ func strangers() map[string]struct{ typename, document, want string } {
 
 		"webhookEndpointUpdate.input.id":         {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointUpdate(input: {id: $id, description: "x"}) { userErrors { code } } }`, notFound},
 		"webhookEndpointUpdate.input.product.id": {"Product", `mutation($id: ID!) { webhookEndpointUpdate(input: {id: "OWN ENDPOINT", ` + product + `}) { userErrors { code } } }`, notFound},
+		"webhookReplay.id":                       {"WebhookReplay", `query($id: ID!) { webhookReplay(id: $id) { id } }`, null},
+		"webhookReplay.input.endpoint":           {"WebhookEndpoint", `mutation($id: ID!) { webhookReplay(input: {endpoint: $id, since: "2026-01-01T00:00:00Z"}) { userErrors { code } } }`, notFound},
+		"webhookReplayCancel.input.id":           {"WebhookReplay", `mutation($id: ID!) { webhookReplayCancel(input: {id: $id}) { userErrors { code } } }`, notFound},
 		"webhookDeliveryRetry.input.id":          {"WebhookDelivery", `mutation($id: ID!) { webhookDeliveryRetry(input: {id: $id}) { userErrors { code } } }`, notFound},
 		"webhookEndpointDelete.input.id":         {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointDelete(input: {id: $id}) { userErrors { code } } }`, notFound},
 		"webhookEndpointEnable.input.id":         {"WebhookEndpoint", `mutation($id: ID!) { webhookEndpointEnable(input: {id: $id}) { userErrors { code } } }`, notFound},

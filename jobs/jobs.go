@@ -79,6 +79,7 @@ func schedule() []*river.PeriodicJob {
 		every(5*time.Second, ClockResume{}),
 		every(time.Minute, MerchantClose{}),
 		every(time.Hour, AccountTidy{}),
+		every(10*time.Second, ReplayResume{}),
 		every(time.Hour, WebhookPartition{}),
 		every(time.Hour, MailRetire{}),
 		every(5*time.Minute, PortalRetire{}),
@@ -140,6 +141,17 @@ func workers(d Domain) *river.Workers {
 	})})
 	work(all, func(ctx context.Context, _ *river.Job[WebhookWake]) error {
 		_, err := d.Webhooks.Wake(ctx)
+		return err
+	})
+	work(all, func(ctx context.Context, job *river.Job[webhook.ReplayArgs]) error {
+		wait, err := d.Webhooks.RunReplay(ctx, job.Args.MerchantID, job.Args.ReplayID)
+		if err == nil && wait > 0 {
+			return river.JobSnooze(wait)
+		}
+		return err
+	})
+	work(all, func(ctx context.Context, _ *river.Job[ReplayResume]) error {
+		_, err := d.Webhooks.ResumeReplays(ctx)
 		return err
 	})
 	work(all, func(ctx context.Context, _ *river.Job[WebhookPartition]) error {

@@ -73,6 +73,12 @@ type WebhookPartition struct{ maintenance }
 // Kind implements river.JobArgs.
 func (WebhookPartition) Kind() string { return "webhook.partition" }
 
+// ReplayResume takes up replays that nobody is working at.
+type ReplayResume struct{ maintenance }
+
+// Kind implements river.JobArgs.
+func (ReplayResume) Kind() string { return "webhook.replay_resume" }
+
 // MailRetire gives up mails that are too late and forgets the recipients of old ones.
 type MailRetire struct{ maintenance }
 

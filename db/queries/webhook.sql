@@ -334,7 +334,7 @@ with outcome as (
     for update of d
 ), rescheduled as (
     update webhook_delivery d set attempt_count = t.number, next_attempt_at = t.next_attempt_at,
-        first_attempt_at = coalesce(d.first_attempt_at, t.started_at)
+        first_attempt_at = coalesce(d.first_attempt_at, t.started_at), replay_id = null
     from tried t
     where t.status = 'PENDING' and d.merchant_id = t.merchant_id and d.id = t.id
 ), finished as (
