@@ -1077,6 +1077,50 @@ func (q *Queries) FinishedDeliveriesToEndpoint(ctx context.Context, db DBTX, arg
 	return items, nil
 }
 
+const hoursOfEndpoints = `-- name: HoursOfEndpoints :many
+select endpoint_id, succeeded, failed, durations from webhook_endpoint_hour
+where merchant_id = $1 and endpoint_id = any($2::bigint[]) and hour > $3::timestamptz
+order by endpoint_id, hour
+`
+
+type HoursOfEndpointsParams struct {
+	MerchantID  int64
+	EndpointIds []int64
+	Since       time.Time
+}
+
+type HoursOfEndpointsRow struct {
+	EndpointID int64
+	Succeeded  int64
+	Failed     int64
+	Durations  []int64
+}
+
+func (q *Queries) HoursOfEndpoints(ctx context.Context, db DBTX, arg HoursOfEndpointsParams) ([]HoursOfEndpointsRow, error) {
+	rows, err := db.Query(ctx, hoursOfEndpoints, arg.MerchantID, arg.EndpointIds, arg.Since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HoursOfEndpointsRow
+	for rows.Next() {
+		var i HoursOfEndpointsRow
+		if err := rows.Scan(
+			&i.EndpointID,
+			&i.Succeeded,
+			&i.Failed,
+			&i.Durations,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const insertDeliveries = `-- name: InsertDeliveries :many
 
 with published as (

@@ -9,10 +9,53 @@ import (
 )
 
 // WebhookEndpoint is webhook.Endpoint as the schema shows it.
-type WebhookEndpoint struct{ webhook.Endpoint }
+type WebhookEndpoint struct {
+	webhook.Endpoint
+	siblings *siblings[WebhookEndpoint]
+}
 
-func showEndpoint(row webhook.Endpoint, _ *siblings[WebhookEndpoint]) *WebhookEndpoint {
-	return &WebhookEndpoint{row}
+func showEndpoint(row webhook.Endpoint, s *siblings[WebhookEndpoint]) *WebhookEndpoint {
+	return &WebhookEndpoint{row, s}
+}
+
+type endpointFields struct{ *Resolver }
+
+// WebhookEndpoint implements ResolverRoot.
+func (r *Resolver) WebhookEndpoint() WebhookEndpointResolver { return endpointFields{r} }
+
+// WebhookEndpointHealth is an endpoint's condition and its last day as the schema shows them.
+type WebhookEndpointHealth struct {
+	webhook.Condition
+	day webhook.Day
+}
+
+// Health is loaded for all endpoints of a level at once.
+func (r endpointFields) Health(ctx context.Context, endpoint *WebhookEndpoint) (*WebhookEndpointHealth, error) {
+	days, err := together(endpoint.siblings, "health", func(all []*WebhookEndpoint) (map[int64]webhook.Day, error) {
+		return r.Webhooks.DaysByEndpoint(ctx, callerOf(ctx).MerchantID, distinct(all, (*WebhookEndpoint).rowID))
+	})
+	return &WebhookEndpointHealth{endpoint.Condition, days[endpoint.rowID()]}, err
+}
+
+// Attempts are those of the last day.
+func (h *WebhookEndpointHealth) Attempts() int64 { return h.day.Succeeded + h.day.Failed }
+
+// SuccessRate is nil without attempts.
+func (h *WebhookEndpointHealth) SuccessRate() *float64 {
+	if h.Attempts() == 0 {
+		return nil
+	}
+	rate := float64(h.day.Succeeded) / float64(h.Attempts())
+	return &rate
+}
+
+// P95Ms is nil without attempts.
+func (h *WebhookEndpointHealth) P95Ms() *int32 {
+	if h.Attempts() == 0 {
+		return nil
+	}
+	ms := int32(h.day.P95.Milliseconds()) //nolint:gosec // a bucket's bound
+	return &ms
 }
 
 // IsNode implements Node.
@@ -59,7 +102,7 @@ func (r query) WebhookEndpoint(ctx context.Context, id string) (*WebhookEndpoint
 		return nil, err
 	}
 	endpoint, err := r.Webhooks.Endpoint(ctx, callerOf(ctx).MerchantID, row)
-	return orNull(&WebhookEndpoint{endpoint}, err)
+	return orNull(alone(endpoint, showEndpoint), err)
 }
 
 // WebhookEndpoints are the merchant's, narrowed by the arguments.
@@ -103,7 +146,7 @@ func (r mutation) WebhookEndpointCreate(ctx context.Context, in WebhookEndpointC
 		refused, err := userErrors(err)
 		return &WebhookEndpointCreatePayload{UserErrors: refused}, err
 	}
-	return &WebhookEndpointCreatePayload{WebhookEndpoint: &WebhookEndpoint{endpoint}, Secret: reveal(plain)}, nil
+	return &WebhookEndpointCreatePayload{WebhookEndpoint: alone(endpoint, showEndpoint), Secret: reveal(plain)}, nil
 }
 
 func headers(given []*WebhookHeaderInput) []webhook.Header {
@@ -228,7 +271,7 @@ func (r mutation) changedEndpoint(id string, change func(id int64) (webhook.Endp
 	if err != nil {
 		return nil, err
 	}
-	return &WebhookEndpoint{endpoint}, nil
+	return alone(endpoint, showEndpoint), nil
 }
 
 func (r *Resolver) webhookEndpoints(ctx context.Context, ids []int64) (map[int64]*WebhookEndpoint, error) {

@@ -446,3 +446,8 @@ select delivery_id, number, status_code, error_class, error, response_body, dura
 from webhook_attempt
 where merchant_id = @merchant_id and delivery_id = any(@delivery_ids::bigint[])
 order by delivery_id, number;
+
+-- name: HoursOfEndpoints :many
+select endpoint_id, succeeded, failed, durations from webhook_endpoint_hour
+where merchant_id = @merchant_id and endpoint_id = any(@endpoint_ids::bigint[]) and hour > @since::timestamptz
+order by endpoint_id, hour;

@@ -54,6 +54,7 @@ type Endpoint struct {
 	NextPublicKey  *string    // while a rolled secret waits
 	NextSecretAt   *time.Time // when that signs alone, unless it is activated before
 	CreatedAt      time.Time
+	Condition      Condition
 }
 
 // EndpointCreate is the input of Webhooks.EndpointCreate.
@@ -199,7 +200,7 @@ func endpointFrom(row db.WebhookEndpoint, now time.Time) Endpoint {
 		MerchantID: row.MerchantID, ID: row.ID, ProductID: row.ProductID, URL: row.Url, Description: row.Description,
 		Format: row.Format, EventTypes: row.EventTypes, APIVersion: row.ApiVersion, TimeoutSeconds: row.TimeoutSeconds, RateLimit: row.RateLimit,
 		Status: row.Status, DisabledReason: row.DisabledReason, DisabledAt: row.DisabledAt, CreatedAt: row.CreatedAt,
-		PublicKey: publicKeyText(row.PublicKey),
+		PublicKey: publicKeyText(row.PublicKey), Condition: conditionOf(row),
 	}
 	for _, name := range row.HeaderNames {
 		e.Headers = append(e.Headers, Header{Name: name})
