@@ -65,7 +65,8 @@ func start(t *testing.T, env []string, name string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, done: make(chan struct{})}
 	command := exec.Command(name, args...)
-	command.Env = append(os.Environ(), env...)
+	// Colors would stand in the middle of what is looked for.
+	command.Env = append(append(os.Environ(), "NO_COLOR=1"), env...)
 	command.Stdout, command.Stderr = p, p
 	// make and npm do not hand on that they are to end.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -138,9 +138,8 @@ func (k *keeper) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 				time.Sleep(rand.N(2 * slowBy)) //nolint:gosec // nobody gains by guessing it
 			}
 			if e.Failing {
-				// One that refused everything would be left alone, and would refuse nothing.
 				_, err := os.Stat(k.in.Ill)
-				found.Refused = err == nil && crc32.ChecksumIEEE([]byte(found.ID))%3 > 0
+				found.Refused = err == nil
 			}
 			switch err := k.write(found); {
 			case err != nil:

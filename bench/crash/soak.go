@@ -16,8 +16,8 @@ import (
 
 const (
 	modeDeliveries = "deliveries"
-	// passEvery is how often the time of retries is made to pass once every receiver is well.
-	passEvery = time.Second
+	// passEvery is how often time is made to pass: that of holds always, that of retries once every receiver is well.
+	passEvery = 500 * time.Millisecond
 )
 
 // soak is webhook delivery alone, at volume: a publisher, workers and receivers, of which workers and receivers are killed at random.
@@ -82,7 +82,7 @@ func (s *soak) openMerchant(ctx context.Context) error {
 }
 
 // openReceivers starts three receivers: one that is quick and has two endpoints, of which one wants some types only, one that is slow, and
-// one with an endpoint that refuses most until it is healed.
+// one with an endpoint that fails until it is healed.
 func (s *soak) openReceivers(ctx context.Context, naive bool) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -156,6 +156,11 @@ func (s *soak) run(ctx context.Context, r *report) error {
 	defer stop()
 	var group errgroup.Group
 	group.Go(func() error { return s.publisher.run(publishing) })
+	// A receiver that was down for a moment must be in the game again a moment later.
+	passing, settled := context.WithCancel(ctx)
+	defer settled()
+	var clock errgroup.Group
+	clock.Go(func() error { return s.pass(passing, holdsEnd) })
 	started := time.Now()
 	for i, next := range schedule(s.o.random(0), s.o.mode, s.o.kills, s.o.lasting) {
 		select {
@@ -183,16 +188,36 @@ func (s *soak) run(ctx context.Context, r *report) error {
 	if err := os.Remove(s.inboxes[0].Ill); err != nil {
 		return err
 	}
-	passing, settled := context.WithCancel(ctx)
-	defer settled()
-	group.Go(func() error { return s.pass(passing) })
+	clock.Go(func() error { return s.pass(passing, retriesAreDue) })
 	err := settle(ctx, s.o, s.site.db, r)
 	settled()
-	return errors.Join(err, group.Wait())
+	return errors.Join(err, clock.Wait())
 }
 
-// pass lets the time of retries pass until ctx ends. What waits for its predecessor is called up by that.
-func (s *soak) pass(ctx context.Context) error {
+// What is locked is being settled: to wait for it would be to wait in a circle.
+const (
+	// retriesAreDue has what was tried before be tried again. What waits for its predecessor is called up by that.
+	retriesAreDue = `
+		update webhook_delivery d set next_attempt_at = clock_timestamp()
+		from (
+			select merchant_id, id from webhook_delivery
+			where attempt_count > 0 and next_attempt_at > clock_timestamp()
+			for update skip locked
+		) waiting
+		where d.merchant_id = waiting.merchant_id and d.id = waiting.id`
+	// holdsEnd has endpoints probed whose events are held.
+	holdsEnd = `
+		update webhook_endpoint e set held_until = clock_timestamp()
+		from (
+			select merchant_id, id from webhook_endpoint
+			where breaker = 'OPEN' and held_until > clock_timestamp()
+			for update skip locked
+		) held
+		where e.merchant_id = held.merchant_id and e.id = held.id`
+)
+
+// pass lets the time pass that something waits for, until ctx ends.
+func (s *soak) pass(ctx context.Context, change string) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -200,15 +225,7 @@ func (s *soak) pass(ctx context.Context) error {
 		case <-time.After(passEvery):
 		}
 		err := s.site.db.System().Tx(context.WithoutCancel(ctx), func(tx pgx.Tx) error {
-			// What is locked is being settled: to wait for it would be to wait in a circle.
-			_, err := tx.Exec(context.WithoutCancel(ctx), `
-				update webhook_delivery d set next_attempt_at = clock_timestamp()
-				from (
-					select merchant_id, id from webhook_delivery
-					where attempt_count > 0 and next_attempt_at > clock_timestamp()
-					for update skip locked
-				) waiting
-				where d.merchant_id = waiting.merchant_id and d.id = waiting.id`)
+			_, err := tx.Exec(context.WithoutCancel(ctx), change)
 			return err
 		})
 		if err != nil {

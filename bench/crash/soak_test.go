@@ -42,7 +42,7 @@ func TestEveryEventArrivesThoughWorkersAndReceiversAreKilled(t *testing.T) { //n
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
 		o := options{
-			mode: modeDeliveries, naive: c.naive, seed: 7, kills: 8, lasting: 6 * time.Second, patience: 3 * time.Minute,
+			mode: modeDeliveries, naive: c.naive, seed: 7, kills: 8, lasting: 15 * time.Second, patience: 3 * time.Minute,
 			customers: 50, events: 700, folder: folder, out: &outputs[i],
 		}
 		group.Go(func() (err error) {
