@@ -25,6 +25,7 @@ func TestAnEndpointIsStoredWithASecretThatOnlyItsRowOpens(t *testing.T) {
 		MerchantID: m.id, ID: e.ID, ProductID: &m.productID, URL: "https://example.com/hooks?a=b",
 		Format: webhook.FormatPortal, EventTypes: []string{"payment.failed", "invoice.created"}, APIVersion: webhook.APIVersion, TimeoutSeconds: 10,
 		Status: webhook.EndpointEnabled, PublicKey: e.PublicKey, CreatedAt: e.CreatedAt,
+		Condition: webhook.Condition{State: webhook.HealthGood, Since: e.CreatedAt},
 	}, e)
 	require.True(t, e.CreatedAt.Equal(start))
 	require.Regexp(t, `^whpk_[0-9A-Za-z+/]{43}=$`, *e.PublicKey)

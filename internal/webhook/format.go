@@ -40,11 +40,11 @@ type story struct {
 }
 
 // nameOf gives the merchant's own name for a subscription, nil where it has none.
-type nameOf func(subscriptionID int64) (*secret.Text, error)
+type nameOf func(ctx context.Context, subscriptionID int64) (*secret.Text, error)
 
 // render is the body for an endpoint of the format, made of the event's own body. Payment notifications of a subscription that was
 // connected have the merchant's own name for it.
-func render(format string, event []byte, name nameOf) ([]byte, error) {
+func render(ctx context.Context, format string, event []byte, name nameOf) ([]byte, error) {
 	if format == FormatPortal {
 		return event, nil
 	}
@@ -55,7 +55,7 @@ func render(format string, event []byte, name nameOf) ([]byte, error) {
 	if format == FormatThin {
 		return StableJSON(s.thin())
 	}
-	token, err := s.accessToken(name)
+	token, err := s.accessToken(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func render(format string, event []byte, name nameOf) ([]byte, error) {
 }
 
 // accessToken is nil for a purchase in the portal, and for a sample.
-func (s story) accessToken(name nameOf) (*secret.Text, error) {
+func (s story) accessToken(ctx context.Context, name nameOf) (*secret.Text, error) {
 	if s.Test != nil || s.Data.SubscriptionID == nil {
 		return nil, nil //nolint:nilnil // there is none
 	}
@@ -75,7 +75,7 @@ func (s story) accessToken(name nameOf) (*secret.Text, error) {
 	if err := json.Unmarshal(s.Data.SubscriptionID, &id); err != nil {
 		return nil, fmt.Errorf("read a subscription's id: %w", err)
 	}
-	return name(id)
+	return name(ctx, id)
 }
 
 // known leaves out what the event does not have.

@@ -43,9 +43,8 @@ func (w *Webhooks) newSender(ctx context.Context, row db.WebhookEndpoint) (*send
 		client: w.Guard.Client(time.Duration(row.TimeoutSeconds) * time.Second), // for all of a request, the answer's body included
 		url:    row.Url, format: row.Format, apiVersion: row.ApiVersion, now: w.Now,
 	}
-	// The name is asked for when a notification is sent, with what a request may take.
-	s.nameOf = func(subscriptionID int64) (*secret.Text, error) {
-		return w.AccessToken(context.WithoutCancel(ctx), row.MerchantID, subscriptionID)
+	s.nameOf = func(ctx context.Context, subscriptionID int64) (*secret.Text, error) {
+		return w.AccessToken(ctx, row.MerchantID, subscriptionID)
 	}
 	var err error
 	if s.paymentKey, err = w.paymentKey(ctx, row.MerchantID, row.Format); err != nil {
@@ -128,7 +127,7 @@ func (s *sender) exchange(ctx context.Context, id string, event []byte) (reply, 
 }
 
 func (s *sender) request(ctx context.Context, id string, event []byte, at time.Time) (*http.Request, sent, error) {
-	body, err := render(s.format, event, s.nameOf)
+	body, err := render(ctx, s.format, event, s.nameOf)
 	if err != nil {
 		return nil, sent{}, fmt.Errorf("%w: %w", ErrUnwritable, err)
 	}
