@@ -166,6 +166,7 @@ func TestAMerchantConnectsTheSubscriptionsThatItsCustomersHave(t *testing.T) {
 	t.Run("D5: the same body twice changes nothing, whether its values are strings or numbers", func(t *testing.T) {
 		first := report(bob)
 		require.Equal(t, http.StatusOK, first.status, first.text)
+		m.eventually("the events of both connections are listed", func() bool { return events() == 2 })
 		before := events()
 		require.Equal(t, first.body, report(bob).body)
 		require.Equal(t, first.body, report(with(bob, object{"plan_id": fmt.Sprint(pro), "price": "19.99"})).body)

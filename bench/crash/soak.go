@@ -184,6 +184,9 @@ func (s *soak) run(ctx context.Context, r *report) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	if err := s.refused(ctx); err != nil {
+		return err
+	}
 	// Now everybody is well, and what waits for another attempt need not wait for as long as it would.
 	if err := os.Remove(s.inboxes[0].Ill); err != nil {
 		return err
@@ -192,6 +195,20 @@ func (s *soak) run(ctx context.Context, r *report) error {
 	err := settle(ctx, s.o, s.site.db, r)
 	settled()
 	return errors.Join(err, clock.Wait())
+}
+
+// refused waits until the endpoint that fails has refused something: the receivers may have been down all the while.
+func (s *soak) refused(ctx context.Context) error {
+	waiting, cancel := context.WithTimeout(ctx, s.o.patience)
+	defer cancel()
+	for {
+		var refused bool
+		err := s.site.db.System().QueryRow(waiting, `select exists (select from webhook_attempt where status_code = 500)`).Scan(&refused)
+		if err != nil || refused {
+			return err
+		}
+		time.Sleep(passEvery)
+	}
 }
 
 // What is locked is being settled: to wait for it would be to wait in a circle.
