@@ -9,13 +9,13 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"portico/db/dbtest"
+	"portico/internal/proctest"
 )
 
 func TestTheExamplesDoWhatTheirPagesSay(t *testing.T) {
@@ -34,7 +34,7 @@ func TestTheExamplesDoWhatTheirPagesSay(t *testing.T) {
 	t.Run("a page in React", func(t *testing.T) {
 		t.Parallel()
 		address := startExample(t, dev, "react")
-		output, err := exec.CommandContext(t.Context(), "node", "react/test/page.mjs", findBrowser(t), address, dev.GraphQLURL, dev.Merchants[0].APIKey,
+		output, err := exec.CommandContext(t.Context(), "node", "react/test/page.mjs", proctest.Browser(t), address, dev.GraphQLURL, dev.Merchants[0].APIKey,
 			"dora@garden.example").CombinedOutput()
 		t.Logf("%s", output)
 		require.NoError(t, err)
@@ -45,22 +45,20 @@ func TestTheExamplesDoWhatTheirPagesSay(t *testing.T) {
 func startDev(t *testing.T) *dev {
 	t.Helper()
 	d := &dev{folder: t.TempDir()}
-	// However long it takes to compile, here and what make will run: the waits are for what is running.
-	binaries := t.TempDir()
-	output, err := exec.CommandContext(t.Context(), "go", "build", "-o", binaries, "../cmd/portico", "./setup", "./go").CombinedOutput()
+	// However long it takes to compile what make will run: the waits are for what is running.
+	output, err := exec.CommandContext(t.Context(), "go", "build", "-o", t.TempDir(), "./setup", "./go").CombinedOutput()
 	require.NoError(t, err, "%s", output)
-	p := start(t, []string{"DATABASE_URL=" + dbtest.Empty(t)}, filepath.Join(binaries, "portico"), "dev", "--json", "--addr", "127.0.0.1:0",
-		"--data-dir", d.folder)
-	require.NoError(t, json.Unmarshal([]byte(p.line("graphqlUrl")), d))
+	p := proctest.Portico(t, []string{"DATABASE_URL=" + dbtest.Empty(t)}, "dev", "--json", "--addr", "127.0.0.1:0", "--data-dir", d.folder)
+	require.NoError(t, json.Unmarshal([]byte(p.Line("graphqlUrl")), d))
 	return d
 }
 
 // startExample starts an example with the command of its page and gives its address.
 func startExample(t *testing.T, d *dev, name string) string {
 	t.Helper()
-	port := freePort(t)
+	port := proctest.FreePort(t)
 	setup := fmt.Sprintf("SETUP=-url %s -data-dir %s -port %d", d.url(), d.folder, port)
-	start(t, nil, "make", "--no-print-directory", "-C", "..", "example-"+name, setup).line(fmt.Sprintf(":%d", port))
+	proctest.Start(t, nil, "make", "--no-print-directory", "-C", "..", "example-"+name, setup).Line(fmt.Sprintf(":%d", port))
 	return fmt.Sprintf("http://localhost:%d", port)
 }
 
@@ -69,16 +67,16 @@ func sellAndUse(t *testing.T, d *dev, address, product string) {
 	const emil = "emil@garden.example"
 	merchant := d.merchant(t)
 	buy := func() object {
-		return merchant.do(`mutation($email: String!, $plan: ID!) { subscriptionCreate(input: {customer: {email: $email}, plan: $plan, interval: MONTH}) {
+		return merchant.Do(`mutation($email: String!, $plan: ID!) { subscriptionCreate(input: {customer: {email: $email}, plan: $plan, interval: MONTH}) {
 			subscription { id } userErrors { message } } }`, object{"email": emil, "plan": d.cheapest(product)})
 	}
-	merchant.do(`mutation($email: String!) { paymentMethodAttach(input: {customer: {email: $email}, token: "pm_card_visa"}) { userErrors { message } } }`,
+	merchant.Do(`mutation($email: String!) { paymentMethodAttach(input: {customer: {email: $email}, token: "pm_card_visa"}) { userErrors { message } } }`,
 		object{"email": emil})
-	subscription := buy().text("subscriptionCreate.subscription.id")
+	subscription := buy().Text("subscriptionCreate.subscription.id")
 
 	// Launch: a token opens a session, once, unchanged.
-	token := merchant.do(`mutation($email: String!, $product: String!) { launchTokenCreate(input: {customer: {email: $email}, product: {identifier: $product}}) {
-		token userErrors { message } } }`, object{"email": emil, "product": product}).text("launchTokenCreate.token")
+	token := merchant.Do(`mutation($email: String!, $product: String!) { launchTokenCreate(input: {customer: {email: $email}, product: {identifier: $product}}) {
+		token userErrors { message } } }`, object{"email": emil, "product": product}).Text("launchTokenCreate.token")
 	browser := newBrowser(t, address)
 	browser.get("/", http.StatusUnauthorized)
 	browser.get("/launch?token="+token+"x", http.StatusUnauthorized)
@@ -92,7 +90,7 @@ func sellAndUse(t *testing.T, d *dev, address, product string) {
 	refused := browser.get("/reports", http.StatusForbidden)
 	require.NotEmpty(t, refused["error"])
 	require.Contains(t, refused["upgradeUrl"], product)
-	merchant.do(`mutation($id: ID!) { subscriptionFeaturesOverride(input: {subscription: $id, set: [
+	merchant.Do(`mutation($id: ID!) { subscriptionFeaturesOverride(input: {subscription: $id, set: [
 		{name: "advancedReporting", kind: BOOLEAN, enabled: true}, {name: "maxEmployees", kind: LIMIT, limit: 2}]}) { userErrors { message } } }`,
 		object{"id": subscription})
 	browser.get("/reports", http.StatusOK)
@@ -108,14 +106,14 @@ func sellAndUse(t *testing.T, d *dev, address, product string) {
 	forged := object{"event": "subscription.canceled", "sequence": 99, "data": object{"companyId": home["companyId"], "subscriptionId": 1}}
 	browser.post("/webhooks", http.Header{"X-Portal-Signature": {"00"}, "Webhook-Signature": {"v1,AA=="}}, forged, http.StatusUnauthorized)
 	browser.get("/", http.StatusOK)
-	merchant.do(`mutation($id: ID!) { subscriptionCancel(input: {subscription: $id, atPeriodEnd: false}) { userErrors { message } } }`,
+	merchant.Do(`mutation($id: ID!) { subscriptionCancel(input: {subscription: $id, atPeriodEnd: false}) { userErrors { message } } }`,
 		object{"id": subscription})
 	browser.eventually("/", http.StatusForbidden)
 	if product == "rosterly" {
 		// The same secret, verified behind a parser.
-		endpoint := merchant.do(`query($product: String!) { webhookEndpoints(product: {identifier: $product}) { nodes { id } } }`,
-			object{"product": product}).list("webhookEndpoints.nodes")[0]
-		merchant.do(`mutation($id: ID!, $url: String!) { webhookEndpointUpdate(input: {id: $id, url: $url}) { userErrors { message } } }`,
+		endpoint := merchant.Do(`query($product: String!) { webhookEndpoints(product: {identifier: $product}) { nodes { id } } }`,
+			object{"product": product}).List("webhookEndpoints.nodes")[0]
+		merchant.Do(`mutation($id: ID!, $url: String!) { webhookEndpointUpdate(input: {id: $id, url: $url}) { userErrors { message } } }`,
 			object{"id": endpoint["id"], "url": address + "/webhooks/parsed"})
 		browser.post("/webhooks/parsed", http.Header{"X-Portal-Signature": {"00"}}, forged, http.StatusUnauthorized)
 	}
@@ -128,8 +126,8 @@ func verifyOffline(t *testing.T, d *dev, address, product string) {
 	t.Helper()
 	merchant, client := d.merchant(t), newBrowser(t, address)
 	mint := func(email, product string) http.Header {
-		token := merchant.do(`mutation($email: String!, $product: String!) { accessTokenCreate(input: {customer: {email: $email}, product: {identifier: $product}}) {
-			token userErrors { message } } }`, object{"email": email, "product": product}).text("accessTokenCreate.token")
+		token := merchant.Do(`mutation($email: String!, $product: String!) { accessTokenCreate(input: {customer: {email: $email}, product: {identifier: $product}}) {
+			token userErrors { message } } }`, object{"email": email, "product": product}).Text("accessTokenCreate.token")
 		return http.Header{"Authorization": {"Bearer " + token}}
 	}
 	for _, call := range []struct {
@@ -143,7 +141,7 @@ func verifyOffline(t *testing.T, d *dev, address, product string) {
 		status, answer := client.ask(http.MethodGet, "/api/me", mint(call.email, call.product), nil)
 		require.Equal(t, call.status, status, "%v", answer)
 		if status == http.StatusOK {
-			require.Equal(t, "active", answer.at("claims.status"))
+			require.Equal(t, "active", answer.At("claims.status"))
 		}
 	}
 	forged := mint("emil@garden.example", product)
@@ -163,7 +161,7 @@ func newBrowser(t *testing.T, address string) *browser {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
-	return &browser{t: t, address: address, client: http.Client{Jar: jar, Timeout: patience}}
+	return &browser{t: t, address: address, client: http.Client{Jar: jar, Timeout: proctest.Patience}}
 }
 
 func (b *browser) get(path string, status int) object {
@@ -185,7 +183,7 @@ func (b *browser) eventually(path string, status int) {
 	require.Eventually(b.t, func() bool {
 		got, _ := b.ask(http.MethodGet, path, nil, nil)
 		return got == status
-	}, patience, 50*time.Millisecond)
+	}, proctest.Patience, 50*time.Millisecond)
 }
 
 func (b *browser) ask(method, path string, header http.Header, body object) (status int, answer object) {

@@ -60,19 +60,22 @@ type Process struct {
 	output bytes.Buffer
 }
 
-// Start starts a program with this environment beside the test's own.
+// Start starts a program with this environment beside the test's own. Whatever it starts in its turn ends with it.
 func Start(t *testing.T, env []string, name string, args ...string) *Process {
 	t.Helper()
 	p := &Process{t: t, cmd: exec.Command(name, args...), done: make(chan struct{})} //nolint:noctx // the cleanup below ends it
-	p.cmd.Env = append(os.Environ(), env...)
+	// Colors would stand in the middle of what is looked for.
+	p.cmd.Env = append(append(os.Environ(), "NO_COLOR=1"), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p, p
+	// make and npm do not hand on that they are to end.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	require.NoError(t, p.cmd.Start())
 	go func() {
 		p.err = p.cmd.Wait()
 		close(p.done)
 	}()
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 		<-p.done
 		if t.Failed() {
 			t.Logf("output of %s %s:\n%s", filepath.Base(name), strings.Join(args, " "), p.Text())
@@ -178,4 +181,18 @@ func FreePort(t *testing.T) int {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, listener.Close()) }()
 	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// Browser is the path of this machine's Chromium.
+func Browser(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{
+		"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+	} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	require.Fail(t, "there is no Chromium: install it (on Debian: apt-get install --no-install-recommends chromium)")
+	return ""
 }
