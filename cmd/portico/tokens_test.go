@@ -96,7 +96,7 @@ func TestTheLibrariesOfAppsVerifyTokens(t *testing.T) {
 		t.Helper()
 		return program(t, proctest.Object{
 			"jwks": base + "/.well-known/jwks.json", "issuer": issuer, "audience": "rosterly", "launchSecret": launchSecret,
-			"access": proctest.Object{"token": token}, "forged": forged, "launch": proctest.Object{"genuine": launch, "changed": launch[:len(launch)-9] + "A" + launch[len(launch)-8:], "access": token, "none": none},
+			"access": proctest.Object{"token": token}, "forged": forged, "launch": proctest.Object{"genuine": launch, "changed": changed(launch, len(launch)-9), "access": token, "none": none},
 		}, "node", filepath.Join("testdata", "tokens", "verify.mjs"))
 	}
 	made := nodes(token, map[string]string{
@@ -206,6 +206,15 @@ func kidOf(t *testing.T, token string) string {
 	var header struct{ KID string }
 	decodedPart(t, token, 0, &header)
 	return header.KID
+}
+
+// changed is the token with another character at the position.
+func changed(token string, position int) string {
+	other := "A"
+	if token[position] == 'A' {
+		other = "B"
+	}
+	return token[:position] + other + token[position+1:]
 }
 
 func payloadOf(t *testing.T, token string) jwt.MapClaims {
