@@ -172,6 +172,20 @@ func TestAMerchantConnectsTheSubscriptionsThatItsCustomersHave(t *testing.T) {
 		require.Equal(t, first.body, report(with(bob, object{"plan_id": fmt.Sprint(pro), "price": "19.99"})).body)
 		require.Equal(t, before, events())
 	})
+	t.Run("D8: a report that is sent again with its Idempotency-Key has the same answer, and another report with the key is 409", func(t *testing.T) {
+		_, token := start(t, m.buyer("again@example.test"), "rosterly")
+		body := order("at-again", token)
+		again := func(body object) reply {
+			return send(t, http.MethodPost, s.base+"/order/product", body, "api-key", tokenKey, "Idempotency-Key", "report-4711")
+		}
+		first := again(body)
+		require.Equal(t, http.StatusOK, first.status, first.text)
+		require.Equal(t, http.StatusOK, report(with(body, object{"status": "inactive"})).status)
+		second := again(body)
+		require.Equal(t, []any{first.status, first.text, "true"}, []any{second.status, second.text, second.header.Get("Idempotent-Replayed")})
+		require.Equal(t, "CANCELED", held(t, "again@example.test")["status"], "it was not performed again")
+		requireCoded(t, again(with(body, object{"price": "29.99"})), 409, "IDEMPOTENCY_CONFLICT")
+	})
 	t.Run("D5: a change on the merchant's side updates the same subscription", func(t *testing.T) {
 		before := held(t, "bob@example.test")
 		require.Equal(t, http.StatusOK, report(with(bob, object{"plan_id": team, "plan_type": "yearly", "price": "99.00", "expire_at": instant(300)})).status)

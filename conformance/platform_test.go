@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,6 +38,18 @@ func TestAPlatformSetsClaimsOverHTTP(t *testing.T) {
 		member := []string{"PORTAL_URL=" + s.base, "MEMBER_EMAIL=owner@acorn.test", "MEMBER_PASSWORD=correct horse battery"}
 		answer := run(t, member, "e_claims/dashboard.mjs", m.shop, "ada@example.test", "rosterly", `{"role": "owner"}`)
 		require.Equal(t, []any{200.0, 200.0, "owner"}, []any{answer["set"], answer["read"], answer.At("body.claims.role")}, answer)
+	})
+	t.Run("E2 and D8: claims that are sent again with their Idempotency-Key are set once", func(t *testing.T) {
+		again := func(role string) reply {
+			return send(t, http.MethodPost, s.base+"/api/platform/claims", object{
+				"client_id": client.At("client.clientId"), "client_secret": client["secret"], "email": "again@example.test", "claims": object{"role": role},
+			}, "Idempotency-Key", "claims-4711")
+		}
+		first, second := again("admin"), again("admin")
+		require.Equal(t, http.StatusOK, first.status, first.text)
+		require.Equal(t, []any{first.text, "true"}, []any{second.text, second.header.Get("Idempotent-Replayed")})
+		requireBare(t, again("guest"), 409)
+		requireBare(t, send(t, http.MethodPost, s.base+"/api/platform/claims", object{}, "Idempotency-Key", strings.Repeat("k", 256)), 400)
 	})
 	t.Run("E2 and D8: what is refused is 400 or 401 with a bare error", func(t *testing.T) {
 		address := s.base + "/api/platform/claims"

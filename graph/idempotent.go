@@ -9,7 +9,6 @@ import (
 	"hash"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -18,13 +17,10 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
-	"portico/internal/account"
 	"portico/internal/idempotency"
 )
 
 const (
-	maxKeyLength = 255
-
 	codeConflict            = "CONFLICT"
 	codeIdempotencyConflict = "IDEMPOTENCY_CONFLICT"
 )
@@ -77,8 +73,8 @@ func failed(ctx context.Context, field graphql.CollectedField, err error) graphq
 func (h *handler) keyed(ctx context.Context, field graphql.CollectedField, directive *ast.Directive) (idempotency.Request, error) {
 	caller, variables := callerOf(ctx), graphql.GetOperationContext(ctx).Variables
 	key, _ := directive.ArgumentMap(variables)["key"].(string)
-	if length := utf8.RuneCountInString(key); length == 0 || length > maxKeyLength || strings.ContainsFunc(key, unicode.IsControl) {
-		return idempotency.Request{}, refuse("the key of @idempotent must have 1 to %d characters, none of them a control character", maxKeyLength)
+	if length := utf8.RuneCountInString(key); length == 0 || length > idempotency.MaxKey || strings.ContainsFunc(key, unicode.IsControl) {
+		return idempotency.Request{}, refuse("the key of @idempotent must have 1 to %d characters, none of them a control character", idempotency.MaxKey)
 	}
 	if caller.MerchantID == 0 {
 		return idempotency.Request{}, refuse("@idempotent needs a caller who acts for a merchant")
@@ -87,19 +83,9 @@ func (h *handler) keyed(ctx context.Context, field graphql.CollectedField, direc
 	c := canon{sha256.New(), variables}
 	c.write(caller.Kind, caller.Role, scopes, field.Name, field.ArgumentMap(variables))
 	c.selections(field.Selections)
-	request := idempotency.Request{MerchantID: caller.MerchantID, Scope: scopeOf(caller), Key: key}
+	request := idempotency.Request{MerchantID: caller.MerchantID, Scope: idempotency.Whose(caller), Key: key}
 	c.Sum(request.Hash[:0])
 	return request, nil
-}
-
-// scopeOf tells whose keys a caller's are within the merchant.
-func scopeOf(caller account.Caller) string {
-	switch caller.Kind {
-	case account.KindMember, account.KindAPIKey:
-		return ""
-	default:
-		return string(caller.Kind) + "/" + strconv.FormatInt(caller.ID(), 10)
-	}
 }
 
 // canon writes what is asked for in a form that does not depend on how it is written.

@@ -132,7 +132,7 @@ func routes(ctx context.Context, a *app, c config.Config) *http.ServeMux {
 		Stopping: ctx.Done(), Introspection: graph.Introspection(c.Introspection), Rates: rates,
 	}))
 	existing := rest.NewHandler(rest.Options{
-		Portal: a.portal, Audit: a.audit, Limiter: a.rates, Rates: rates, PublicURL: c.PublicURL,
+		Portal: a.portal, Audit: a.audit, Repeats: a.repeats, Limiter: a.rates, Rates: rates, PublicURL: c.PublicURL,
 		Secure: strings.HasPrefix(c.PublicURL, "https://"), Proxies: c.TrustedProxies, Log: a.log,
 	})
 	for _, path := range []string{"/api/", "/order/", "/portal", "/portal/", "/shops/", "/.well-known/jwks.json"} {

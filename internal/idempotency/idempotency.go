@@ -9,10 +9,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"portico/db"
+	"portico/internal/account"
 )
+
+// MaxKey is how many characters a key may have.
+const MaxKey = 255
 
 const (
 	keepFor = 24 * time.Hour
@@ -45,9 +50,20 @@ type Request struct {
 	MerchantID int64
 	// Scope tells whose keys these are within the merchant; empty for all who act for it.
 	Scope string
-	Key   string // 1 to 255 characters
+	Key   string // 1 to MaxKey characters
 	// Hash is of everything that the answer depends on, the caller's permissions among it.
 	Hash [32]byte
+}
+
+// Whose tells whose keys a caller's are within the merchant, as a request's scope: those who act for the merchant share theirs, so that
+// a request may come again with another of its keys.
+func Whose(caller account.Caller) string {
+	switch caller.Kind {
+	case account.KindMember, account.KindAPIKey:
+		return ""
+	default:
+		return string(caller.Kind) + "/" + strconv.FormatInt(caller.ID(), 10)
+	}
 }
 
 // Answer is what a request came to.

@@ -65,17 +65,19 @@ func (c *call) setClaims() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var claims access.CustomerClaims
-	err = c.record(caller, func() (audit.Result, error) {
-		claims, err = c.Portal.Access.ClaimsSet(c.r.Context(), caller, access.ClaimsSet{
-			Customer: account.CustomerRef{Email: &email}, Product: product, Claims: body.Claims, ExpiresAt: body.ExpiresAt, IfVersion: body.IfVersion,
+	return c.once(caller, func() (any, error) {
+		var claims access.CustomerClaims
+		err := c.record(caller, func() (_ audit.Result, err error) {
+			claims, err = c.Portal.Access.ClaimsSet(c.r.Context(), caller, access.ClaimsSet{
+				Customer: account.CustomerRef{Email: &email}, Product: product, Claims: body.Claims, ExpiresAt: body.ExpiresAt, IfVersion: body.IfVersion,
+			})
+			return audit.Result{Object: customerObject(account.Customer{ID: claims.CustomerID})}, err
 		})
-		return audit.Result{Object: customerObject(account.Customer{ID: claims.CustomerID})}, err
+		if err != nil {
+			return nil, err
+		}
+		return showClaims(email, claims)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return showClaims(email, claims)
 }
 
 func (c *call) claims() (any, error) {

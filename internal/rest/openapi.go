@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/swaggest/jsonschema-go"
@@ -21,7 +22,8 @@ const (
 )
 
 const apiDescription = "The compatible routes of Portico, for integrations that were written for other systems. Whatever is done here can " +
-	"be done with GraphQL, with the same rules, limits and audit log. Every answer has the header X-Request-Id; 429 has Retry-After."
+	"be done with GraphQL, with the same rules, limits and audit log. Every answer has the header X-Request-Id; 429 has Retry-After. A " +
+	"POST that is sent again with the same Idempotency-Key is performed once; an answer that was given before has Idempotent-Replayed: true."
 
 // documentOf is the OpenAPI document of the routes. It panics over a route that cannot be described, when the door is made.
 func documentOf(routes []route, publicURL string) []byte {
@@ -66,13 +68,22 @@ func describe(r *openapi31.Reflector, one route) error {
 	if one.in != nil {
 		operation.AddReqStructure(one.in)
 	}
+	refusals := one.refusals
+	switch {
+	case method != http.MethodPost:
+	case one.reveals:
+		operation.AddReqStructure(keyless{})
+	default:
+		operation.AddReqStructure(keyed{})
+		refusals = append(slices.Clone(refusals), http.StatusConflict)
+	}
 	operation.AddRespStructure(one.out, openapi.WithHTTPStatus(http.StatusOK))
 	var refusal any = codedError{}
 	if one.bare {
 		refusal = bareError{}
 	}
 	usual := []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusInternalServerError}
-	for _, status := range append(usual, one.refusals...) {
+	for _, status := range slices.Compact(append(usual, refusals...)) {
 		operation.AddRespStructure(refusal, openapi.WithHTTPStatus(status))
 	}
 	return r.AddOperation(operation)

@@ -72,8 +72,12 @@ func (c *call) order() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.once(caller, func() (any, error) { return c.report(caller) })
+}
+
+func (c *call) report(caller account.Caller) (any, error) {
 	var sub *billing.Subscription
-	err = c.record(caller, func() (audit.Result, error) {
+	err := c.record(caller, func() (audit.Result, error) {
 		var body orderRequest
 		if err := c.read(&body); err != nil {
 			return audit.Result{}, err

@@ -19,7 +19,7 @@ func paywallRoutes() []route {
 		detail: "Finds or creates the customer with the e-mail address, keeps userMeta, links the customer to the product, and makes an " +
 			"address that is valid for two hours. 409 when the customer has the product already, also through its company; what was " +
 			"found, created and kept stays then too.",
-		security: []string{apiKeyScheme}, refusals: []int{http.StatusConflict},
+		security: []string{apiKeyScheme}, refusals: []int{http.StatusConflict}, reveals: true,
 		in: paywallRequest{}, out: paywallAnswer{}, handle: (*call).customerPortal,
 	}}
 }

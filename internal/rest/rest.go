@@ -11,6 +11,7 @@ import (
 
 	"portico/internal/audit"
 	"portico/internal/fault"
+	"portico/internal/idempotency"
 	"portico/internal/peer"
 	"portico/internal/portal"
 	"portico/internal/rate"
@@ -23,6 +24,7 @@ const requestTime = 5 * time.Second
 type Options struct {
 	Portal    *portal.Portal
 	Audit     *audit.Log
+	Repeats   *idempotency.Keys
 	Limiter   *rate.Limiter
 	Rates     rate.Rates
 	PublicURL string // where people reach this installation, without a slash at its end

@@ -38,6 +38,9 @@ type route struct {
 	refusals []int // the statuses of refusals beyond those of every route
 	handle   func(*call) (any, error)
 	hidden   bool // works, and is not in the document: an older spelling of another
+	// reveals says that answers hold a token: none is kept, and a request is performed each time it comes. Every other route with POST
+	// performs what it does within once.
+	reveals bool
 }
 
 // routes are all of them, in the order of the document.
@@ -47,9 +50,20 @@ func (d *door) routes() []route {
 
 func (one route) answer(d *door) handle {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		out, err := one.handle(&call{door: d, route: one, w: w, r: r})
+		c := &call{door: d, route: one, w: w, r: r}
+		if r.Method == http.MethodPost {
+			var err error
+			if c.key, err = repetitionKey(r.Header); err != nil {
+				return err
+			}
+		}
+		out, err := one.handle(c)
 		if err != nil {
 			return err
+		}
+		if before, is := out.(kept); is {
+			respond(w, before.Status, before.Body)
+			return nil
 		}
 		respond(w, http.StatusOK, out)
 		return nil
@@ -62,6 +76,8 @@ type call struct {
 	route route
 	w     http.ResponseWriter
 	r     *http.Request
+	key   string // of the header Idempotency-Key, empty for none
+	text  []byte // of the body, once it is read
 }
 
 // server is the merchant's server that calls: with an API key that has the scope, and points left. A key that has not the scope is
@@ -116,13 +132,9 @@ func (c *call) record(caller account.Caller, do func() (audit.Result, error)) er
 
 // read reads the body, a JSON object. Members that are not known are ignored: published clients send more than is used.
 func (c *call) read(into any) error {
-	text, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return fault.Invalid("", "the body must have at most %d KiB", maxBody>>10)
-	case err != nil:
-		return fault.Invalid("", "the body cannot be read")
+	text, err := c.body()
+	if err != nil {
+		return err
 	}
 	var wrong *json.UnmarshalTypeError
 	err = json.Unmarshal(text, into)
@@ -133,6 +145,23 @@ func (c *call) read(into any) error {
 		return fault.Invalid("", "the body must be a JSON object")
 	}
 	return nil
+}
+
+// body is the text of the body, as often as it is asked for.
+func (c *call) body() ([]byte, error) {
+	if c.text != nil {
+		return c.text, nil
+	}
+	text, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, fault.Invalid("", "the body must have at most %d KiB", maxBody>>10)
+	case err != nil:
+		return nil, fault.Invalid("", "the body cannot be read")
+	}
+	c.text = text
+	return text, nil
 }
 
 // firstOf is the first character of a JSON text.
@@ -165,20 +194,24 @@ type bareError struct {
 // refuse shows an error as the route's integrations know it.
 func (one route) refuse(w http.ResponseWriter, _ *http.Request, err error) {
 	first := fault.List(err)[0]
-	status := statusOf(first.Code)
+	status, body := one.refusal(first)
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	if first.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(first.RetryAfter.Seconds())))
 	}
-	if one.bare {
-		respond(w, status, bareError{first.Error()})
-		return
-	}
-	var body codedError
-	body.Error.Code, body.Error.Message = first.Code, first.Error()
 	respond(w, status, body)
+}
+
+// refusal is the status and the body of a refused request.
+func (one route) refusal(refused *fault.Error) (status int, body any) {
+	if one.bare {
+		return statusOf(refused.Code), bareError{refused.Error()}
+	}
+	var coded codedError
+	coded.Error.Code, coded.Error.Message = refused.Code, refused.Error()
+	return statusOf(refused.Code), coded
 }
 
 func statusOf(code fault.Code) int {
@@ -189,7 +222,7 @@ func statusOf(code fault.Code) int {
 		return http.StatusForbidden
 	case fault.CodeNotFound:
 		return http.StatusNotFound
-	case fault.CodeTaken, fault.CodeConflict, fault.CodeActivePurchaseExists:
+	case fault.CodeTaken, fault.CodeConflict, fault.CodeActivePurchaseExists, codeIdempotencyConflict:
 		return http.StatusConflict
 	case fault.CodeThrottled:
 		return http.StatusTooManyRequests
@@ -203,7 +236,11 @@ func statusOf(code fault.Code) int {
 func respond(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	encoder := json.NewEncoder(w)
+	_ = encode(w, body) // who asked has gone
+}
+
+func encode(to io.Writer, value any) error {
+	encoder := json.NewEncoder(to)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(body) // who asked has gone
+	return encoder.Encode(value)
 }

@@ -70,18 +70,19 @@ func (c *call) emailMagicLink() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = c.record(caller, func() (audit.Result, error) {
-		query, err := parameters(c.r, "email")
-		if err != nil {
-			return audit.Result{}, err
-		}
-		email, err := account.EmailAddress("email", query["email"])
-		if err != nil {
-			return audit.Result{}, err
-		}
-		return audit.Result{}, c.Portal.TokenMail(c.r.Context(), caller, account.CustomerRef{Email: &email})
+	return c.once(caller, func() (any, error) {
+		return "The link is on its way.", c.record(caller, func() (audit.Result, error) {
+			query, err := parameters(c.r, "email")
+			if err != nil {
+				return audit.Result{}, err
+			}
+			email, err := account.EmailAddress("email", query["email"])
+			if err != nil {
+				return audit.Result{}, err
+			}
+			return audit.Result{}, c.Portal.TokenMail(c.r.Context(), caller, account.CustomerRef{Email: &email})
+		})
 	})
-	return "The link is on its way.", err
 }
 
 // parameters reads the named parameters of a request's address. One that is empty is not given.

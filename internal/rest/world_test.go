@@ -24,6 +24,7 @@ import (
 	"portico/internal/billing"
 	"portico/internal/catalog"
 	"portico/internal/gateway"
+	"portico/internal/idempotency"
 	"portico/internal/mail"
 	"portico/internal/money"
 	"portico/internal/portal"
@@ -106,7 +107,8 @@ func newWorld(t *testing.T) *world {
 	w.key = w.newKey(w.box, account.ScopeTokensWrite)
 	w.product, w.plan = w.stock(w.box, "payroll")
 	w.options = rest.Options{
-		Portal: w.portal, Audit: &audit.Log{DB: w.db, Now: now, Log: log}, Limiter: &rate.Limiter{DB: w.db, Now: now},
+		Portal: w.portal, Audit: &audit.Log{DB: w.db, Now: now, Log: log},
+		Repeats: &idempotency.Keys{DB: w.db, Now: now, Log: log}, Limiter: &rate.Limiter{DB: w.db, Now: now},
 		PublicURL: "https://portico.test", Log: log,
 	}
 	w.server = httptest.NewServer(rest.NewHandler(w.options))
