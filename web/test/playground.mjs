@@ -15,9 +15,11 @@ const browser = await chromium.launch({
   ],
 })
 
-/** A tab of the browser in a profile of its own, which takes down whatever must not happen. */
-async function visit(/** @type {string} */ url) {
-  const context = await browser.newContext({ viewport: { width: 1500, height: 1400 } })
+/** @typedef {import('playwright-core').Page} Page */
+
+/** A tab of the browser in the profile of another, or in one of its own, which takes down whatever must not happen. */
+async function visit(/** @type {string} */ url, /** @type {Page | undefined} */ beside = undefined) {
+  const context = beside?.context() ?? (await browser.newContext({ viewport: { width: 1500, height: 1400 } }))
   context.setDefaultTimeout(20_000)
   const page = await context.newPage()
   /** @type {string[]} */
@@ -41,8 +43,6 @@ async function visit(/** @type {string} */ url) {
   await page.locator('.graphiql-query-editor .view-line').first().waitFor()
   return { page, wrong, workers }
 }
-
-/** @typedef {import('playwright-core').Page} Page */
 
 const tab = (/** @type {Page} */ page, /** @type {string} */ name) => page.getByRole('tab').getByRole('button', { name, exact: true })
 
@@ -85,6 +85,58 @@ async function run(/** @type {Page} */ page, /** @type {string} */ name) {
   return { data: answer.data, sent: await response.request().allHeaders() }
 }
 
+/** Asks for something as the page does, past its editor. */
+async function ask(/** @type {Page} */ page, /** @type {string} */ query, /** @type {object} */ variables = {}) {
+  const merchant = await page.getByLabel('Merchant').inputValue()
+  const data = await page.evaluate(async ({ operation, merchant }) => {
+    const headers = { 'Content-Type': 'application/json', 'Portico-Merchant': merchant }
+    const response = await fetch('/graphql', { method: 'POST', headers, body: JSON.stringify(operation) })
+    return (await response.json()).data
+  }, { operation: { query, variables }, merchant })
+  for (const payload of Object.values(data)) assert.deepEqual(payload.userErrors, [])
+  return data
+}
+
+/** Runs the tab with this name until what it shows has the text, while something happens elsewhere, and stops it. */
+async function watch(/** @type {Page} */ page, /** @type {string} */ name, /** @type {() => Promise<unknown>} */ happen, /** @type {string} */ text) {
+  await tab(page, name).click()
+  await page.locator(`.graphiql-query-editor .view-lines:has-text("${name}")`).waitFor()
+  await variables(page)
+  const opening = page.waitForResponse((response) => response.request().postDataJSON()?.operationName === name)
+  await page.getByRole('button', { name: /^Execute query/ }).click()
+  const stream = await opening
+  assert.match(stream.headers()['content-type'] ?? '', /^text\/event-stream/)
+  await happen()
+  await page.locator('.result-window .view-line', { hasText: text }).first().waitFor()
+  const ended = page.waitForEvent('requestfailed', (request) => request === stream.request())
+  await page.getByRole('button', { name: /^Stop query/ }).click()
+  await ended
+  await page.getByRole('button', { name: /^Execute query/ }).waitFor()
+  console.log(`${name} shows what happens elsewhere until it is stopped`)
+}
+
+/** What happens in one tab of the browser is seen in the other. */
+async function live(/** @type {Page} */ page, /** @type {string} */ subscription) {
+  const { page: beside, wrong } = await visit(open, page)
+  await says(beside, 'OWNER')
+  await beside.getByLabel('Merchant').selectOption({ label: 'Acorn test (sandbox)' })
+  await watch(beside, 'WatchEvents', () => ask(page, `mutation($id: ID!) {
+    subscriptionCancel(input: {subscription: $id, atPeriodEnd: true}) { userErrors { message } } }`, { id: subscription }), '"subscription.updated"')
+  await watch(page, 'WatchDeliveries', () => ask(beside, `mutation($id: ID!) {
+    subscriptionUncancel(input: {subscription: $id}) { userErrors { message } } }`, { id: subscription }), '"DELIVERED"')
+
+  await beside.getByLabel('Credential').selectOption('key')
+  await says(beside, 'Paste an API key')
+  await beside.getByRole('button', { name: /^Execute query/ }).click()
+  await beside.locator('.result-window .view-line', { hasText: 'UNAUTHENTICATED' }).first().waitFor()
+  assert.deepEqual(wrong, [])
+  await beside.route('**/graphql', (route) => route.abort())
+  await beside.getByRole('button', { name: /^Execute query/ }).click()
+  await beside.locator('.result-window .view-line', { hasText: 'The connection is lost' }).first().waitFor()
+  await beside.close()
+  console.log('what is wrong with a stream is shown')
+}
+
 async function mainJob() {
   const { page, wrong, workers } = await visit(open)
   await says(page, 'Nobody is signed in')
@@ -95,7 +147,9 @@ async function mainJob() {
   assert(names.length > 10, 'ready-made tabs')
   /** @type {Record<string, any>} */
   const answers = {}
-  for (const name of names) {
+  const watched = names.filter((name) => name.startsWith('Watch'))
+  assert.deepEqual(watched, ['WatchEvents', 'WatchDeliveries'])
+  for (const name of names.filter((name) => !watched.includes(name))) {
     answers[name] = (await run(page, name)).data
     console.log(`ran ${name}`)
   }
@@ -115,6 +169,7 @@ async function mainJob() {
   assert.equal(deliveries[0]?.attempts[0].responseBody, '{"received":true}', JSON.stringify(deliveries))
   assert.equal(await page.getByLabel('Merchant').locator('option:checked').innerText(), 'Acorn test (sandbox)')
   console.log('the main job is done')
+  await live(page, answers.Subscription.subscriptionCreate.subscription.id)
 
   await page.getByRole('button', { name: 'Show Documentation Explorer' }).click()
   await page.getByText('subscriptions for merchants').first().waitFor()
@@ -156,12 +211,7 @@ async function undocumented() {
   await page.locator('option:checked', { hasText: 'Acorn test (sandbox)' }).waitFor({ state: 'attached' })
   console.log('the schema is shown after signing in')
 
-  const key = await page.evaluate(async (shop) => {
-    const query = 'mutation { apiKeyCreate(input: {name: "playground"}) { secret } }'
-    const headers = { 'Content-Type': 'application/json', 'Portico-Merchant': shop }
-    const response = await fetch('/graphql', { method: 'POST', headers, body: JSON.stringify({ query }) })
-    return (await response.json()).data.apiKeyCreate.secret
-  }, await page.getByLabel('Merchant').inputValue())
+  const key = (await ask(page, 'mutation { apiKeyCreate(input: {name: "playground"}) { secret userErrors { message } } }')).apiKeyCreate.secret
   await page.getByLabel('Credential').selectOption('key')
   await says(page, 'Paste an API key')
   await page.getByLabel('API key', { exact: true }).fill(key)

@@ -2,11 +2,11 @@ import { DocExplorerStore, DOC_EXPLORER_PLUGIN } from '@graphiql/plugin-doc-expl
 import { explorerPlugin } from '@graphiql/plugin-explorer'
 import { HISTORY_PLUGIN, HistoryStore } from '@graphiql/plugin-history'
 import { GraphiQLProvider } from '@graphiql/react'
-import type { Fetcher } from '@graphiql/toolkit'
+import type { Fetcher, FetcherResult } from '@graphiql/toolkit'
 import { GraphiQL, GraphiQLInterface } from 'graphiql'
 import { useCallback, useEffect, useRef, useState } from 'react'
 
-import { ask, askViewer, named, Refused, type Credential, type Viewer } from './api'
+import { ask, askViewer, follow, isLive, named, Refused, type Credential, type Viewer } from './api'
 import { Bar } from './bar'
 import { Filler } from './filler'
 import { fresh, learn, steps, type Known } from './steps'
@@ -30,8 +30,11 @@ export function Playground() {
 
   // GraphiQL asks for the schema whenever its fetcher is another: when the caller may be.
   const fetcher = useCallback<Fetcher>(
-    async (operation, options) => {
-      const answer = await ask({ use, key, shop }, named(operation), options?.headers as Record<string, string> | undefined)
+    async (asked, options) => {
+      const operation = named(asked)
+      const headers = options?.headers as Record<string, string> | undefined
+      if (isLive(operation)) return follow({ use, key, shop }, operation, headers) as AsyncIterable<FetcherResult>
+      const answer = await ask({ use, key, shop }, operation, headers)
       const data = answer.data ?? {}
       if (operation.operationName === 'IntrospectionQuery') setDocumented('__schema' in data)
       setKnown((before) => learn(before, data))

@@ -14,7 +14,7 @@ export const steps: Step[] = Object.keys(files)
   .sort()
   .map((path) => {
     const document = files[path] ?? ''
-    const name = /^(?:query|mutation) (\w+)/m.exec(document)?.[1] ?? ''
+    const name = /^(?:query|mutation|subscription) (\w+)/m.exec(document)?.[1] ?? ''
     return { name, document, variables: files[path.replace('.graphql', '.json')] ?? '' }
   })
 
