@@ -185,7 +185,7 @@ func (c *change) report(s *Subscription, in Report, before *db.Connection) error
 		}
 		return c.emit(s, webhook.SubscriptionExpired, reasonPast, nil)
 	case before == nil:
-		return c.emit(s, webhook.SubscriptionCreated, "", nil)
+		return c.emitBegun(s, nil)
 	case !hadAccess && s.hasAccess():
 		return c.emit(s, webhook.SubscriptionRenewed, reasonBack, nil)
 	default:
@@ -214,8 +214,8 @@ func (s *Subscription) report(now time.Time, in Report, before *db.Connection) e
 			s.end(now, Canceled)
 		}
 		return nil
-	case s.PeriodIndex >= 0 && s.Live() && !in.ExpireAt.After(*s.CurrentPeriodEnd):
-		s.schedule()
+	case s.PeriodIndex >= 0 && !in.ExpireAt.After(*s.CurrentPeriodEnd):
+		s.keepPaid(now)
 		return nil
 	case before != nil && s.Live() && before.StartedAt.Equal(in.StartedAt) && before.ExpireAt.Equal(in.ExpireAt):
 		s.schedule()
@@ -223,17 +223,31 @@ func (s *Subscription) report(now time.Time, in Report, before *db.Connection) e
 	}
 	s.CurrentPeriodStart, s.CurrentPeriodEnd = &in.StartedAt, &in.ExpireAt
 	s.AnchorAt, s.PeriodIndex = in.ExpireAt, -1
+	s.goOn(now)
+	return nil
+}
+
+// keepPaid leaves the period as it is that has been paid for here. A subscription that has ended goes on to its end.
+func (s *Subscription) keepPaid(now time.Time) {
+	if s.Live() {
+		s.schedule()
+		return
+	}
+	s.goOn(now)
+}
+
+// goOn has the subscription be active until its period ends, or expired when that is past.
+func (s *Subscription) goOn(now time.Time) {
 	s.OpenInvoiceID, s.PastDueSince, s.FailedAttempts, s.AwaitsNewCard, s.Suspended = nil, nil, 0, false, false
-	if !now.Before(in.ExpireAt) {
-		s.end(in.ExpireAt, Expired)
-		return nil
+	if !now.Before(*s.CurrentPeriodEnd) {
+		s.end(*s.CurrentPeriodEnd, Expired)
+		return
 	}
 	if !s.Live() {
 		s.CancelAtPeriodEnd, s.CanceledAt, s.CancelReason, s.EndedAt = false, nil, nil, nil
 	}
 	s.Status = Active
 	s.schedule()
-	return nil
 }
 
 // AccessTokenIdentity names the column that holds the merchant's own name for a connected subscription, as Keyring.Seal and Keyring.Open

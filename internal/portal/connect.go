@@ -166,11 +166,14 @@ func (in Connected) check(now time.Time) error {
 	if in.AmountMinor < 0 || in.AmountMinor > maxReportedAmount {
 		check.Add(fault.Invalid("price", "must not be negative, nor more than 2^53-1 cents"))
 	}
-	if !in.StartedAt.Before(in.ExpireAt) {
-		check.Add(fault.Invalid("expireAt", "must be after startedAt"))
+	if in.StartedAt.Year() < 1970 {
+		check.Add(fault.Invalid("startedAt", "must be a time after 1969"))
 	}
-	if in.ExpireAt.After(now.AddDate(maxReportedForYear, 0, 0)) || in.StartedAt.Year() < 1970 {
-		check.Add(fault.Invalid("expireAt", "must be a time between 1970 and a hundred years from now"))
+	if !in.StartedAt.Before(in.ExpireAt) {
+		check.Add(fault.Invalid("expireAt", "must be after the start"))
+	}
+	if in.ExpireAt.After(now.AddDate(maxReportedForYear, 0, 0)) {
+		check.Add(fault.Invalid("expireAt", "must be at most a hundred years from now"))
 	}
 	return check.Err()
 }

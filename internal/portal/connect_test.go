@@ -105,7 +105,7 @@ func TestACustomerIsSentToTheMerchantsPageWithAToken(t *testing.T) {
 	require.Equal(t, "acorn.test/connect", page.Host+page.Path)
 	require.Equal(t, url.Values{"lang": {"en"}, "user_token": {string(consent.UserToken)}, "product_identifier": {s.product.Identifier}}, page.Query())
 	require.Equal(t, newYear.Add(24*time.Hour), consent.ExpiresAt)
-	require.Zero(t, w.count(`select count(*) from connect_token where convert_from(token_hash, 'LATIN1') like '%ptc_%'`))
+	require.Zero(t, w.count(`select count(*) from connect_token where position('ptc_'::bytea in token_hash) > 0`))
 
 	_, err = w.portal.ConnectStart(t.Context(), s.as(s.ada), byID(s.customer("bob@example.com", nil)), s.ref())
 	requireFault(t, err, fault.CodeNotFound, "customer")
@@ -136,7 +136,7 @@ func TestAReportedSubscriptionIsTakenOverAndTheSameReportChangesNothing(t *testi
 	require.Equal(t, s.expire, sub.AccessUntil.UTC(), "nobody can be charged, so that there is no grace")
 	require.Equal(t, []string{"subscription.created -"}, s.events())
 	require.EqualValues(t, 1, w.count(`select count(*) from mail where kind = 'PAYMENT_METHOD_NEEDED'`))
-	require.Zero(t, w.count(`select count(*) from connection where convert_from(access_token_cipher, 'LATIN1') like '%at-1%'`))
+	require.Zero(t, w.count(`select count(*) from connection where position('at-1'::bytea in access_token_cipher) > 0`))
 
 	w.setTime(newYear.Add(48 * time.Hour))
 	again := s.must(s.said(token))
@@ -281,4 +281,47 @@ func TestWhatWasPaidForHereIsNotTakenBackByAReport(t *testing.T) {
 	dearer := s.must(in)
 	require.EqualValues(t, 1500, dearer.Unit.Minor)
 	require.Equal(t, paid.CurrentPeriodEnd, dearer.CurrentPeriodEnd)
+}
+
+func TestACanceledSubscriptionThatIsReportedActiveAgainGoesOnToTheEndOfWhatWasPaidForHere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := newConnecting(w)
+	in := s.said(s.consent(s.ada))
+	s.must(in)
+	_, err := w.portal.Billing.AttachPaymentMethod(t.Context(), s.as(s.ada), byID(s.ada), "pm_card_visa")
+	require.NoError(t, err)
+	w.setTime(s.expire.Add(time.Minute))
+	s.bill()
+	paidUntil := s.expire.AddDate(0, 1, 0)
+
+	in.Active = false
+	require.Equal(t, billing.Canceled, s.must(in).Status)
+	in.Active = true
+	on := s.must(in)
+	require.Equal(t, billing.Active, on.Status)
+	require.Equal(t, paidUntil, on.CurrentPeriodEnd.UTC())
+	require.Equal(t, s.expire, on.CurrentPeriodStart.UTC(), "the merchant's period would be charged for twice")
+	require.Equal(t, paidUntil, on.BillAt.UTC())
+	require.Equal(t, "subscription.renewed reported_active", s.events()[len(s.events())-1])
+
+	in.Active = false
+	s.must(in)
+	w.setTime(paidUntil)
+	in.Active = true
+	past := s.must(in)
+	require.Equal(t, billing.Expired, past.Status)
+	require.Equal(t, paidUntil, past.EndedAt.UTC())
+}
+
+func TestAHolderWhoHasLostTheProductAndConnectsItIsARegainOfAccess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := newConnecting(w)
+	bob := s.customer("bob@example.com", nil)
+	_, err := w.portal.Billing.Cancel(t.Context(), s.owner, billing.Cancel{SubscriptionID: s.sell(bob).ID})
+	require.NoError(t, err)
+	before := len(s.events())
+	s.must(s.said(s.consent(bob)))
+	require.Equal(t, []string{"subscription.created -", "subscription.renewed won_back"}, s.events()[before:])
 }

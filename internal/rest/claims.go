@@ -37,7 +37,7 @@ type claimsRequest struct {
 	Email        string          `json:"email" required:"true" format:"email"`
 	Claims       json.RawMessage `json:"claims" required:"true" description:"A JSON object of strings, numbers, booleans and nulls."`
 	Product      string          `json:"product_identifier" required:"false" description:"For the dashboard; a client has one product."`
-	ExpiresAt    *time.Time      `json:"expires_at" required:"false" description:"When the claims that are set end; never when left out."`
+	ExpiresAt    *string         `json:"expires_at" required:"false" format:"date-time" description:"When the claims that are set end; never when left out."`
 	IfVersion    *int64          `json:"if_version" required:"false" description:"Set nothing unless the claims are of this version: 409."`
 }
 
@@ -61,6 +61,10 @@ func (c *call) setClaims() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	expires, err := body.expires()
+	if err != nil {
+		return nil, err
+	}
 	caller, product, err := c.platform(credential.Credential{ClientID: body.ClientID, Secret: body.ClientSecret}, body.Product, account.RoleAdmin)
 	if err != nil {
 		return nil, err
@@ -69,15 +73,31 @@ func (c *call) setClaims() (any, error) {
 		var claims access.CustomerClaims
 		err := c.record(caller, func() (_ audit.Result, err error) {
 			claims, err = c.Portal.Access.ClaimsSet(c.r.Context(), caller, access.ClaimsSet{
-				Customer: account.CustomerRef{Email: &email}, Product: product, Claims: body.Claims, ExpiresAt: body.ExpiresAt, IfVersion: body.IfVersion,
+				Customer: account.CustomerRef{Email: &email}, Product: product, Claims: body.Claims, ExpiresAt: expires, IfVersion: body.IfVersion,
 			})
 			return audit.Result{Object: customerObject(account.Customer{ID: claims.CustomerID})}, err
 		})
 		if err != nil {
-			return nil, err
+			return nil, renamed(err, claimsNames())
 		}
 		return showClaims(email, claims)
 	})
+}
+
+func (body claimsRequest) expires() (*time.Time, error) {
+	if body.ExpiresAt == nil {
+		return nil, nil //nolint:nilnil // never
+	}
+	at, err := time.Parse(time.RFC3339, *body.ExpiresAt)
+	if err != nil {
+		return nil, fault.Invalid("expires_at", "must be a time such as 2026-01-31T09:30:00Z")
+	}
+	return &at, nil
+}
+
+// claimsNames are those of the routes for the fields of the domain.
+func claimsNames() map[string]string {
+	return map[string]string{"customer": "email", "product": "product_identifier", "ifVersion": "if_version"}
 }
 
 func (c *call) claims() (any, error) {
@@ -95,7 +115,7 @@ func (c *call) claims() (any, error) {
 	}
 	claims, err := c.Portal.Access.Claims(c.r.Context(), caller, account.CustomerRef{Email: &email}, product)
 	if err != nil {
-		return nil, err
+		return nil, renamed(err, claimsNames())
 	}
 	return showClaims(email, claims)
 }
@@ -120,7 +140,7 @@ func (c *call) platform(inBody credential.Credential, identifier string, role ac
 		found, given = credential.Credential{Secret: secret.Text(cookie.Value)}, true
 	}
 	if !given {
-		return account.Caller{}, catalog.ProductRef{}, fault.New(fault.CodeUnauthenticated, "", "send client_id and client_secret")
+		return account.Caller{}, catalog.ProductRef{}, fault.New(fault.CodeUnauthenticated, "", "send client_id and client_secret, in the body or with HTTP Basic")
 	}
 	caller, err := found.Caller(c.r.Context(), c.Portal, c.r.Header.Get("Portico-Merchant"))
 	switch {
@@ -133,7 +153,7 @@ func (c *call) platform(inBody credential.Credential, identifier string, role ac
 	case caller.Kind != account.KindMember || caller.MerchantID == 0:
 		return account.Caller{}, catalog.ProductRef{}, account.ErrUnauthenticated
 	case !caller.Role.Includes(role):
-		return account.Caller{}, catalog.ProductRef{}, fault.New(fault.CodeForbidden, "", "this needs a member with the role %s", role)
+		return account.Caller{}, catalog.ProductRef{}, c.forbid(caller, fault.New(fault.CodeForbidden, "", "this needs a member with the role %s", role))
 	case identifier == "":
 		return account.Caller{}, catalog.ProductRef{}, fault.Required("product_identifier")
 	}

@@ -54,6 +54,10 @@ func TestAServerSetsAndReadsClaims(t *testing.T) {
 	require.JSONEq(t, want, read.body)
 	stale := w.setClaims(basic(id, secret), map[string]any{"email": "new@example.com", "claims": map[string]any{"a": "b"}, "if_version": 1})
 	requireBareRefusal(t, stale, 409)
+	require.Contains(t, stale.body, "if_version: ")
+	late := w.setClaims(basic(id, secret), map[string]any{"email": "new@example.com", "claims": map[string]any{"a": "b"}, "expires_at": "tomorrow"})
+	requireBareRefusal(t, late, 400)
+	require.Contains(t, late.body, "expires_at: must be a time")
 	require.Empty(t, w.log.String())
 	require.NotContains(t, a.body, secret)
 }
@@ -75,6 +79,16 @@ func TestTheDashboardSetsClaimsWithItsCookie(t *testing.T) {
 	read := w.send(http.MethodGet, claimsPath+"?product_identifier=payroll&email=ada@example.com", dashboard(), nil)
 	require.Contains(t, read.body, `"plan":"pro"`)
 	requireBareRefusal(t, w.setClaims(dashboard("Sec-Fetch-Site", "cross-site"), body), 403)
+	_, err = w.db.System().Exec(t.Context(), `update membership set role = 'VIEWER'`)
+	require.NoError(t, err)
+	refused := w.setClaims(dashboard("Sec-Fetch-Site", "same-origin"), body)
+	requireBareRefusal(t, refused, 403)
+	var entries int
+	require.NoError(t, w.db.System().QueryRow(t.Context(), `select count(*) from audit_entry where request_id = $1 and code = 'FORBIDDEN'`,
+		refused.header.Get("X-Request-Id")).Scan(&entries))
+	require.Equal(t, 1, entries, "a refusal leaves an entry")
+	_, err = w.db.System().Exec(t.Context(), `update membership set role = 'OWNER'`)
+	require.NoError(t, err)
 	delete(body, "product_identifier")
 	requireBareRefusal(t, w.setClaims(dashboard("Sec-Fetch-Site", "same-origin"), body), 400)
 }
@@ -106,7 +120,9 @@ func TestClaimsAreRefusedToWhoIsNotTheProducts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { requireBareRefusal(t, w.setClaims(nil, c.body), c.status) })
 	}
-	requireBareRefusal(t, w.send(http.MethodGet, claimsPath+"?email=nobody@example.com", basic(id, secret), nil), 404)
+	nobody := w.send(http.MethodGet, claimsPath+"?email=nobody@example.com", basic(id, secret), nil)
+	requireBareRefusal(t, nobody, 404)
+	require.Contains(t, nobody.body, "email: ")
 	requireBareRefusal(t, w.send(http.MethodGet, claimsPath, basic(id, secret), nil), 400)
 	requireBareRefusal(t, w.send(http.MethodGet, claimsPath+"?email=ada@example.com", key(w.key), nil), 401)
 	customers, err := w.portal.Accounts.Customers(t.Context(), w.box, nil, page.Request{Size: 10})

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"github.com/swaggest/jsonschema-go"
 	"github.com/swaggest/openapi-go"
 	"github.com/swaggest/openapi-go/openapi31"
+
+	"portico/internal/credential"
 )
 
 // The names of the security schemes.
@@ -26,9 +29,11 @@ const apiDescription = "The compatible routes of Portico, for integrations that 
 	"POST that is sent again with the same Idempotency-Key is performed once; an answer that was given before has Idempotent-Replayed: true."
 
 // documentOf is the OpenAPI document of the routes. It panics over a route that cannot be described, when the door is made.
-func documentOf(routes []route, publicURL string) []byte {
+func documentOf(routes []route, publicURL string, secure bool) []byte {
 	r := openapi31.NewReflector()
 	r.JSONSchemaReflector().DefaultOptions = append(r.JSONSchemaReflector().DefaultOptions, jsonschema.StripDefinitionNamePrefix("Rest", "Settings"))
+	r.JSONSchemaReflector().AddTypeMapping(json.RawMessage(nil), map[string]any{}) // objects, all of them
+	r.JSONSchemaReflector().InlineDefinition(value(""))
 	r.Spec.Info.WithTitle("Portico").WithVersion("1").WithDescription(apiDescription)
 	if publicURL != "" {
 		r.Spec.WithServers(openapi31.Server{URL: publicURL})
@@ -37,7 +42,7 @@ func documentOf(routes []route, publicURL string) []byte {
 	r.SpecEns().SetAPIKeySecurity(apiKeyParameterScheme, "api_key", openapi.InQuery, "The same as a parameter, where an integration depends on it.")
 	r.SpecEns().SetAPIKeySecurity(tokenKeyScheme, "api-key", openapi.InHeader, "The merchant's token_key, or an API key.")
 	r.SpecEns().SetHTTPBasicSecurity(clientScheme, "A client's id and secret; a POST may have them in its body.")
-	r.SpecEns().SetAPIKeySecurity(sessionScheme, "portico_session", openapi.InCookie, "A member who is signed in to the dashboard.")
+	r.SpecEns().SetAPIKeySecurity(sessionScheme, credential.SessionCookie(secure), openapi.InCookie, "A member who is signed in to the dashboard.")
 	for _, one := range routes {
 		if one.hidden {
 			continue
@@ -66,7 +71,7 @@ func describe(r *openapi31.Reflector, one route) error {
 		operation.AddSecurity(scheme)
 	}
 	if one.in != nil {
-		operation.AddReqStructure(one.in)
+		operation.AddReqStructure(one.in, openapi.WithCustomize(needed))
 	}
 	refusals := one.refusals
 	switch {
@@ -87,4 +92,17 @@ func describe(r *openapi31.Reflector, one route) error {
 		operation.AddRespStructure(refusal, openapi.WithHTTPStatus(status))
 	}
 	return r.AddOperation(operation)
+}
+
+// needed marks the body of a request as one that has to be sent.
+func needed(content openapi.ContentOrReference) {
+	if body, is := content.(*openapi31.RequestBodyOrReference); is {
+		body.RequestBodyEns().WithRequired(true)
+	}
+}
+
+// PrepareJSONSchema implements jsonschema.Preparer.
+func (value) PrepareJSONSchema(schema *jsonschema.Schema) error {
+	schema.Type = new(jsonschema.Type).WithSliceOfSimpleTypeValues(jsonschema.String, jsonschema.Number)
+	return nil
 }

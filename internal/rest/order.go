@@ -41,7 +41,7 @@ func (v *value) UnmarshalJSON(text []byte) error {
 	} else {
 		var number json.Number
 		if err := json.Unmarshal(text, &number); err != nil {
-			return &json.UnmarshalTypeError{Value: "value of this type"}
+			return &json.UnmarshalTypeError{Value: "list, an object or a boolean"}
 		}
 		given = number.String()
 	}
@@ -92,9 +92,16 @@ func (c *call) report(caller account.Caller) (any, error) {
 		return audit.Result{Object: "gid://portico/CustomerSubscription/" + strconv.FormatInt(sub.ID, 10)}, nil
 	})
 	if err != nil {
-		return nil, renamed(err)
+		return nil, renamed(err, map[string]string{
+			"accessToken": "access_token", "userToken": "user_token", "product": "product_identifier", "plan": "plan_id", "interval": "plan_type",
+			"startedAt": "started_at", "expireAt": "expire_at",
+		})
 	}
-	return orderAnswer{"The subscription is connected.", sub.ID, strings.ToLower(sub.Status)}, nil
+	message := "The subscription is connected."
+	if !sub.Live() {
+		message = "The subscription has ended."
+	}
+	return orderAnswer{message, sub.ID, strings.ToLower(sub.Status)}, nil
 }
 
 func (body orderRequest) report() (portal.Connected, error) {
@@ -103,12 +110,21 @@ func (body orderRequest) report() (portal.Connected, error) {
 	in := portal.Connected{
 		AccessToken: secret.Text(body.AccessToken), UserToken: secret.Text(body.UserToken),
 		Product: catalog.ProductRef{Identifier: &identifier}, Active: body.Status == "active",
-		StartedAt: instant(&check, "started_at", body.StartedAt), ExpireAt: instant(&check, "expire_at", body.ExpireAt),
 	}
-	for field, given := range map[string]value{"access_token": body.AccessToken, "user_token": body.UserToken, "product_identifier": body.Product} {
-		if given == "" {
-			check.Add(fault.Required(field))
+	for _, given := range []struct {
+		field string
+		value value
+	}{
+		{"access_token", body.AccessToken}, {"user_token", body.UserToken}, {"product_identifier", body.Product}, {"plan_id", body.PlanID},
+		{"plan_type", body.PlanType}, {"price", body.Price}, {"status", body.Status}, {"started_at", body.StartedAt}, {"expire_at", body.ExpireAt},
+	} {
+		if given.value == "" {
+			check.Add(fault.Required(given.field))
 		}
+	}
+	// The rest is about what is there.
+	if err := check.Err(); err != nil {
+		return in, err
 	}
 	var err error
 	if in.PlanNumber, err = strconv.ParseInt(string(body.PlanID), 10, 64); err != nil {
@@ -129,6 +145,7 @@ func (body orderRequest) report() (portal.Connected, error) {
 	if body.Status != "active" && body.Status != "inactive" {
 		check.Add(fault.Invalid("status", "must be active or inactive"))
 	}
+	in.StartedAt, in.ExpireAt = instant(&check, "started_at", body.StartedAt), instant(&check, "expire_at", body.ExpireAt)
 	return in, check.Err()
 }
 
@@ -139,18 +156,4 @@ func instant(check *fault.Check, field string, text value) time.Time {
 		check.Add(fault.Invalid(field, "must be a time such as 2026-01-31 09:30:00, in UTC"))
 	}
 	return t
-}
-
-// renamed calls the fields of the domain by the names of the route.
-func renamed(err error) error {
-	names := map[string]string{
-		"accessToken": "access_token", "userToken": "user_token", "product": "product_identifier", "plan": "plan_id", "interval": "plan_type",
-		"startedAt": "started_at", "expireAt": "expire_at",
-	}
-	for _, found := range fault.List(err) {
-		if len(found.Field) > 0 && names[found.Field[0]] != "" {
-			found.Field = []string{names[found.Field[0]]}
-		}
-	}
-	return err
 }

@@ -82,17 +82,27 @@ func TestAMerchantReportsASubscriptionWithStringsOrNumbers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := w.order(merchant(), c.body)
-			if c.code == "REQUIRED" {
-				require.Equal(t, 400, a.status, a.body)
-				return
-			}
 			requireRefused(t, a, c.status, c.code)
 		})
+	}
+	for name, c := range map[string]struct {
+		body map[string]any
+		says string
+	}{
+		"the first that is missing": {map[string]any{"plan_id": 1}, "access_token: is required"},
+		"a number that is missing":  {with(map[string]any{"plan_id": nil}), "plan_id: is required"},
+		"a list":                    {with(map[string]any{"price": []int{1}}), "price: must not be a list, an object or a boolean"},
+		"an early start":            {with(map[string]any{"started_at": "1960-01-01 00:00:00"}), "started_at: must be a time after 1969"},
+		"an end before its start":   {with(map[string]any{"expire_at": "2025-01-15 12:30:00"}), "expire_at: must be after the start"},
+	} {
+		require.Contains(t, w.order(merchant(), c.body).body, c.says, name)
 	}
 	requireRefused(t, w.order(nil, good), 401, "UNAUTHENTICATED")
 	requireRefused(t, w.order(key("wrong"), good), 401, "UNAUTHENTICATED")
 	requireRefused(t, w.order(key(w.key), good), 403, "FORBIDDEN")
 	require.Equal(t, 200, w.order(key(w.newKey(w.box, account.ScopeSubscriptionsWrite)), good).status)
 	require.Equal(t, before, count())
+	ended := w.order(merchant(), with(map[string]any{"status": "inactive"}))
+	require.JSONEq(t, fmt.Sprintf(`{"message":"The subscription has ended.","subscription_id":%d,"status":"canceled"}`, body.SubscriptionID), ended.body)
 	require.Empty(t, w.log.String())
 }

@@ -13,6 +13,7 @@ import (
 
 	"portico/internal/account"
 	"portico/internal/page"
+	"portico/internal/rest"
 )
 
 func paywallPath(id any) string { return fmt.Sprintf("/api/v1/paywall/%v/get-customer-portal", id) }
@@ -203,7 +204,41 @@ func TestTheDocumentDescribesEveryRoute(t *testing.T) {
 			require.Contains(t, []int{400, 401}, a.status, "%s is answered: %s", path, a.body)
 		}
 	}
+	var types struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]struct{ Type any }
+			}
+			SecuritySchemes map[string]struct{ Name string }
+		}
+		Paths map[string]struct {
+			Post struct{ RequestBody struct{ Required bool } }
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(a.body), &types))
+	require.Equal(t, []any{"string", "number"}, types.Components.Schemas["OrderRequest"].Properties["price"].Type)
+	require.Contains(t, types.Components.Schemas["ClaimsRequest"].Properties["claims"].Type, "object")
+	require.Equal(t, "portico_session", types.Components.SecuritySchemes["session"].Name)
+	require.True(t, types.Paths["/order/product"].Post.RequestBody.Required)
+	w.options.Secure = true
+	w.server.Config.Handler = rest.NewHandler(w.options)
+	require.Contains(t, w.send(http.MethodGet, "/api/openapi.json", nil, nil).body, `"__Host-portico_session"`)
 	for _, path := range []string{tokenPath, linkPath, mailPath, paywallPath("{paywallId}"), external + "customer-portal-settings/{id}"} {
 		require.Contains(t, document.Paths, path)
 	}
+}
+
+func TestAnAddressSaysWhichMethodsItTakes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for path, allowed := range map[string]string{
+		tokenPath: "GET", mailPath: "POST, GET", external + "customer-portal-settings/1": "GET", "/order/product": "POST",
+	} {
+		a := w.send(http.MethodPut, path, key(w.key), nil)
+		requireRefused(t, a, 405, "METHOD_NOT_ALLOWED")
+		require.Equal(t, allowed, a.header.Get("Allow"))
+	}
+	requireBareRefusal(t, w.send(http.MethodGet, paywallPath("payroll"), key(w.key), nil), 405)
+	requireBareRefusal(t, w.send(http.MethodDelete, "/api/platform/claims", nil, nil), 405)
+	requireRefused(t, w.send(http.MethodGet, "/api/nothing", key(w.key), nil), 404, "NOT_FOUND")
 }

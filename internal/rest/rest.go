@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"portico/internal/audit"
@@ -48,7 +49,13 @@ func NewHandler(o Options) http.Handler {
 	for _, one := range routes {
 		mux.HandleFunc(one.pattern, d.guarded(one.answer(d), one.refuse))
 	}
-	document := documentOf(routes, o.PublicURL)
+	for path, methods := range methodsOf(routes) {
+		mux.HandleFunc(path, d.guarded(func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Allow", strings.Join(methods.names, ", "))
+			return fault.New(codeMethod, "", "this address takes %s", strings.Join(methods.names, " and "))
+		}, methods.refuse))
+	}
+	document := documentOf(routes, o.PublicURL, o.Secure)
 	mux.HandleFunc("GET /api/openapi.json", d.guarded(func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Cache-Control", "public, max-age=300")
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"portico/internal/account"
 	"portico/internal/audit"
@@ -46,6 +47,22 @@ type route struct {
 // routes are all of them, in the order of the document.
 func (d *door) routes() []route {
 	return slices.Concat(tokenRoutes(), settingsRoutes(), paywallRoutes(), orderRoutes(), claimsRoutes())
+}
+
+// methods are those that an address takes, with the shape of its errors.
+type methods struct {
+	route
+	names []string
+}
+
+// methodsOf are the routes by their address: requests with other methods are told so, and not that there is no such address.
+func methodsOf(routes []route) map[string]methods {
+	found := map[string]methods{}
+	for _, one := range routes {
+		method, path, _ := strings.Cut(one.pattern, " ")
+		found[path] = methods{one, append(found[path].names, method)}
+	}
+	return found
 }
 
 func (one route) answer(d *door) handle {
@@ -103,13 +120,17 @@ func (c *call) admit(scope string, o credential.Options, kinds ...account.Kind) 
 	case !slices.Contains(kinds, caller.Kind):
 		return account.Caller{}, account.ErrUnauthenticated
 	case caller.Kind == account.KindAPIKey && !caller.HasScope(scope):
-		refused := fault.New(fault.CodeForbidden, "", "this needs an API key with the scope %s", scope)
-		if err := c.Audit.Refuse(c.r.Context(), caller, c.act(c.w, c.r, c.route.action), refused); err != nil {
-			return account.Caller{}, err
-		}
-		return account.Caller{}, refused
+		return account.Caller{}, c.forbid(caller, fault.New(fault.CodeForbidden, "", "this needs an API key with the scope %s", scope))
 	}
 	return caller, c.pay(caller)
+}
+
+// forbid is the refusal, of which there is an entry in the audit log.
+func (c *call) forbid(caller account.Caller, refused *fault.Error) error {
+	if err := c.Audit.Refuse(c.r.Context(), caller, c.act(c.w, c.r, c.route.action), refused); err != nil {
+		return err
+	}
+	return refused
 }
 
 // pay takes the route's points from the caller's, which GraphQL takes from as well. THROTTLED says how long to wait.
@@ -164,6 +185,16 @@ func (c *call) body() ([]byte, error) {
 	return text, nil
 }
 
+// renamed calls the fields of the domain by the names that a route has for them.
+func renamed(err error, names map[string]string) error {
+	for _, found := range fault.List(err) {
+		if len(found.Field) > 0 && names[found.Field[0]] != "" {
+			found.Field = []string{names[found.Field[0]]}
+		}
+	}
+	return err
+}
+
 // firstOf is the first character of a JSON text.
 func firstOf(text []byte) byte {
 	for _, c := range text {
@@ -175,6 +206,7 @@ func firstOf(text []byte) byte {
 }
 
 const (
+	codeMethod     = "METHOD_NOT_ALLOWED"
 	codeInternal   = "INTERNAL_SERVER_ERROR"
 	internalPublic = "Something went wrong on our side. Its request id helps us to find out what."
 )
@@ -226,6 +258,8 @@ func statusOf(code fault.Code) int {
 		return http.StatusConflict
 	case fault.CodeThrottled:
 		return http.StatusTooManyRequests
+	case codeMethod:
+		return http.StatusMethodNotAllowed
 	case codeInternal:
 		return http.StatusInternalServerError
 	default:
