@@ -284,12 +284,16 @@ with asked as (
         unnest($3::bigint[]) as endpoint_id, unnest($4::bigint[]) as owner, unnest($5::int[]) as slots,
         unnest($6::text[])::bigint[] as sending
 ), served as materialized (
-    select a.place, a.merchant_id, a.endpoint_id, a.owner, a.slots, a.sending from asked a
-    where a.owner = (select e.lease_owner from webhook_endpoint e
-                     where e.merchant_id = a.merchant_id and e.id = a.endpoint_id and e.status = 'ENABLED')
+    select a.place, a.merchant_id, a.endpoint_id, a.owner, a.slots, a.sending, e.resumed_at from asked a
+    cross join lateral (
+        select e.lease_owner, e.resumed_at from webhook_endpoint e
+        where e.merchant_id = a.merchant_id and e.id = a.endpoint_id and e.status = 'ENABLED'
+        limit 1
+    ) e
+    where e.lease_owner = a.owner
 ), due as (
     select s.place, s.slots, s.merchant_id, s.endpoint_id, d.id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count,
-        d.attempts_before, d.next_attempt_at
+        d.attempts_before, d.next_attempt_at, s.resumed_at
     from served s
     cross join lateral (
         select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count, d.first_attempt_at, d.next_attempt_at, d.created_at, d.attempts_before, d.asked_at, d.replay_id from webhook_delivery d
@@ -299,12 +303,13 @@ with asked as (
         limit $7
     ) d
 ), judged as (
-    select due.place, due.slots, due.merchant_id, due.endpoint_id, due.id, due.event_id, due.event_created_at, due.subscription_id, due.attempt_count, due.attempts_before, due.next_attempt_at, holder.until, row_number() over (partition by due.place, holder.until is null order by due.next_attempt_at, due.id) as nth
+    select due.place, due.slots, due.merchant_id, due.endpoint_id, due.id, due.event_id, due.event_created_at, due.subscription_id, due.attempt_count, due.attempts_before, due.next_attempt_at, due.resumed_at, holder.until, row_number() over (partition by due.place, holder.until is null order by due.next_attempt_at, due.id) as nth
     from due
     left join lateral (
         select least(h.next_attempt_at, h.hold_ends) as until
         from (
-            select u.id, u.next_attempt_at, u.first_attempt_at + make_interval(secs => $8::float8) as hold_ends
+            select u.id, u.next_attempt_at, case when u.first_attempt_at is not null
+                then greatest(u.first_attempt_at, due.resumed_at) + make_interval(secs => $8::float8) end as hold_ends
             from webhook_delivery u
             where u.merchant_id = due.merchant_id and u.endpoint_id = due.endpoint_id and u.subscription_id = due.subscription_id
               and u.id < due.id
@@ -346,8 +351,8 @@ type DueDeliveriesRow struct {
 
 // What the owners of endpoints' leases have to do, by their places in the arrays: deliveries to send now, and the held ones that were
 // passed on the way. A delivery is held by an earlier unfinished one of its subscription, until
-// that has been tried for the first time and then for the given number of seconds. Whoever has lost the lease has nothing to do,
-// nor has anybody for a disabled endpoint.
+// that has been tried for the first time and then for the given number of seconds, which begin anew when the endpoint answers again
+// after its events were held. Whoever has lost the lease has nothing to do, nor has anybody for a disabled endpoint.
 func (q *Queries) DueDeliveries(ctx context.Context, db DBTX, arg DueDeliveriesParams) ([]DueDeliveriesRow, error) {
 	rows, err := db.Query(ctx, dueDeliveries,
 		arg.Now,
@@ -1736,6 +1741,23 @@ func (q *Queries) ReserveEventIDs(ctx context.Context, db DBTX, n int32) ([]int6
 		return nil, err
 	}
 	return items, nil
+}
+
+const retrySoon = `-- name: RetrySoon :exec
+update webhook_delivery set next_attempt_at = $1::timestamptz
+where merchant_id = $2 and endpoint_id = $3 and next_attempt_at > $1::timestamptz and attempt_count > 0
+`
+
+type RetrySoonParams struct {
+	Now        time.Time
+	MerchantID int64
+	EndpointID int64
+}
+
+// Has what failed while the endpoint was down tried again now that it answers: what came later waits for it.
+func (q *Queries) RetrySoon(ctx context.Context, db DBTX, arg RetrySoonParams) error {
+	_, err := db.Exec(ctx, retrySoon, arg.Now, arg.MerchantID, arg.EndpointID)
+	return err
 }
 
 const rollEndpointSecret = `-- name: RollEndpointSecret :exec

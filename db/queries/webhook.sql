@@ -266,19 +266,23 @@ order by e.merchant_id, e.id;
 -- name: DueDeliveries :many
 -- What the owners of endpoints' leases have to do, by their places in the arrays: deliveries to send now, and the held ones that were
 -- passed on the way. A delivery is held by an earlier unfinished one of its subscription, until
--- that has been tried for the first time and then for the given number of seconds. Whoever has lost the lease has nothing to do,
--- nor has anybody for a disabled endpoint.
+-- that has been tried for the first time and then for the given number of seconds, which begin anew when the endpoint answers again
+-- after its events were held. Whoever has lost the lease has nothing to do, nor has anybody for a disabled endpoint.
 with asked as (
     select generate_subscripts(@merchant_ids::bigint[], 1) as place, unnest(@merchant_ids::bigint[]) as merchant_id,
         unnest(@endpoint_ids::bigint[]) as endpoint_id, unnest(@owners::bigint[]) as owner, unnest(@slots::int[]) as slots,
         unnest(@sending::text[])::bigint[] as sending
 ), served as materialized (
-    select a.* from asked a
-    where a.owner = (select e.lease_owner from webhook_endpoint e
-                     where e.merchant_id = a.merchant_id and e.id = a.endpoint_id and e.status = 'ENABLED')
+    select a.*, e.resumed_at from asked a
+    cross join lateral (
+        select e.lease_owner, e.resumed_at from webhook_endpoint e
+        where e.merchant_id = a.merchant_id and e.id = a.endpoint_id and e.status = 'ENABLED'
+        limit 1
+    ) e
+    where e.lease_owner = a.owner
 ), due as (
     select s.place, s.slots, s.merchant_id, s.endpoint_id, d.id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count,
-        d.attempts_before, d.next_attempt_at
+        d.attempts_before, d.next_attempt_at, s.resumed_at
     from served s
     cross join lateral (
         select d.* from webhook_delivery d
@@ -293,7 +297,8 @@ with asked as (
     left join lateral (
         select least(h.next_attempt_at, h.hold_ends) as until
         from (
-            select u.id, u.next_attempt_at, u.first_attempt_at + make_interval(secs => @hold_seconds::float8) as hold_ends
+            select u.id, u.next_attempt_at, case when u.first_attempt_at is not null
+                then greatest(u.first_attempt_at, due.resumed_at) + make_interval(secs => @hold_seconds::float8) end as hold_ends
             from webhook_delivery u
             where u.merchant_id = due.merchant_id and u.endpoint_id = due.endpoint_id and u.subscription_id = due.subscription_id
               and u.id < due.id
@@ -308,6 +313,11 @@ select j.place::int as place, j.merchant_id::bigint as merchant_id, j.id, j.even
 from judged j
 where j.until is not null or j.nth <= j.slots
 order by j.place, j.next_attempt_at, j.id;
+
+-- name: RetrySoon :exec
+-- Has what failed while the endpoint was down tried again now that it answers: what came later waits for it.
+update webhook_delivery set next_attempt_at = @now::timestamptz
+where merchant_id = @merchant_id and endpoint_id = @endpoint_id and next_attempt_at > @now::timestamptz and attempt_count > 0;
 
 -- name: ParkDeliveries :exec
 update webhook_delivery d set next_attempt_at = p.until

@@ -22,7 +22,8 @@ const (
 	lookEvery = 25 * time.Millisecond
 	// lookAt is how many due deliveries a look judges.
 	lookAt = 100
-	// laneHold is how long a failing delivery keeps the later ones of its subscription waiting, from its first attempt.
+	// laneHold is how long a failing delivery keeps the later ones of its subscription waiting, from its first attempt or from when
+	// events that were held began to flow again.
 	laneHold = 10 * time.Minute
 	// pulseEvery is how soon a drain whose requests all hang notices that its slice has ended or its lease needs to be renewed.
 	pulseEvery = 100 * time.Millisecond
@@ -42,7 +43,8 @@ const (
 // endpoint: where another one's lease is alive, or where its breaker is open, Drain returns at once.
 //
 // Deliveries of one subscription go out one after the other, in the order of their events; a failing one lets the later ones
-// overtake after ten minutes. A delivery is recorded after its request, never before, and no connection to the database is
+// overtake after ten minutes. When an endpoint answers again after its events were held, what has failed meanwhile is tried at once and
+// has ten minutes anew. A delivery is recorded after its request, never before, and no connection to the database is
 // held meanwhile: a drain that dies leaves its deliveries due, and they are sent again. When ctx ends, Drain takes up nothing more
 // and records the requests that are under way.
 func (w *Webhooks) Drain(ctx context.Context, args DrainArgs, owner int64) error {
@@ -90,6 +92,7 @@ type drain struct {
 	pace                          pace
 	tally                         tally // of what is not saved yet
 	changed                       bool  // there is something to save at once
+	resumed                       bool  // the endpoint answers again after its events were held
 	endAt, renewAt                time.Time
 	over                          bool // the lease has gone to another owner, or the receiver wants no more
 
@@ -211,7 +214,9 @@ func (d *drain) take(r reply) {
 	// What we could not write or gave up says nothing about the receiver.
 	if r.class != ErrorBody && r.class != ErrorGivenUp {
 		d.tally.add(r.failure == "", r.duration)
+		before := d.pace.resumedAt
 		d.changed = d.pace.learn(r) || d.changed
+		d.resumed = d.resumed || d.pace.resumedAt != before
 	}
 }
 

@@ -88,6 +88,35 @@ func TestABrokenEndpointsEventsAreHeldAndCatchUpInOrder(t *testing.T) {
 	}
 }
 
+func TestEventsThatWereHeldForHoursStillArriveInOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	var broken atomic.Bool
+	broken.Store(true)
+	r := receive(t, func(out http.ResponseWriter, _ string) {
+		if broken.Load() {
+			out.Header().Set("Retry-After", "14400")
+			out.WriteHeader(http.StatusBadGateway)
+		}
+	})
+	e, _ := m.endpoint(t, r.URL)
+	subscriptions := m.subscriptions(t, 11)
+	m.publish(t, subscriptions...)
+	m.drain(t, e)
+	require.Len(t, r.got(), 10)
+	w.clock.advance(time.Second)
+	m.publish(t, subscriptions...)
+
+	broken.Store(false)
+	w.clock.advance(2 * time.Hour) // much longer than a failing event holds the later ones, and less than Retry-After
+	m.drain(t, e)
+	for _, subscription := range subscriptions[:10] {
+		require.Equal(t, "1 1 2", r.orderOf(subscription))
+	}
+	require.Equal(t, "1 2", r.orderOf(subscriptions[10]))
+}
+
 func TestWhoAsksForADeliveryDoesNotWaitForTheNextProbe(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

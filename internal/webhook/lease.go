@@ -52,6 +52,20 @@ func (d *drain) renew(ctx context.Context) error {
 		return fmt.Errorf("renew the lease: %w", err)
 	}
 	d.tally = tally{}
+	if d.resumed {
+		d.resumed, d.more = false, true
+		return d.retrySoon(ctx, now)
+	}
+	return nil
+}
+
+// retrySoon is for an endpoint that answers again. What has failed would otherwise wait for hours, and later events overtake it. A drain
+// that dies before leaves it at that.
+func (d *drain) retrySoon(ctx context.Context, now time.Time) error {
+	err := d.w.DB.RetrySoon(ctx, d.scope.ByIndex(), db.RetrySoonParams{MerchantID: d.merchantID, EndpointID: d.endpointID, Now: now})
+	if err != nil {
+		return fmt.Errorf("try again what has failed: %w", err)
+	}
 	return nil
 }
 
