@@ -370,10 +370,14 @@ func TestDevIsOneCommand(t *testing.T) {
 		for _, product := range m.List("products") {
 			require.Len(t, product.List("plans"), 2)
 			for _, customer := range m.List("customers") {
-				answer := merchant.Do(`query($c: CustomerRef!, $p: ProductRef!) { access(customer: $c, product: $p) { allowed } }`, proctest.Object{
+				answer := merchant.Do(`query($c: CustomerRef!, $p: ProductRef!) { access(customer: $c, product: $p) { allowed upgradeUrl } }`, proctest.Object{
 					"c": proctest.Object{"email": customer["email"]}, "p": proctest.Object{"identifier": product["identifier"]},
 				})
 				require.Equal(t, customer["subscribed"] == product["identifier"], answer.At("access.allowed"), "%v and %v", customer, product)
+				offer, err := http.Get(answer.Text("access.upgradeUrl"))
+				require.NoError(t, err)
+				require.NoError(t, offer.Body.Close())
+				require.Equal(t, http.StatusOK, offer.StatusCode, "the page where %v is bought", product)
 			}
 		}
 		signedIn := proctest.API{T: t, URL: info.Text("graphqlUrl")}.Do(`mutation($in: MemberSignInInput!) { memberSignIn(input: $in) {

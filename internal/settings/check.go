@@ -28,9 +28,12 @@ const (
 	maxAnalytics    = 4 << 10
 )
 
+// oneFont is a name, in quotes or of words: a quote that is not closed would swallow the rest of the style sheet.
+const oneFont = `('[A-Za-z0-9 -]+'|"[A-Za-z0-9 -]+"|[A-Za-z-][A-Za-z0-9-]*( +[A-Za-z-][A-Za-z0-9-]*)*)`
+
 var (
 	color  = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
-	font   = regexp.MustCompile(`^[A-Za-z0-9 ,'-]+$`)
+	font   = regexp.MustCompile(`^` + oneFont + `( *, *` + oneFont + `)*$`)
 	domain = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$`)
 	phone  = regexp.MustCompile(`^\+?[0-9][0-9 ()./-]*$`)
 	word   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
@@ -63,7 +66,7 @@ func (t *Theme) check(check *fault.Check) {
 	}
 	t.FontFamily = strings.TrimSpace(t.FontFamily)
 	if len(t.FontFamily) > maxFont || !font.MatchString(t.FontFamily) {
-		check.Add(fault.Invalid("theme.fontFamily", "must be the names of fonts, of at most %d letters, digits, spaces, commas, quotes and hyphens", maxFont))
+		check.Add(fault.Invalid("theme.fontFamily", "must be names of fonts with commas between them, such as 'Open Sans', sans-serif: at most %d characters", maxFont))
 	}
 	t.LogoURL = text(check, "theme.logoUrl", t.LogoURL, maxURL, httpsAddress)
 	t.CustomCSS = text(check, "theme.customCss", t.CustomCSS, maxCSS, refuseCSS)

@@ -55,6 +55,18 @@ func TestSettingsHaveTheMembersThatIntegrationsRead(t *testing.T) {
 	}`, string(text))
 }
 
+func TestNamesOfFontsMayBeInQuotesOfBothKinds(t *testing.T) {
+	t.Parallel()
+	d, id := merchant(t)
+	for _, fonts := range []string{`'Open Sans', sans-serif`, `"Open Sans",sans-serif`, `Open Sans, -apple-system, Arial`} {
+		text, err := json.Marshal(map[string]any{"theme": map[string]any{"fontFamily": fonts}})
+		require.NoError(t, err)
+		s, err := save(t, d, id, string(text))
+		require.NoError(t, err, fonts)
+		require.Equal(t, fonts, s.Theme.FontFamily)
+	}
+}
+
 func TestAChangeLeavesTheRestAsItIs(t *testing.T) {
 	t.Parallel()
 	d, id := merchant(t)
@@ -101,7 +113,10 @@ func TestWhatCannotBeIsNamedAndNothingIsSaved(t *testing.T) {
 			`{"customDomain": "-a.test"}`,
 		},
 		"theme.primaryColor": {`{"theme": {"primaryColor": "red"}}`, `{"theme": {"primaryColor": "#12345"}}`, `{"theme": {"primaryColor": "#123456;}"}}`},
-		"theme.fontFamily":   {`{"theme": {"fontFamily": "a;}"}}`, `{"theme": {"fontFamily": ""}}`},
+		"theme.fontFamily": {
+			`{"theme": {"fontFamily": "a;}"}}`, `{"theme": {"fontFamily": ""}}`, `{"theme": {"fontFamily": "'Open Sans"}}`,
+			`{"theme": {"fontFamily": "Arial,"}}`,
+		},
 		"theme.logoUrl": {
 			`{"theme": {"logoUrl": "http://a.test/l.png"}}`, `{"theme": {"logoUrl": "javascript:alert(1)"}}`, `{"theme": {"logoUrl": "https://u:p@a.test"}}`,
 			`{"theme": {"logoUrl": "https://"}}`,
