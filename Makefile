@@ -40,6 +40,7 @@ generate: ## Generate db/ from the queries and graph/ from the schema
 	@# sqlc leaves behind the code of a query file that is gone.
 	@for code in db/*.sql.go; do test -e "db/queries/$$(basename "$$code" .go)" || rm -fv "$$code"; done
 	$(TOOL) gqlgen generate
+	go run ./graph/internal/lean graph/generated.go
 
 lint: ## Check the format, go vet and the house rules in .golangci.yml
 	@unformatted=$$(find . -name node_modules -prune -o -name '*.go' -exec gofmt -l {} +) && \

@@ -24,7 +24,7 @@ func (e *inputError) Error() string { return e.sentence }
 func refuse(format string, args ...any) error { return &inputError{fmt.Sprintf(format, args...)} }
 
 // MarshalString writes a String.
-func MarshalString(text string) graphql.Marshaler { return graphql.MarshalString(text) }
+func MarshalString(s string) graphql.Marshaler { return text(s) }
 
 // UnmarshalString reads a String. Numbers are none.
 func UnmarshalString(v any) (string, error) {
@@ -36,7 +36,7 @@ func UnmarshalString(v any) (string, error) {
 }
 
 // MarshalID writes an ID.
-func MarshalID(id string) graphql.Marshaler { return graphql.MarshalString(id) }
+func MarshalID(id string) graphql.Marshaler { return text(id) }
 
 // UnmarshalID reads an ID: a string, or a whole number for a bare one.
 func UnmarshalID(v any) (string, error) {
@@ -134,7 +134,7 @@ func UnmarshalJSON(v any) (json.RawMessage, error) {
 }
 
 // MarshalEnum writes an enum's value.
-func MarshalEnum(value string) graphql.Marshaler { return graphql.MarshalString(value) }
+func MarshalEnum(value string) graphql.Marshaler { return text(value) }
 
 // UnmarshalEnum reads an enum's value. It is known to be one but for the case of its letters: the validator does not look at that
 // in variables, and all our values are upper case.
