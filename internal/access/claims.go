@@ -48,7 +48,11 @@ func (a *Access) ClaimsSet(ctx context.Context, caller account.Caller, in Claims
 	if err != nil {
 		return CustomerClaims{}, err
 	}
-	of, err := a.claimantRef(ctx, caller, in.Customer, in.Product, in.mayCreate(patch))
+	var newcomers map[string]*keptClaim
+	if in.mayCreate(patch) {
+		newcomers = patch
+	}
+	of, err := a.claimantRef(ctx, caller, in.Customer, in.Product, newcomers)
 	if err != nil {
 		return CustomerClaims{}, err
 	}
@@ -67,7 +71,7 @@ func (a *Access) ClaimsUnset(ctx context.Context, caller account.Caller, in Clai
 	for _, key := range in.Keys {
 		patch[key] = nil
 	}
-	of, err := a.claimantRef(ctx, caller, in.Customer, in.Product, false)
+	of, err := a.claimantRef(ctx, caller, in.Customer, in.Product, nil)
 	if err != nil {
 		return CustomerClaims{}, err
 	}
@@ -79,7 +83,7 @@ func (a *Access) ClaimsUnset(ctx context.Context, caller account.Caller, in Clai
 func (a *Access) Claims(
 	ctx context.Context, caller account.Caller, customer account.CustomerRef, product catalog.ProductRef,
 ) (CustomerClaims, error) {
-	of, err := a.claimantRef(ctx, caller, customer, product, false)
+	of, err := a.claimantRef(ctx, caller, customer, product, nil)
 	if err != nil {
 		return CustomerClaims{}, err
 	}
@@ -108,7 +112,7 @@ type ClaimChange struct {
 func (a *Access) ClaimsHistory(
 	ctx context.Context, caller account.Caller, customer account.CustomerRef, product catalog.ProductRef, r page.Request,
 ) ([]ClaimChange, error) {
-	of, err := a.claimantRef(ctx, caller, customer, product, false)
+	of, err := a.claimantRef(ctx, caller, customer, product, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -201,8 +205,9 @@ func (in ClaimsSet) mayCreate(patch map[string]*keptClaim) bool {
 // claimantRef names a customer in a product.
 type claimantRef struct{ merchantID, customerID, productID int64 }
 
+// claimantRef finds the customer and the product. A customer of whom newcomers would be said is created where an address has none.
 func (a *Access) claimantRef(
-	ctx context.Context, caller account.Caller, customer account.CustomerRef, product catalog.ProductRef, create bool,
+	ctx context.Context, caller account.Caller, customer account.CustomerRef, product catalog.ProductRef, newcomers map[string]*keptClaim,
 ) (claimantRef, error) {
 	if err := checkRefs(customer, product); err != nil {
 		return claimantRef{}, err
@@ -212,8 +217,8 @@ func (a *Access) claimantRef(
 		return claimantRef{}, err
 	}
 	var found account.Customer
-	if create && customer.Email != nil {
-		found, err = a.visitor(ctx, caller, *customer.Email, row.Product.ID)
+	if newcomers != nil && customer.Email != nil {
+		found, err = a.visitor(ctx, caller, *customer.Email, row.Product.ID, newcomers)
 	} else {
 		found, err = a.Accounts.Customer(ctx, caller, customer)
 	}
@@ -237,9 +242,19 @@ func (a *Access) product(ctx context.Context, caller account.Caller, ref catalog
 	return row, nil
 }
 
-// visitor finds or creates a customer, who has to do with the product from now on.
-func (a *Access) visitor(ctx context.Context, caller account.Caller, email string, productID int64) (account.Customer, error) {
+// visitor finds or creates a customer, who has to do with the product from now on. Nobody is created for claims that will be refused.
+func (a *Access) visitor(
+	ctx context.Context, caller account.Caller, email string, productID int64, said map[string]*keptClaim,
+) (account.Customer, error) {
 	email, err := account.EmailAddress("customer.email", email)
+	if err != nil {
+		return account.Customer{}, err
+	}
+	_, err = a.Accounts.Customer(ctx, caller, account.CustomerRef{Email: &email})
+	if fault.Is(err, fault.CodeNotFound) {
+		nobody := claimant{row: db.ClaimSubjectsRow{NowAt: a.Now()}, kept: map[string]*keptClaim{}}
+		_, err = nobody.apply(said)
+	}
 	if err != nil {
 		return account.Customer{}, err
 	}

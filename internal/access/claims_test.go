@@ -3,6 +3,7 @@ package access
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -278,6 +279,14 @@ func TestClaimsSetAtTheSameTimeAreAllKept(t *testing.T) {
 	require.Len(t, versions, 8)
 }
 
+func numbers(n int) []string {
+	texts := make([]string, n)
+	for i := range texts {
+		texts[i] = strconv.Itoa(i)
+	}
+	return texts
+}
+
 func TestACustomerIsCreatedOnlyToHaveClaims(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, newAccess(t), "acme")
@@ -293,6 +302,8 @@ func TestACustomerIsCreatedOnlyToHaveClaims(t *testing.T) {
 	}
 	for name, in := range map[string]ClaimsSet{
 		"a wrong claim":     {Customer: nobody, Claims: []byte(`{"exp": 1}`)},
+		"too many claims":   {Customer: nobody, Claims: []byte(`{"k` + strings.Join(numbers(51), `": 1, "k`) + `": 1}`)},
+		"one that is over":  {Customer: nobody, Claims: []byte(`{"a": 1}`), ExpiresAt: ptr(piDay)},
 		"no e-mail address": {Customer: account.CustomerRef{Email: ptr("nobody")}, Claims: []byte(`{"a": 1}`)},
 	} {
 		_, err := s.setClaims(in)
