@@ -14,6 +14,7 @@ import (
 	"portico/internal/billing"
 	"portico/internal/catalog"
 	"portico/internal/gateway"
+	"portico/internal/mail"
 	"portico/internal/secret"
 	"portico/internal/webhook"
 	"portico/jobs"
@@ -28,6 +29,9 @@ type domain struct {
 	billing  *billing.Billing
 	webhooks *webhook.Webhooks
 }
+
+// publicURL is where the installation seems to be; nobody calls it.
+const publicURL = "http://127.0.0.1:8080"
 
 // connections is what one process of Portico opens at most, by default.
 const connections = 10
@@ -51,15 +55,16 @@ func (d *database) domain(ctx context.Context, now func() time.Time) (*domain, e
 	hooks := &webhook.Webhooks{
 		DB: pool, Keys: keys, Jobs: inserter, Now: now, Log: log,
 		Guard: webhook.NewGuard(webhook.GuardOptions{AllowLoopback: true, AllowHTTP: true}),
+		Mail:  &mail.Outbox{DB: pool, Keys: keys, Jobs: inserter, Now: now, Log: log}, PublicURL: publicURL,
 	}
 	accounts := &account.Accounts{DB: pool, Keys: keys, Now: now}
 	return &domain{
 		db: pool, accounts: accounts, webhooks: hooks,
-		access: &access.Access{DB: pool, Keys: keys, Now: now, Issuer: "http://127.0.0.1:8080"},
+		access: &access.Access{DB: pool, Keys: keys, Now: now, Issuer: publicURL},
 		audit:  &audit.Log{DB: pool, Now: now, Log: log},
 		billing: &billing.Billing{
 			DB: pool, Accounts: accounts, Webhooks: hooks, Jobs: inserter, Now: now, Log: log, LiveGateway: gateway.TestName,
-			Catalog:  &catalog.Catalog{DB: pool, Keys: keys, Now: now, PublicURL: "http://127.0.0.1:8080"},
+			Catalog:  &catalog.Catalog{DB: pool, Keys: keys, Now: now, PublicURL: publicURL},
 			Gateways: map[string]gateway.Gateway{gateway.TestName: &gateway.Test{Pool: pool.Pool(), Now: now}},
 		},
 	}, nil

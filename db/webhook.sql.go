@@ -261,12 +261,13 @@ func (q *Queries) DeleteEndpoint(ctx context.Context, db DBTX, arg DeleteEndpoin
 }
 
 const disableEndpoint = `-- name: DisableEndpoint :exec
-update webhook_endpoint set status = 'DISABLED', disabled_reason = 'MANUAL',
-    disabled_at = case when status = 'DISABLED' then disabled_at else $1::timestamptz end
-where merchant_id = $2 and id = $3 and status in ('ENABLED', 'DISABLED')
+update webhook_endpoint set status = 'DISABLED', disabled_reason = $1::text,
+    disabled_at = case when status = 'DISABLED' then disabled_at else $2::timestamptz end
+where merchant_id = $3 and id = $4 and status in ('ENABLED', 'DISABLED')
 `
 
 type DisableEndpointParams struct {
+	Reason     string
 	Now        time.Time
 	MerchantID int64
 	ID         int64
@@ -274,7 +275,12 @@ type DisableEndpointParams struct {
 
 // The merchant's own reason goes before any that Portico had; since when stays.
 func (q *Queries) DisableEndpoint(ctx context.Context, db DBTX, arg DisableEndpointParams) error {
-	_, err := db.Exec(ctx, disableEndpoint, arg.Now, arg.MerchantID, arg.ID)
+	_, err := db.Exec(ctx, disableEndpoint,
+		arg.Reason,
+		arg.Now,
+		arg.MerchantID,
+		arg.ID,
+	)
 	return err
 }
 
@@ -431,6 +437,32 @@ func (q *Queries) EndHold(ctx context.Context, db DBTX, arg EndHoldParams) (bool
 	return slow, err
 }
 
+const endpointAbout = `-- name: EndpointAbout :one
+select m.name as merchant_name, coalesce(p.identifier, '') as product_identifier
+from webhook_endpoint e
+join merchant m on m.id = e.merchant_id
+left join product p on p.merchant_id = e.merchant_id and p.id = e.product_id
+where e.merchant_id = $1 and e.id = $2
+`
+
+type EndpointAboutParams struct {
+	MerchantID int64
+	ID         int64
+}
+
+type EndpointAboutRow struct {
+	MerchantName      string
+	ProductIdentifier string
+}
+
+// What mails and events say of an endpoint.
+func (q *Queries) EndpointAbout(ctx context.Context, db DBTX, arg EndpointAboutParams) (EndpointAboutRow, error) {
+	row := db.QueryRow(ctx, endpointAbout, arg.MerchantID, arg.ID)
+	var i EndpointAboutRow
+	err := row.Scan(&i.MerchantName, &i.ProductIdentifier)
+	return i, err
+}
+
 const endpointDeletedAt = `-- name: EndpointDeletedAt :one
 select deleted_at::timestamptz from webhook_endpoint where merchant_id = $1 and id = $2 and status = 'DELETED'
 `
@@ -445,29 +477,6 @@ func (q *Queries) EndpointDeletedAt(ctx context.Context, db DBTX, arg EndpointDe
 	var deleted_at time.Time
 	err := row.Scan(&deleted_at)
 	return deleted_at, err
-}
-
-const endpointIsGone = `-- name: EndpointIsGone :exec
-update webhook_endpoint set status = 'DISABLED', disabled_reason = 'GONE', disabled_at = $1::timestamptz
-where merchant_id = $2 and id = $3 and lease_owner = $4::bigint and status = 'ENABLED'
-`
-
-type EndpointIsGoneParams struct {
-	Now        time.Time
-	MerchantID int64
-	ID         int64
-	Owner      int64
-}
-
-// The receiver answered a request of the lease's owner with 410.
-func (q *Queries) EndpointIsGone(ctx context.Context, db DBTX, arg EndpointIsGoneParams) error {
-	_, err := db.Exec(ctx, endpointIsGone,
-		arg.Now,
-		arg.MerchantID,
-		arg.ID,
-		arg.Owner,
-	)
-	return err
 }
 
 const endpointIsWaiting = `-- name: EndpointIsWaiting :one
@@ -492,6 +501,56 @@ func (q *Queries) EndpointIsWaiting(ctx context.Context, db DBTX, arg EndpointIs
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err
+}
+
+const endpointIsWarned = `-- name: EndpointIsWarned :exec
+update webhook_endpoint set warned_at = $1::timestamptz where merchant_id = $2 and id = $3
+`
+
+type EndpointIsWarnedParams struct {
+	Now        time.Time
+	MerchantID int64
+	ID         int64
+}
+
+func (q *Queries) EndpointIsWarned(ctx context.Context, db DBTX, arg EndpointIsWarnedParams) error {
+	_, err := db.Exec(ctx, endpointIsWarned, arg.Now, arg.MerchantID, arg.ID)
+	return err
+}
+
+const endpointKeepers = `-- name: EndpointKeepers :many
+select member.id, member.email
+from merchant
+join membership on membership.merchant_id = coalesce(merchant.sandbox_of, merchant.id)
+join member on member.id = membership.member_id
+where merchant.id = $1 and membership.role in ('OWNER', 'ADMIN') and member.email_verified_at is not null
+order by member.id
+`
+
+type EndpointKeepersRow struct {
+	ID    int64
+	Email string
+}
+
+// The members who can change the merchant's endpoints.
+func (q *Queries) EndpointKeepers(ctx context.Context, db DBTX, merchantID int64) ([]EndpointKeepersRow, error) {
+	rows, err := db.Query(ctx, endpointKeepers, merchantID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EndpointKeepersRow
+	for rows.Next() {
+		var i EndpointKeepersRow
+		if err := rows.Scan(&i.ID, &i.Email); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const endpointProductExists = `-- name: EndpointProductExists :one
@@ -832,6 +891,56 @@ func (q *Queries) EventsByID(ctx context.Context, db DBTX, arg EventsByIDParams)
 	return items, nil
 }
 
+const failingEndpoints = `-- name: FailingEndpoints :many
+select merchant_id, id from webhook_endpoint
+where status = 'ENABLED' and failing_since <= $1::timestamptz and (lease_until is null or lease_until <= $2::timestamptz)
+  and (last_failure_at >= failing_since + make_interval(secs => $3::float8)
+      or last_failure_at >= failing_since + make_interval(secs => $4::float8) and (warned_at is null or warned_at < failing_since))
+order by failing_since, merchant_id, id
+limit $5
+`
+
+type FailingEndpointsParams struct {
+	WarnBefore   time.Time
+	Now          time.Time
+	DisableAfter float64
+	WarnAfter    float64
+	Most         int32
+}
+
+type FailingEndpointsRow struct {
+	MerchantID int64
+	ID         int64
+}
+
+// Enabled endpoints whose requests have failed, the first and the last of them that far apart, without one success between, and whose
+// merchants have not been told yet, or so far apart that the endpoint is disabled. Nobody is draining them.
+func (q *Queries) FailingEndpoints(ctx context.Context, db DBTX, arg FailingEndpointsParams) ([]FailingEndpointsRow, error) {
+	rows, err := db.Query(ctx, failingEndpoints,
+		arg.WarnBefore,
+		arg.Now,
+		arg.DisableAfter,
+		arg.WarnAfter,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FailingEndpointsRow
+	for rows.Next() {
+		var i FailingEndpointsRow
+		if err := rows.Scan(&i.MerchantID, &i.ID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const finishedDeliveries = `-- name: FinishedDeliveries :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
@@ -1137,13 +1246,13 @@ with published as (
     select p.merchant_id, e.id, p.event_id, $1::timestamptz, p.subscription_id, $1::timestamptz, $1::timestamptz
     from published p
     join webhook_endpoint e on e.merchant_id = p.merchant_id
-    where e.status = 'ENABLED' and e.event_types && array[p.type, split_part(p.type, '.', 1) || '.*', '*'] and (e.product_id is null or e.product_id = p.product_id)
+    where e.status <> 'DELETED' and e.event_types && array[p.type, split_part(p.type, '.', 1) || '.*', '*'] and (e.product_id is null or e.product_id = p.product_id)
     order by p.event_id, e.id
     returning merchant_id, endpoint_id
 )
 select e.merchant_id, e.id as endpoint_id, (e.slow or coalesce(e.next_request_at > $1::timestamptz, false))::bool as slow
 from webhook_endpoint e
-where (e.merchant_id, e.id) in (select a.merchant_id, a.endpoint_id from added a)
+where (e.merchant_id, e.id) in (select a.merchant_id, a.endpoint_id from added a) and e.status = 'ENABLED'
   and (e.lease_until is null or e.lease_until <= $1::timestamptz)
   and (e.held_until is null or e.held_until <= $1::timestamptz)
   -- Does not see what this statement adds.
@@ -1169,9 +1278,9 @@ type InsertDeliveriesRow struct {
 // Deliveries -------------------------------------------------------------------------------------------------------------
 // Deliveries that are to be sent are none at all or very many, and the planner's idea of how many is usually out of date. These
 // statements run in a scope ByIndex, and each is offered one index: rows by their key, and first rows in the order of an index.
-// One delivery for every enabled endpoint that wants the event. Answers which of these endpoints need to be drained, and in which
-// queue: those that nobody is draining, which are not left alone, and where no earlier event waits for its first
-// attempt, because that event's job will find this one too.
+// One delivery for every endpoint that wants the event; those of disabled ones wait for them to be enabled. Answers which of these
+// endpoints need to be drained, and in which queue: enabled ones that nobody is draining, which are not left alone, and where no earlier
+// event waits for its first attempt, because that event's job will find this one too.
 func (q *Queries) InsertDeliveries(ctx context.Context, db DBTX, arg InsertDeliveriesParams) ([]InsertDeliveriesRow, error) {
 	rows, err := db.Query(ctx, insertDeliveries,
 		arg.Now,
@@ -1743,6 +1852,23 @@ func (q *Queries) ReserveEventIDs(ctx context.Context, db DBTX, n int32) ([]int6
 	return items, nil
 }
 
+const retryAfresh = `-- name: RetryAfresh :exec
+update webhook_delivery set next_attempt_at = $1::timestamptz, attempts_before = attempt_count
+where merchant_id = $2 and endpoint_id = $3 and next_attempt_at > '-infinity' and attempt_count > 0
+`
+
+type RetryAfreshParams struct {
+	Now        time.Time
+	MerchantID int64
+	EndpointID int64
+}
+
+// Has what has failed tried again at once, each with its whole schedule before it.
+func (q *Queries) RetryAfresh(ctx context.Context, db DBTX, arg RetryAfreshParams) error {
+	_, err := db.Exec(ctx, retryAfresh, arg.Now, arg.MerchantID, arg.EndpointID)
+	return err
+}
+
 const retrySoon = `-- name: RetrySoon :exec
 update webhook_delivery set next_attempt_at = $1::timestamptz
 where merchant_id = $2 and endpoint_id = $3 and next_attempt_at > $1::timestamptz and attempt_count > 0
@@ -1757,6 +1883,43 @@ type RetrySoonParams struct {
 // Has what failed while the endpoint was down tried again now that it answers: what came later waits for it.
 func (q *Queries) RetrySoon(ctx context.Context, db DBTX, arg RetrySoonParams) error {
 	_, err := db.Exec(ctx, retrySoon, arg.Now, arg.MerchantID, arg.EndpointID)
+	return err
+}
+
+const reviveDeliveries = `-- name: ReviveDeliveries :exec
+with again as (
+    update webhook_attempt a set outcome = null, finished_at = null
+    where a.merchant_id = $2 and a.endpoint_id = $3 and a.outcome = 'FAILED' and a.finished_at >= $4::timestamptz
+      and a.created_at >= $5::timestamptz
+      and exists (select from event e where e.merchant_id = a.merchant_id and e.id = a.event_id and e.created_at = a.event_created_at)
+      and not exists (
+          select from webhook_delivery d where d.merchant_id = a.merchant_id and d.endpoint_id = a.endpoint_id and d.event_id = a.event_id)
+    returning a.merchant_id, a.delivery_id, a.number, a.endpoint_id, a.event_id, a.event_created_at, a.subscription_id, a.status_code, a.error, a.response_body, a.duration_ms, a.created_at, a.delivery_created_at, a.outcome, a.finished_at, a.error_class, a.xid
+)
+insert into webhook_delivery (merchant_id, id, endpoint_id, event_id, event_created_at, subscription_id, attempt_count, attempts_before,
+    first_attempt_at, next_attempt_at, asked_at, created_at)
+select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, subscription_id, number, number, created_at,
+    $1::timestamptz, $1::timestamptz, delivery_created_at
+from again
+`
+
+type ReviveDeliveriesParams struct {
+	Now        time.Time
+	MerchantID int64
+	EndpointID int64
+	Since      time.Time
+	TriedSince time.Time
+}
+
+// Has an endpoint sent what has failed for good since a time, where its event is kept: as AskForFinishedDelivery does for one.
+func (q *Queries) ReviveDeliveries(ctx context.Context, db DBTX, arg ReviveDeliveriesParams) error {
+	_, err := db.Exec(ctx, reviveDeliveries,
+		arg.Now,
+		arg.MerchantID,
+		arg.EndpointID,
+		arg.Since,
+		arg.TriedSince,
+	)
 	return err
 }
 
@@ -1802,15 +1965,14 @@ with saved as (
         smoothed_us = $8, latency_us = $9, breaker = $10, held_until = $11,
         failed_probes = $12, failures = $13, suspects = $14, next_request_at = $15,
         slow = $16, health_since = $17, last_success_at = $18,
-        last_failure_at = $19, failing_since = $20, warned_at = $21,
-        resumed_at = $22
-    where e.merchant_id = $23 and e.id = $24 and e.lease_owner = $25::bigint
+        last_failure_at = $19, failing_since = $20, resumed_at = $21
+    where e.merchant_id = $22 and e.id = $23 and e.lease_owner = $24::bigint
     returning e.merchant_id, e.id, e.status, e.slow, e.held_until, e.next_request_at
 ), counted as (
     insert into webhook_endpoint_hour as h (merchant_id, endpoint_id, slot, hour, succeeded, failed, durations)
-    select s.merchant_id, s.id, $26::smallint, $27::timestamptz, $28::bigint, $29::bigint, $30::bigint[]
+    select s.merchant_id, s.id, $25::smallint, $26::timestamptz, $27::bigint, $28::bigint, $29::bigint[]
     from saved s
-    where $31::bigint > 0
+    where $30::bigint > 0
     on conflict (merchant_id, endpoint_id, slot) do update set
         hour = excluded.hour,
         succeeded = excluded.succeeded + case when h.hour = excluded.hour then h.succeeded else 0 end,
@@ -1846,7 +2008,6 @@ type SaveLeaseParams struct {
 	LastSuccessAt *time.Time
 	LastFailureAt *time.Time
 	FailingSince  *time.Time
-	WarnedAt      *time.Time
 	ResumedAt     *time.Time
 	MerchantID    int64
 	ID            int64
@@ -1889,7 +2050,6 @@ func (q *Queries) SaveLease(ctx context.Context, db DBTX, arg SaveLeaseParams) (
 		arg.LastSuccessAt,
 		arg.LastFailureAt,
 		arg.FailingSince,
-		arg.WarnedAt,
 		arg.ResumedAt,
 		arg.MerchantID,
 		arg.ID,

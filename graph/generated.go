@@ -952,7 +952,10 @@ type Mutation {
   history of its deliveries can be read until it is too old.
   """
   webhookEndpointDelete(input: WebhookEndpointDeleteInput!): WebhookEndpointDeletePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
-  "Has an endpoint receive events again, and what has waited for that. Enabling an enabled one changes nothing."
+  """
+  Has an endpoint receive events again, within a subscription in their order: what has failed since its last success, also for good, then what
+  happened while it was disabled, then what happens from now on. Enabling an enabled one changes nothing.
+  """
   webhookEndpointEnable(input: WebhookEndpointEnableInput!): WebhookEndpointEnablePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
   """
   Sends a delivery again now, whatever became of it: the same event with the same bytes. Its attempts count on, and its schedule begins
@@ -3228,7 +3231,7 @@ type WebhookHeader {
 enum WebhookEndpointStatus {
   "It does."
   ENABLED
-  "It does not; what was on its way waits until it is enabled again."
+  "It does not; its events wait until it is enabled again, for as long as events are kept."
   DISABLED
 }
 
@@ -3238,7 +3241,7 @@ enum WebhookEndpointDisabledReason {
   MANUAL
   "The receiver answered 410."
   GONE
-  "The receiver failed for days."
+  "Everything that was sent to the receiver for five days has failed."
   FAILING
 }
 
@@ -3260,7 +3263,7 @@ type WebhookDelivery implements Node {
 
 "Where a delivery stands."
 enum WebhookDeliveryStatus {
-  "Waiting for its first or next attempt."
+  "Waiting for its first or next attempt, or for its endpoint to be enabled."
   PENDING
   "The receiver acknowledged with a 2xx."
   DELIVERED
@@ -3316,8 +3319,8 @@ input WebhookEndpointCreateInput {
   """
   Which events to send. When left out: subscription.created, subscription.updated, subscription.canceled (every loss of access),
   subscription.renewed (every regain); payment.succeeded alone for PAYMENT_NOTIFICATION. Finer ones: subscription.past_due,
-  subscription.expired, invoice.created, payment.succeeded, payment.failed, product.approved, product.rejected, claims.updated. Patterns
-  such as ` + "`" + `subscription.*` + "`" + `, or ` + "`" + `*` + "`" + ` for all.
+  subscription.expired, invoice.created, payment.succeeded, payment.failed, product.approved, product.rejected, claims.updated,
+  endpoint.disabled. Patterns such as ` + "`" + `subscription.*` + "`" + `, or ` + "`" + `*` + "`" + ` for all.
   """
   eventTypes: [String!]
   format: WebhookFormat! = PORTAL

@@ -47,7 +47,8 @@ func TestASampleLooksLikeTheEventsThatHappen(t *testing.T) {
 		variables{"id": s.ids["WebhookEndpoint"], "url": receiver.URL})
 	w.must(s.key, `mutation($email: String!) { claimsSet(input: {customer: {email: $email}, product: {identifier: "acorn"}, claims: {plan: "pro"}}) {
 		userErrors { code } } }`, variables{"email": s.email})
-	s.awaitEvents(4, nil)
+	w.must(s.key, `mutation($id: ID!) { webhookEndpointDisable(input: {id: $id}) { userErrors { code } } }`, variables{"id": s.hook("https://receiver.test/hook")})
+	s.awaitEvents(5, nil)
 	happened := w.must(s.key, `{ events { nodes { type body } } }`, nil).at("events.nodes").([]any)
 	for _, event := range happened {
 		kind := event.(map[string]any)["type"].(string)

@@ -91,6 +91,7 @@ func newWorldWith(t *testing.T, options graph.Options) *world {
 	webhooks := &webhook.Webhooks{
 		DB: w.db, Keys: keys, Jobs: jobs, Now: now, Log: options.Log, TokenKey: accounts.SentTokenKey,
 		Guard: webhook.NewGuard(webhook.GuardOptions{AllowLoopback: true, AllowHTTP: true}),
+		Mail:  w.outbox, PublicURL: "https://portico.test",
 	}
 	products := &catalog.Catalog{DB: w.db, Keys: keys, Now: now, Webhooks: webhooks, PublicURL: "https://portico.test"}
 	decisions := &access.Access{DB: w.db, Keys: keys, Accounts: accounts, Webhooks: webhooks, Now: now, Issuer: "https://portico.test"}

@@ -80,6 +80,7 @@ func schedule() []*river.PeriodicJob {
 		every(time.Minute, MerchantClose{}),
 		every(time.Hour, AccountTidy{}),
 		every(10*time.Second, ReplayResume{}),
+		every(time.Minute, WebhookJudge{}),
 		every(time.Hour, WebhookPartition{}),
 		every(time.Hour, MailRetire{}),
 		every(5*time.Minute, PortalRetire{}),
@@ -152,6 +153,10 @@ func workers(d Domain) *river.Workers {
 	})
 	work(all, func(ctx context.Context, _ *river.Job[ReplayResume]) error {
 		_, err := d.Webhooks.ResumeReplays(ctx)
+		return err
+	})
+	work(all, func(ctx context.Context, _ *river.Job[WebhookJudge]) error {
+		_, err := d.Webhooks.JudgeFailing(ctx)
 		return err
 	})
 	work(all, func(ctx context.Context, _ *river.Job[WebhookPartition]) error {

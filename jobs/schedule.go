@@ -79,6 +79,12 @@ type ReplayResume struct{ maintenance }
 // Kind implements river.JobArgs.
 func (ReplayResume) Kind() string { return "webhook.replay_resume" }
 
+// WebhookJudge warns the merchants of endpoints that fail for days, and disables those.
+type WebhookJudge struct{ maintenance }
+
+// Kind implements river.JobArgs.
+func (WebhookJudge) Kind() string { return "webhook.judge" }
+
 // MailRetire gives up mails that are too late and forgets the recipients of old ones.
 type MailRetire struct{ maintenance }
 

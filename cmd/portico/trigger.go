@@ -47,6 +47,7 @@ func recipes() []recipe {
 		{"product.approved", "only an operator decides about a product's review", nil},
 		{"product.rejected", "only an operator decides about a product's review", nil},
 		{"claims.updated", "a customer is given a claim", (*stage).claim},
+		{"endpoint.disabled", "a webhook endpoint is made, disabled and deleted", (*stage).disable},
 	}
 }
 

@@ -110,6 +110,23 @@ func (s *stage) claim(ctx context.Context) error {
 		map[string]any{"email": s.email, "product": map[string]any{"identifier": triggerProduct}}, &struct{}{})
 }
 
+func (s *stage) disable(ctx context.Context) error {
+	var made struct{ WebhookEndpoint struct{ ID string } }
+	err := s.do(ctx, `mutation($product: ProductRef!) {
+		webhookEndpointCreate(input: {url: "https://example.com/porticotrigger", product: $product, eventTypes: ["endpoint.disabled"]}) {
+			webhookEndpoint { id } userErrors { code message } } }`,
+		map[string]any{"product": map[string]any{"identifier": triggerProduct}}, &made)
+	if err != nil {
+		return err
+	}
+	id := map[string]any{"id": made.WebhookEndpoint.ID}
+	err = s.do(ctx, `mutation($id: ID!) { webhookEndpointDisable(input: {id: $id}) { userErrors { code message } } }`, id, &struct{}{})
+	if err != nil {
+		return err
+	}
+	return s.do(ctx, `mutation($id: ID!) { webhookEndpointDelete(input: {id: $id}) { userErrors { code message } } }`, id, &struct{}{})
+}
+
 // advance moves the clock, and waits until the workers have done what was due.
 func (s *stage) advance(ctx context.Context, to time.Time) error {
 	err := s.do(ctx, `mutation($id: ID!, $to: DateTime!) { testClockAdvance(input: {testClock: $id, to: $to}) { userErrors { code message } } }`,

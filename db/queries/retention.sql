@@ -14,9 +14,10 @@ select drop_retired();
 select retire_rows(@parent::text, @before::timestamptz, @most::int)::bigint;
 
 -- name: ExpireDeliveries :execrows
--- Gives up what is still to be sent of events that are about to be dropped, so many at once.
+-- Gives up what is still to be sent of events that are about to be dropped, so many at once: any of them, because the events of a
+-- disabled endpoint may be a great many.
 with late as (
-    select * from webhook_delivery where event_created_at < @before::timestamptz order by id limit @most for update skip locked
+    select * from webhook_delivery where event_created_at < @before::timestamptz limit @most for update skip locked
 ), gone as (
     delete from webhook_delivery d using late where d.merchant_id = late.merchant_id and d.id = late.id
 )

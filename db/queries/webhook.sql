@@ -75,11 +75,63 @@ update webhook_endpoint set status = 'ENABLED', disabled_reason = null, disabled
     warned_at = null, resumed_at = @now::timestamptz
 where merchant_id = @merchant_id and id = @id and status = 'DISABLED';
 
+-- name: ReviveDeliveries :exec
+-- Has an endpoint sent what has failed for good since a time, where its event is kept: as AskForFinishedDelivery does for one.
+with again as (
+    update webhook_attempt a set outcome = null, finished_at = null
+    where a.merchant_id = @merchant_id and a.endpoint_id = @endpoint_id and a.outcome = 'FAILED' and a.finished_at >= @since::timestamptz
+      and a.created_at >= @tried_since::timestamptz
+      and exists (select from event e where e.merchant_id = a.merchant_id and e.id = a.event_id and e.created_at = a.event_created_at)
+      and not exists (
+          select from webhook_delivery d where d.merchant_id = a.merchant_id and d.endpoint_id = a.endpoint_id and d.event_id = a.event_id)
+    returning a.*
+)
+insert into webhook_delivery (merchant_id, id, endpoint_id, event_id, event_created_at, subscription_id, attempt_count, attempts_before,
+    first_attempt_at, next_attempt_at, asked_at, created_at)
+select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, subscription_id, number, number, created_at,
+    @now::timestamptz, @now::timestamptz, delivery_created_at
+from again;
+
+-- name: RetryAfresh :exec
+-- Has what has failed tried again at once, each with its whole schedule before it.
+update webhook_delivery set next_attempt_at = @now::timestamptz, attempts_before = attempt_count
+where merchant_id = @merchant_id and endpoint_id = @endpoint_id and next_attempt_at > '-infinity' and attempt_count > 0;
+
 -- name: DisableEndpoint :exec
 -- The merchant's own reason goes before any that Portico had; since when stays.
-update webhook_endpoint set status = 'DISABLED', disabled_reason = 'MANUAL',
+update webhook_endpoint set status = 'DISABLED', disabled_reason = @reason::text,
     disabled_at = case when status = 'DISABLED' then disabled_at else @now::timestamptz end
 where merchant_id = @merchant_id and id = @id and status in ('ENABLED', 'DISABLED');
+
+-- name: FailingEndpoints :many
+-- Enabled endpoints whose requests have failed, the first and the last of them that far apart, without one success between, and whose
+-- merchants have not been told yet, or so far apart that the endpoint is disabled. Nobody is draining them.
+select merchant_id, id from webhook_endpoint
+where status = 'ENABLED' and failing_since <= @warn_before::timestamptz and (lease_until is null or lease_until <= @now::timestamptz)
+  and (last_failure_at >= failing_since + make_interval(secs => @disable_after::float8)
+      or last_failure_at >= failing_since + make_interval(secs => @warn_after::float8) and (warned_at is null or warned_at < failing_since))
+order by failing_since, merchant_id, id
+limit @most;
+
+-- name: EndpointIsWarned :exec
+update webhook_endpoint set warned_at = @now::timestamptz where merchant_id = @merchant_id and id = @id;
+
+-- name: EndpointAbout :one
+-- What mails and events say of an endpoint.
+select m.name as merchant_name, coalesce(p.identifier, '') as product_identifier
+from webhook_endpoint e
+join merchant m on m.id = e.merchant_id
+left join product p on p.merchant_id = e.merchant_id and p.id = e.product_id
+where e.merchant_id = @merchant_id and e.id = @id;
+
+-- name: EndpointKeepers :many
+-- The members who can change the merchant's endpoints.
+select member.id, member.email
+from merchant
+join membership on membership.merchant_id = coalesce(merchant.sandbox_of, merchant.id)
+join member on member.id = membership.member_id
+where merchant.id = @merchant_id and membership.role in ('OWNER', 'ADMIN') and member.email_verified_at is not null
+order by member.id;
 
 -- name: DeleteEndpoint :exec
 update webhook_endpoint set status = 'DELETED', deleted_at = @now::timestamptz, disabled_reason = null, disabled_at = null,
@@ -158,8 +210,7 @@ with saved as (
         smoothed_us = @smoothed_us, latency_us = @latency_us, breaker = @breaker, held_until = sqlc.narg(held_until),
         failed_probes = @failed_probes, failures = @failures, suspects = @suspects, next_request_at = sqlc.narg(next_request_at),
         slow = @slow, health_since = sqlc.narg(health_since), last_success_at = sqlc.narg(last_success_at),
-        last_failure_at = sqlc.narg(last_failure_at), failing_since = sqlc.narg(failing_since), warned_at = sqlc.narg(warned_at),
-        resumed_at = sqlc.narg(resumed_at)
+        last_failure_at = sqlc.narg(last_failure_at), failing_since = sqlc.narg(failing_since), resumed_at = sqlc.narg(resumed_at)
     where e.merchant_id = @merchant_id and e.id = @id and e.lease_owner = @owner::bigint
     returning e.merchant_id, e.id, e.status, e.slow, e.held_until, e.next_request_at
 ), counted as (
@@ -189,11 +240,6 @@ select exists (
       and (e.held_until is null or e.held_until <= @now::timestamptz)
       and delivery_waits(e.merchant_id, e.id, @now::timestamptz, false)
 );
-
--- name: EndpointIsGone :exec
--- The receiver answered a request of the lease's owner with 410.
-update webhook_endpoint set status = 'DISABLED', disabled_reason = 'GONE', disabled_at = @now::timestamptz
-where merchant_id = @merchant_id and id = @id and lease_owner = @owner::bigint and status = 'ENABLED';
 
 -- name: EndHold :one
 -- Whoever asks for a delivery does not want to wait for the next probe. Answers in which queue the endpoint is.
@@ -238,9 +284,9 @@ limit @most;
 -- statements run in a scope ByIndex, and each is offered one index: rows by their key, and first rows in the order of an index.
 
 -- name: InsertDeliveries :many
--- One delivery for every enabled endpoint that wants the event. Answers which of these endpoints need to be drained, and in which
--- queue: those that nobody is draining, which are not left alone, and where no earlier event waits for its first
--- attempt, because that event's job will find this one too.
+-- One delivery for every endpoint that wants the event; those of disabled ones wait for them to be enabled. Answers which of these
+-- endpoints need to be drained, and in which queue: enabled ones that nobody is draining, which are not left alone, and where no earlier
+-- event waits for its first attempt, because that event's job will find this one too.
 with published as (
     select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@event_ids::bigint[]) as event_id,
         unnest(@subscription_ids::bigint[]) as subscription_id, unnest(@product_ids::bigint[]) as product_id,
@@ -250,13 +296,13 @@ with published as (
     select p.merchant_id, e.id, p.event_id, @now::timestamptz, p.subscription_id, @now::timestamptz, @now::timestamptz
     from published p
     join webhook_endpoint e on e.merchant_id = p.merchant_id
-    where e.status = 'ENABLED' and e.event_types && array[p.type, split_part(p.type, '.', 1) || '.*', '*'] and (e.product_id is null or e.product_id = p.product_id)
+    where e.status <> 'DELETED' and e.event_types && array[p.type, split_part(p.type, '.', 1) || '.*', '*'] and (e.product_id is null or e.product_id = p.product_id)
     order by p.event_id, e.id
     returning merchant_id, endpoint_id
 )
 select e.merchant_id, e.id as endpoint_id, (e.slow or coalesce(e.next_request_at > @now::timestamptz, false))::bool as slow
 from webhook_endpoint e
-where (e.merchant_id, e.id) in (select a.merchant_id, a.endpoint_id from added a)
+where (e.merchant_id, e.id) in (select a.merchant_id, a.endpoint_id from added a) and e.status = 'ENABLED'
   and (e.lease_until is null or e.lease_until <= @now::timestamptz)
   and (e.held_until is null or e.held_until <= @now::timestamptz)
   -- Does not see what this statement adds.

@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"fmt"
 	"time"
 
 	"portico/internal/secret"
@@ -113,22 +114,48 @@ func (c MemberExists) letter() letter {
 	}
 }
 
+// EndpointFailing tells a merchant that one of their webhook endpoints has acknowledged nothing for days.
+type EndpointFailing struct {
+	Merchant   string // name
+	Endpoint   string // its URL
+	Since      time.Time
+	DisabledAt time.Time   // when it is disabled if that goes on
+	Link       secret.Text // where endpoints are managed
+}
+
+func (c EndpointFailing) letter() letter {
+	return letter{
+		kind: KindEndpointFailing, subject: "A webhook endpoint of " + clean(c.Merchant) + " is failing", link: c.Link, button: "See the endpoint",
+		before: []string{
+			"Everything that we have sent to " + clean(c.Endpoint) + " since " + instant(c.Since) + " has failed.",
+			"We keep trying. If nothing succeeds until " + instant(c.DisabledAt) + ", the endpoint is disabled.",
+		},
+		after: []string{"What the endpoint answered is in the list of its deliveries. With the first answer of 2xx all is well again."},
+	}
+}
+
 // EndpointDisabled tells a merchant that one of their webhook endpoints gets nothing any more.
 type EndpointDisabled struct {
-	Merchant string      // name
-	Endpoint string      // its URL
-	Reason   string      // a sentence
-	Link     secret.Text // where endpoints are managed
+	Merchant     string      // name
+	Endpoint     string      // its URL
+	FailingSince *time.Time  // nil for one that answered 410
+	KeptDays     int         // for how long its events are kept, 0 for ever
+	Link         secret.Text // where endpoints are managed
 }
 
 func (c EndpointDisabled) letter() letter {
+	why := "It answered 410, which says that it wants no more."
+	if c.FailingSince != nil {
+		why = "Everything that we have sent to it since " + instant(*c.FailingSince) + " has failed."
+	}
+	kept := "the events since then are kept for it, and are sent in their order."
+	if c.KeptDays > 0 {
+		kept = fmt.Sprintf("the events since then are kept for it, for %d days each, and are sent in their order.", c.KeptDays)
+	}
 	return letter{
 		kind: KindEndpointDisabled, subject: "A webhook endpoint of " + clean(c.Merchant) + " was disabled", link: c.Link, button: "See the endpoint",
-		before: []string{
-			"We no longer send events of " + clean(c.Merchant) + " to " + clean(c.Endpoint) + ".",
-			clean(c.Reason),
-		},
-		after: []string{"Once the endpoint answers again, enable it: the events since then are kept for it."},
+		before: []string{"We no longer send events of " + clean(c.Merchant) + " to " + clean(c.Endpoint) + ".", why},
+		after:  []string{"Once the endpoint answers again, enable it: " + kept},
 	}
 }
 

@@ -31,8 +31,16 @@ func TestEveryKindArrivesAsTextAndHTML(t *testing.T) {
 		{outbox.MagicLink{Merchant: "Acorn", Link: token, ExpiresAt: expires}, "Your link to Acorn", []string{"subscriptions with Acorn", "29 March 2026, 02:30 UTC"}},
 		{outbox.MemberExists{Link: token}, "You have an account already", []string{"Nothing was changed."}},
 		{
-			outbox.EndpointDisabled{Merchant: "Acorn", Endpoint: "https://acorn.test/hook", Reason: "It answered 410.", Link: token},
-			"A webhook endpoint of Acorn was disabled", []string{"https://acorn.test/hook", "It answered 410."},
+			outbox.EndpointFailing{Merchant: "Acorn", Endpoint: "https://acorn.test/hook", Since: expires, DisabledAt: expires.AddDate(0, 0, 5), Link: token},
+			"A webhook endpoint of Acorn is failing", []string{"https://acorn.test/hook since 29 March 2026, 02:30 UTC", "until 3 April 2026, 02:30 UTC"},
+		},
+		{
+			outbox.EndpointDisabled{Merchant: "Acorn", Endpoint: "https://acorn.test/hook", Link: token},
+			"A webhook endpoint of Acorn was disabled", []string{"https://acorn.test/hook", "It answered 410", "kept for it, and are sent"},
+		},
+		{
+			outbox.EndpointDisabled{Merchant: "Acorn", Endpoint: "https://acorn.test/hook", FailingSince: &expires, KeptDays: 90, Link: token},
+			"A webhook endpoint of Acorn was disabled", []string{"since 29 March 2026, 02:30 UTC has failed", "for 90 days each"},
 		},
 	} {
 		t.Run(fmt.Sprintf("%T %s", c.content, c.subject), func(t *testing.T) {

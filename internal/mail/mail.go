@@ -30,6 +30,7 @@ const (
 	KindInvitation           Kind = "INVITATION"
 	KindMagicLink            Kind = "MAGIC_LINK"
 	KindMemberExists         Kind = "MEMBER_EXISTS"
+	KindEndpointFailing      Kind = "ENDPOINT_FAILING"
 	KindEndpointDisabled     Kind = "ENDPOINT_DISABLED"
 	KindSubscriptionCanceled Kind = "SUBSCRIPTION_CANCELED"
 	KindPaymentMethodNeeded  Kind = "PAYMENT_METHOD_NEEDED"

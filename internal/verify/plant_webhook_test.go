@@ -16,6 +16,7 @@ func webhookPlants() []plant {
 		outcomes  = "a delivery is to be sent, or has one outcome: that of its last attempt"
 		finished  = "a delivery is delivered when its last attempt was answered 2xx"
 		due       = "no delivery to an enabled endpoint that is not held is due"
+		unjudged  = "no enabled endpoint has failed for five days and an hour"
 		nobody    = "nothing is on its way to a deleted endpoint"
 
 		oneEvent   = ` where id = (select id from event where subscription_id = {renewed} and sequence = 2)`
@@ -203,6 +204,14 @@ func webhookPlants() []plant {
 			name: "a delivery that waits for its endpoint to be enabled", quiescent: true,
 			sql: `update webhook_delivery set next_attempt_at = {now} where id = ` + failing + `;
 				update webhook_endpoint set held_until = null, breaker = 'CLOSED', status = 'DISABLED', disabled_reason = 'MANUAL', disabled_at = now() where id = (select endpoint_id from webhook_delivery where id = ` + failing + `)`,
+		},
+		{
+			name: "an endpoint that nobody disables", violated: []string{unjudged}, example: `webhook_endpoint {m}/\d+`, rows: 2,
+			sql: `update webhook_endpoint set last_failure_at = {now} - interval '61 minutes', failing_since = {now} - interval '6 days' where merchant_id = {m}`,
+		},
+		{
+			name: "an endpoint that has failed twice with a week between",
+			sql:  `update webhook_endpoint set last_failure_at = {now} - interval '10 days', failing_since = {now} - interval '10 days' where merchant_id = {m}`,
 		},
 		{
 			name: "a delivery that outlives its endpoint", violated: []string{nobody}, example: `webhook_delivery {m}/\d+`, quiescent: true,

@@ -20,6 +20,7 @@ func webhookChecks() []check {
 		{invariant: 5, name: "a delivery is to be sent, or has one outcome: that of its last attempt", ask: rows(wrongOutcomes)},
 		{invariant: 5, name: "a delivery is delivered when its last attempt was answered 2xx", ask: rows(wronglyFinished)},
 		{invariant: 5, name: "no delivery to an enabled endpoint that is not held is due", ask: rows(dueDeliveries), weight: violationAtRest},
+		{invariant: 5, name: "no enabled endpoint has failed for five days and an hour", ask: rows(failingEndpoints)},
 		{invariant: 5, name: "nothing is on its way to a deleted endpoint", ask: rows(deliveriesToNobody), weight: violationAtRest},
 	}
 }
@@ -111,6 +112,13 @@ select 'webhook_delivery ' || d.merchant_id || '/' || d.id
 from webhook_delivery d
 join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
 where d.next_attempt_at <= @now::timestamptz and e.status = 'ENABLED' and (e.held_until is null or e.held_until <= @now::timestamptz)`
+
+// The hour is for the job that disables them.
+const failingEndpoints = `
+select 'webhook_endpoint ' || merchant_id || '/' || id
+from webhook_endpoint
+where status = 'ENABLED' and last_failure_at >= failing_since + interval '5 days' and last_failure_at < @now::timestamptz - interval '1 hour'
+  and (lease_until is null or lease_until <= @now::timestamptz)`
 
 const deliveriesToNobody = `
 select 'webhook_delivery ' || d.merchant_id || '/' || d.id

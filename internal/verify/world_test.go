@@ -21,6 +21,7 @@ import (
 	"portico/internal/catalog"
 	"portico/internal/fault"
 	"portico/internal/gateway"
+	"portico/internal/mail"
 	"portico/internal/money"
 	"portico/internal/secret"
 	"portico/internal/webhook"
@@ -59,7 +60,7 @@ func newWorld(t *testing.T) *world {
 	w.accounts = &account.Accounts{DB: w.db, Keys: keys, Now: clock, PortalFeeBPS: 250}
 	w.catalog = &catalog.Catalog{DB: w.db, Keys: keys, Now: clock, PublicURL: "https://portico.test"}
 	w.webhooks = &webhook.Webhooks{
-		DB: w.db, Keys: keys, Jobs: jobs, Now: clock, Log: log,
+		DB: w.db, Keys: keys, Jobs: jobs, Now: clock, Log: log, Mail: &mail.Outbox{DB: w.db, Keys: keys, Jobs: jobs, Now: clock, Log: log},
 		Guard: webhook.NewGuard(webhook.GuardOptions{AllowLoopback: true, AllowHTTP: true}),
 	}
 	w.billing = &billing.Billing{

@@ -7,7 +7,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"portico/db"
+	"portico/internal/fault"
 )
 
 // bookMoment is how long a record waits for those of other endpoints. Only the later events of the same subscription wait for it.
@@ -87,14 +90,22 @@ func (d *drain) recorded(ctx context.Context, b booked) error {
 	return nil
 }
 
-// disable obeys a 410: the receiver wants no more. What is pending stays so and waits, unsent, for the endpoint to be enabled again.
+// disable obeys a 410: the receiver wants no more.
 func (d *drain) disable(ctx context.Context) error {
-	err := d.w.DB.EndpointIsGone(ctx, d.scope, db.EndpointIsGoneParams{
-		MerchantID: d.merchantID, ID: d.endpointID, Owner: d.owner, Now: d.w.Now(),
+	err := d.w.DB.System().Tx(ctx, func(tx pgx.Tx) error {
+		row, err := d.w.lockEndpoint(ctx, tx, d.merchantID, d.endpointID)
+		switch {
+		case fault.Is(err, fault.CodeNotFound):
+			return nil
+		case err != nil:
+			return err
+		case row.Status != EndpointEnabled || row.LeaseOwner == nil || *row.LeaseOwner != d.owner:
+			return nil
+		}
+		return d.w.giveUp(ctx, tx, row, DisabledGone)
 	})
 	if err != nil {
 		return fmt.Errorf("disable endpoint: %w", err)
 	}
-	d.w.Log.InfoContext(ctx, "webhook endpoint answered 410 and was disabled", "merchant_id", d.merchantID, "endpoint_id", d.endpointID)
 	return nil
 }

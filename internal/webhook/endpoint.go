@@ -23,7 +23,7 @@ const maxEndpoints = 100
 // The statuses of an endpoint.
 const (
 	EndpointEnabled  = "ENABLED"  // receives events
-	EndpointDisabled = "DISABLED" // what was on its way waits
+	EndpointDisabled = "DISABLED" // its events wait
 	endpointDeleted  = "DELETED"  // is kept for the history of its deliveries, and nobody finds it
 )
 

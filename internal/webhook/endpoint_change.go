@@ -101,11 +101,14 @@ func justSet(given, headers []Header) []Header {
 	return shown
 }
 
-// EndpointEnable has an endpoint receive events again, and what has waited for that. Enabling an enabled one changes nothing. Fault:
-// NOT_FOUND on id.
+// EndpointEnable has an endpoint receive events again, in their order: what has failed since its last success, also for good, then what has
+// waited. All begins anew for it. Enabling an enabled one changes nothing. Fault: NOT_FOUND on id.
 func (w *Webhooks) EndpointEnable(ctx context.Context, merchantID, id int64) (Endpoint, error) {
-	e, err := w.changeEndpoint(ctx, merchantID, id, func(tx pgx.Tx, _ db.WebhookEndpoint) error {
-		return w.DB.EnableEndpoint(ctx, tx, db.EnableEndpointParams{MerchantID: merchantID, ID: id, Now: w.Now()})
+	e, err := w.changeEndpoint(ctx, merchantID, id, func(tx pgx.Tx, row db.WebhookEndpoint) error {
+		if row.Status != EndpointDisabled {
+			return nil
+		}
+		return w.enable(ctx, tx, row)
 	})
 	if err != nil {
 		return Endpoint{}, fmt.Errorf("enable endpoint %d: %w", id, err)
@@ -115,8 +118,8 @@ func (w *Webhooks) EndpointEnable(ctx context.Context, merchantID, id int64) (En
 
 // EndpointDisable has an endpoint receive nothing more; requests that are under way come to their end. Fault: NOT_FOUND on id.
 func (w *Webhooks) EndpointDisable(ctx context.Context, merchantID, id int64) (Endpoint, error) {
-	e, err := w.changeEndpoint(ctx, merchantID, id, func(tx pgx.Tx, _ db.WebhookEndpoint) error {
-		return w.DB.DisableEndpoint(ctx, tx, db.DisableEndpointParams{MerchantID: merchantID, ID: id, Now: w.Now()})
+	e, err := w.changeEndpoint(ctx, merchantID, id, func(tx pgx.Tx, row db.WebhookEndpoint) error {
+		return w.disable(ctx, tx, row, DisabledManual)
 	})
 	if err != nil {
 		return Endpoint{}, fmt.Errorf("disable endpoint %d: %w", id, err)

@@ -27,12 +27,13 @@ const (
 	ProductApproved      Type = "product.approved"
 	ProductRejected      Type = "product.rejected"
 	ClaimsUpdated        Type = "claims.updated"
+	EndpointIsDisabled   Type = "endpoint.disabled"
 )
 
 // Types is every type of event.
 func Types() []Type {
 	return append(DefaultTypes(), SubscriptionPastDue, SubscriptionExpired, InvoiceCreated, PaymentSucceeded, PaymentFailed,
-		ProductApproved, ProductRejected, ClaimsUpdated)
+		ProductApproved, ProductRejected, ClaimsUpdated, EndpointIsDisabled)
 }
 
 // DefaultTypes is what an endpoint receives that names no types.

@@ -19,6 +19,7 @@ import (
 
 	"portico/db"
 	"portico/db/dbtest"
+	"portico/internal/mail"
 	"portico/internal/secret"
 	"portico/internal/webhook"
 )
@@ -75,8 +76,10 @@ func (w *world) process(t *testing.T) *webhook.Webhooks {
 	t.Cleanup(d.Close)
 	jobs, err := river.NewClient(riverpgxv5.New(d.Pool()), &river.Config{Test: river.TestConfig{Time: w.clock}})
 	require.NoError(t, err)
+	log := slog.New(slog.DiscardHandler)
 	return &webhook.Webhooks{
-		DB: d, Keys: w.keys, Jobs: jobs, Now: w.clock.Now, Log: slog.New(slog.DiscardHandler),
+		DB: d, Keys: w.keys, Jobs: jobs, Now: w.clock.Now, Log: log,
+		Mail: &mail.Outbox{DB: d, Keys: w.keys, Jobs: jobs, Now: w.clock.Now, Log: log, Keep: true}, PublicURL: "https://portico.test",
 		Guard: webhook.NewGuard(webhook.GuardOptions{AllowLoopback: true, AllowHTTP: true}),
 		AccessToken: func(_ context.Context, _, subscriptionID int64) (*secret.Text, error) {
 			return accessTokenOf(subscriptionID), nil

@@ -18,7 +18,7 @@ func learnedPace(e db.WebhookEndpoint) pace {
 		},
 		latency: microseconds(e.LatencyUs), slow: e.Slow, since: instant(e.HealthSince),
 		lastSuccess: instant(e.LastSuccessAt), lastFailure: instant(e.LastFailureAt), failingSince: instant(e.FailingSince),
-		warnedAt: instant(e.WarnedAt), resumedAt: instant(e.ResumedAt),
+		resumedAt: instant(e.ResumedAt),
 	}
 	if e.RateLimit != nil {
 		p.spacing = newSpacing(int(*e.RateLimit), instant(e.NextRequestAt))
@@ -37,8 +37,8 @@ func (d *drain) lesson(now time.Time, until *time.Time) db.SaveLeaseParams {
 		Failures: int32(min(p.breaker.failures, 1<<30)), Suspects: p.breaker.suspects, //nolint:gosec // bounded
 		HeldUntil: stamp(p.heldUntil()), NextRequestAt: stamp(p.spacing.next), Slow: p.slow, HealthSince: stamp(p.since),
 		LastSuccessAt: stamp(p.lastSuccess), LastFailureAt: stamp(p.lastFailure), FailingSince: stamp(p.failingSince),
-		WarnedAt: stamp(p.warnedAt), ResumedAt: stamp(p.resumedAt),
-		Slot: slotOf(hour), Hour: hour, Attempts: d.tally.attempts(), Succeeded: d.tally.succeeded, Failed: d.tally.failed, Durations: d.tally.durations,
+		ResumedAt: stamp(p.resumedAt),
+		Slot:      slotOf(hour), Hour: hour, Attempts: d.tally.attempts(), Succeeded: d.tally.succeeded, Failed: d.tally.failed, Durations: d.tally.durations,
 	}
 	if s.Suspects == nil {
 		s.Suspects = []int64{}

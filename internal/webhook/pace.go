@@ -23,8 +23,7 @@ type pace struct {
 	since   time.Time // of health
 
 	lastSuccess, lastFailure time.Time
-	failingSince             time.Time // the first failure since the last success
-	warnedAt                 time.Time // when the merchant was told of that
+	failingSince             time.Time // the first failure since the last success, or since a long silence
 	resumedAt                time.Time // when events that were held began to flow again
 }
 
@@ -62,15 +61,15 @@ func (p *pace) learn(r reply) bool {
 	switch {
 	case said == answered:
 		p.breaker.learn(true, r.deliveryID, r.startedAt, now)
-		p.lastSuccess, p.failingSince, p.warnedAt = now, time.Time{}, time.Time{}
+		p.lastSuccess, p.failingSince = now, time.Time{}
 	case !overfed:
 		p.breaker.learn(false, r.deliveryID, r.startedAt, now)
 		fallthrough
 	default:
-		p.lastFailure = now
-		if p.failingSince.IsZero() {
+		if p.failingSince.IsZero() || now.Sub(p.lastFailure) > longestSilence {
 			p.failingSince = now
 		}
+		p.lastFailure = now
 	}
 	if state != BreakerClosed && p.breaker.state == BreakerClosed {
 		p.limit.restart()

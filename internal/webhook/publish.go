@@ -13,8 +13,8 @@ import (
 // ErrUnwritable is returned for an event whose data has no JSON. It comes from the data, so trying again does not help.
 var ErrUnwritable = errors.New("the event cannot be written")
 
-// Publish stores the events, a delivery for every enabled endpoint that wants them, and a drain job for every such endpoint that
-// has none coming, all in tx. The scope of tx must cover the merchants of the events. The number of statements does not depend
+// Publish stores the events, a delivery for every endpoint that wants them, and a drain job for every enabled such endpoint that has
+// none coming, all in tx. The scope of tx must cover the merchants of the events. The number of statements does not depend
 // on the number of events.
 //
 // Call it last in the transaction: an event whose transaction commits long after Publish may find that the drain it relied on

@@ -30,6 +30,12 @@ func sampleData(kind Type, productIdentifier string, at time.Time) Object {
 			{"changed", []string{"plan"}}, {"claims", Object{{"plan", "pro"}}}, {"userMeta", Object{{"sample", true}}},
 		}
 	}
+	if kind == EndpointIsDisabled {
+		return Object{
+			{"endpointId", 1}, {"url", "https://sample.customer.example/hooks"}, {"productIdentifier", productIdentifier},
+			{"reason", "failing"}, {"failingSince", at.Add(-disableAfter)}, {"disabledAt", at},
+		}
+	}
 	status, reason := "active", any(nil)
 	switch kind {
 	case SubscriptionCanceled:

@@ -24,6 +24,9 @@ type Webhooks struct {
 	TokenKey func(ctx context.Context, merchantID int64) (secret.Text, error)
 	// AccessToken is the merchant's own name for a subscription that was connected, nil for others.
 	AccessToken func(ctx context.Context, merchantID, subscriptionID int64) (*secret.Text, error)
+	// Mail tells merchants of endpoints that fail, with a link below PublicURL.
+	Mail      Mailer
+	PublicURL string
 
 	// How long events and attempts are kept, in whole days from the last midnight (UTC). 0 stands for ever.
 	EventRetention, AttemptRetention time.Duration
