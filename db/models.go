@@ -189,6 +189,14 @@ type EventFloor struct {
 	Since      time.Time
 }
 
+type IDMark struct {
+	At         time.Time
+	EventID    int64
+	DeliveryID int64
+	EndedXid   int64
+	NextXid    int64
+}
+
 type IdempotencyKey struct {
 	MerchantID    int64
 	Scope         string

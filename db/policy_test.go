@@ -34,6 +34,7 @@ var tenantless = map[string]string{
 	"attempt_limit":          "counts attempts, whoever makes them",
 	"password_reset_request": "there may be no such member",
 	"retention_floor":        "days are everybody's",
+	"id_mark":                "as retention_floor",
 	"goose_db_version":       "the migrations",
 }
 

@@ -23,8 +23,9 @@ type DB struct {
 	pool *pgxpool.Pool
 }
 
-// Open connects to the database at url and refuses a role that could see past row-level security.
-func Open(ctx context.Context, url string) (*DB, error) {
+// Open connects to the database at url and refuses a role that could see past row-level security. Options have the last word on the
+// pool's settings.
+func Open(ctx context.Context, url string, options ...func(*pgxpool.Config)) (*DB, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("parse DATABASE_URL: %w", err)
@@ -34,6 +35,9 @@ func Open(ctx context.Context, url string) (*DB, error) {
 			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
 		})
 		return nil
+	}
+	for _, set := range options {
+		set(config)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {

@@ -30,7 +30,8 @@ const askForFinishedDelivery = `-- name: AskForFinishedDelivery :one
 with again as (
     update webhook_attempt a set outcome = null, finished_at = null
     where a.merchant_id = $2 and a.delivery_id = $3 and a.outcome is not null
-      and exists (select from event e where e.merchant_id = a.merchant_id and e.id = a.event_id and e.created_at = a.event_created_at)
+      and a.created_at >= $4::timestamptz and a.created_at < $5::timestamptz
+      and exists (select from event e where e.merchant_id = a.merchant_id and e.id = a.event_id and e.created_at = $6)
     returning a.merchant_id, a.delivery_id, a.number, a.endpoint_id, a.event_id, a.event_created_at, a.subscription_id, a.status_code, a.error, a.response_body, a.duration_ms, a.created_at, a.delivery_created_at, a.outcome, a.finished_at, a.error_class, a.xid
 )
 insert into webhook_delivery (merchant_id, id, endpoint_id, event_id, event_created_at, subscription_id, attempt_count, attempts_before,
@@ -42,14 +43,24 @@ returning endpoint_id
 `
 
 type AskForFinishedDeliveryParams struct {
-	Now        time.Time
-	MerchantID int64
-	ID         int64
+	Now            time.Time
+	MerchantID     int64
+	ID             int64
+	Since          time.Time
+	Until          time.Time
+	EventCreatedAt time.Time
 }
 
 // Makes a finished delivery one that is to be sent again: its last attempt becomes one of several. Only where its event is kept.
 func (q *Queries) AskForFinishedDelivery(ctx context.Context, db DBTX, arg AskForFinishedDeliveryParams) (int64, error) {
-	row := db.QueryRow(ctx, askForFinishedDelivery, arg.Now, arg.MerchantID, arg.ID)
+	row := db.QueryRow(ctx, askForFinishedDelivery,
+		arg.Now,
+		arg.MerchantID,
+		arg.ID,
+		arg.Since,
+		arg.Until,
+		arg.EventCreatedAt,
+	)
 	var endpoint_id int64
 	err := row.Scan(&endpoint_id)
 	return endpoint_id, err
@@ -79,12 +90,15 @@ const attemptsByDelivery = `-- name: AttemptsByDelivery :many
 select delivery_id, number, status_code, error_class, error, response_body, duration_ms, created_at
 from webhook_attempt
 where merchant_id = $1 and delivery_id = any($2::bigint[])
+  and created_at >= $3::timestamptz and created_at < $4::timestamptz
 order by delivery_id, number
 `
 
 type AttemptsByDeliveryParams struct {
 	MerchantID  int64
 	DeliveryIds []int64
+	Since       time.Time
+	Until       time.Time
 }
 
 type AttemptsByDeliveryRow struct {
@@ -99,7 +113,12 @@ type AttemptsByDeliveryRow struct {
 }
 
 func (q *Queries) AttemptsByDelivery(ctx context.Context, db DBTX, arg AttemptsByDeliveryParams) ([]AttemptsByDeliveryRow, error) {
-	rows, err := db.Query(ctx, attemptsByDelivery, arg.MerchantID, arg.DeliveryIds)
+	rows, err := db.Query(ctx, attemptsByDelivery,
+		arg.MerchantID,
+		arg.DeliveryIds,
+		arg.Since,
+		arg.Until,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -180,15 +199,18 @@ func (q *Queries) CountEndpoints(ctx context.Context, db DBTX, merchantID int64)
 const deadDeliveries = `-- name: DeadDeliveries :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
-where merchant_id = $1 and delivery_id < $2 and outcome <> 'DELIVERED' and outcome = $3::text
-  and ($4::bigint is null or endpoint_id = $4)
+where merchant_id = $1 and delivery_id < $2 and created_at >= $3::timestamptz and created_at < $4::timestamptz
+  and outcome <> 'DELIVERED' and outcome = $5::text
+  and ($6::bigint is null or endpoint_id = $6)
 order by delivery_id desc
-limit $5
+limit $7
 `
 
 type DeadDeliveriesParams struct {
 	MerchantID int64
 	Before     int64
+	Since      time.Time
+	Until      time.Time
 	Outcome    string
 	EndpointID *int64
 	Most       int32
@@ -210,6 +232,8 @@ func (q *Queries) DeadDeliveries(ctx context.Context, db DBTX, arg DeadDeliverie
 	rows, err := db.Query(ctx, deadDeliveries,
 		arg.MerchantID,
 		arg.Before,
+		arg.Since,
+		arg.Until,
 		arg.Outcome,
 		arg.EndpointID,
 		arg.Most,
@@ -781,15 +805,19 @@ const eventsAfter = `-- name: EventsAfter :many
 select merchant_id, id, xid::text::bigint as position, type, coalesce(subscription_id, 0)::bigint as subscription_id, sequence, body, occurred_at
 from event
 where merchant_id = $1 and (xid, id) > (cast(cast($2::bigint as text) as xid8), $3::bigint)
-  and xid < pg_snapshot_xmin(pg_current_snapshot())
+  and xid < least(pg_snapshot_xmin(pg_current_snapshot()), cast(cast($4::bigint as text) as xid8))
+  and created_at >= $5::timestamptz and created_at < $6::timestamptz
 order by xid, id
-limit $4
+limit $7
 `
 
 type EventsAfterParams struct {
 	MerchantID int64
 	AfterXid   int64
 	AfterID    int64
+	BeforeXid  int64
+	Since      time.Time
+	Until      time.Time
 	Most       int32
 }
 
@@ -804,12 +832,16 @@ type EventsAfterRow struct {
 	OccurredAt     time.Time
 }
 
-// The transactions below the snapshot's xmin have all ended, so nothing can appear before a row that is shown.
+// The transactions below the snapshot's xmin have all ended, so nothing can appear before a row that is shown. The instants keep the plan
+// to the partitions in which the events of these transactions lie.
 func (q *Queries) EventsAfter(ctx context.Context, db DBTX, arg EventsAfterParams) ([]EventsAfterRow, error) {
 	rows, err := db.Query(ctx, eventsAfter,
 		arg.MerchantID,
 		arg.AfterXid,
 		arg.AfterID,
+		arg.BeforeXid,
+		arg.Since,
+		arg.Until,
 		arg.Most,
 	)
 	if err != nil {
@@ -842,13 +874,15 @@ func (q *Queries) EventsAfter(ctx context.Context, db DBTX, arg EventsAfterParam
 const eventsByID = `-- name: EventsByID :many
 select merchant_id, id, xid::text::bigint as position, type, coalesce(subscription_id, 0)::bigint as subscription_id, sequence, body, occurred_at
 from event
-where merchant_id = $1 and id = any($2::bigint[])
+where merchant_id = $1 and id = any($2::bigint[]) and created_at >= $3::timestamptz and created_at < $4::timestamptz
 order by id
 `
 
 type EventsByIDParams struct {
 	MerchantID int64
 	Ids        []int64
+	Since      time.Time
+	Until      time.Time
 }
 
 type EventsByIDRow struct {
@@ -863,7 +897,12 @@ type EventsByIDRow struct {
 }
 
 func (q *Queries) EventsByID(ctx context.Context, db DBTX, arg EventsByIDParams) ([]EventsByIDRow, error) {
-	rows, err := db.Query(ctx, eventsByID, arg.MerchantID, arg.Ids)
+	rows, err := db.Query(ctx, eventsByID,
+		arg.MerchantID,
+		arg.Ids,
+		arg.Since,
+		arg.Until,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -944,15 +983,18 @@ func (q *Queries) FailingEndpoints(ctx context.Context, db DBTX, arg FailingEndp
 const finishedDeliveries = `-- name: FinishedDeliveries :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
-where merchant_id = $1 and delivery_id < $2 and outcome is not null
-  and ($3::text is null or outcome = $3)
+where merchant_id = $1 and delivery_id < $2 and created_at >= $3::timestamptz and created_at < $4::timestamptz
+  and outcome is not null
+  and ($5::text is null or outcome = $5)
 order by delivery_id desc
-limit $4
+limit $6
 `
 
 type FinishedDeliveriesParams struct {
 	MerchantID int64
 	Before     int64
+	Since      time.Time
+	Until      time.Time
 	Outcome    *string
 	Most       int32
 }
@@ -973,6 +1015,8 @@ func (q *Queries) FinishedDeliveries(ctx context.Context, db DBTX, arg FinishedD
 	rows, err := db.Query(ctx, finishedDeliveries,
 		arg.MerchantID,
 		arg.Before,
+		arg.Since,
+		arg.Until,
 		arg.Outcome,
 		arg.Most,
 	)
@@ -1008,12 +1052,15 @@ const finishedDeliveriesByID = `-- name: FinishedDeliveriesByID :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
 where merchant_id = $1 and delivery_id = any($2::bigint[]) and outcome is not null
+  and created_at >= $3::timestamptz and created_at < $4::timestamptz
 order by delivery_id
 `
 
 type FinishedDeliveriesByIDParams struct {
 	MerchantID int64
 	Ids        []int64
+	Since      time.Time
+	Until      time.Time
 }
 
 type FinishedDeliveriesByIDRow struct {
@@ -1029,7 +1076,12 @@ type FinishedDeliveriesByIDRow struct {
 }
 
 func (q *Queries) FinishedDeliveriesByID(ctx context.Context, db DBTX, arg FinishedDeliveriesByIDParams) ([]FinishedDeliveriesByIDRow, error) {
-	rows, err := db.Query(ctx, finishedDeliveriesByID, arg.MerchantID, arg.Ids)
+	rows, err := db.Query(ctx, finishedDeliveriesByID,
+		arg.MerchantID,
+		arg.Ids,
+		arg.Since,
+		arg.Until,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -1061,17 +1113,20 @@ func (q *Queries) FinishedDeliveriesByID(ctx context.Context, db DBTX, arg Finis
 const finishedDeliveriesOfEvent = `-- name: FinishedDeliveriesOfEvent :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
-where merchant_id = $1 and event_id = $2 and delivery_id < $3 and outcome is not null
-  and ($4::bigint is null or endpoint_id = $4)
-  and ($5::text is null or outcome = $5)
+where merchant_id = $1 and event_id = $2 and delivery_id < $3 and created_at >= $4::timestamptz and created_at < $5::timestamptz
+  and outcome is not null
+  and ($6::bigint is null or endpoint_id = $6)
+  and ($7::text is null or outcome = $7)
 order by delivery_id desc
-limit $6
+limit $8
 `
 
 type FinishedDeliveriesOfEventParams struct {
 	MerchantID int64
 	EventID    int64
 	Before     int64
+	Since      time.Time
+	Until      time.Time
 	EndpointID *int64
 	Outcome    *string
 	Most       int32
@@ -1094,6 +1149,8 @@ func (q *Queries) FinishedDeliveriesOfEvent(ctx context.Context, db DBTX, arg Fi
 		arg.MerchantID,
 		arg.EventID,
 		arg.Before,
+		arg.Since,
+		arg.Until,
 		arg.EndpointID,
 		arg.Outcome,
 		arg.Most,
@@ -1129,16 +1186,19 @@ func (q *Queries) FinishedDeliveriesOfEvent(ctx context.Context, db DBTX, arg Fi
 const finishedDeliveriesToEndpoint = `-- name: FinishedDeliveriesToEndpoint :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
-where merchant_id = $1 and endpoint_id = $2 and delivery_id < $3 and outcome is not null
-  and ($4::text is null or outcome = $4)
+where merchant_id = $1 and endpoint_id = $2 and delivery_id < $3 and created_at >= $4::timestamptz and created_at < $5::timestamptz
+  and outcome is not null
+  and ($6::text is null or outcome = $6)
 order by delivery_id desc
-limit $5
+limit $7
 `
 
 type FinishedDeliveriesToEndpointParams struct {
 	MerchantID int64
 	EndpointID int64
 	Before     int64
+	Since      time.Time
+	Until      time.Time
 	Outcome    *string
 	Most       int32
 }
@@ -1160,6 +1220,8 @@ func (q *Queries) FinishedDeliveriesToEndpoint(ctx context.Context, db DBTX, arg
 		arg.MerchantID,
 		arg.EndpointID,
 		arg.Before,
+		arg.Since,
+		arg.Until,
 		arg.Outcome,
 		arg.Most,
 	)

@@ -65,8 +65,12 @@ func (r deliveryFields) Event(ctx context.Context, delivery *WebhookDelivery) (*
 
 // Attempts are the delivery's so far.
 func (r deliveryFields) Attempts(ctx context.Context, delivery *WebhookDelivery) ([]*webhook.Attempt, error) {
-	read := func(ctx context.Context, caller account.Caller, ids []int64) (map[int64][]webhook.Attempt, error) {
-		return r.Webhooks.AttemptsByDelivery(ctx, caller.MerchantID, ids)
+	read := func(ctx context.Context, caller account.Caller, _ []int64) (map[int64][]webhook.Attempt, error) {
+		deliveries := make([]webhook.Delivery, len(delivery.siblings.all))
+		for i, one := range delivery.siblings.all {
+			deliveries[i] = one.Delivery
+		}
+		return r.Webhooks.AttemptsByDelivery(ctx, caller.MerchantID, deliveries)
 	}
 	show := func(row webhook.Attempt, _ *siblings[webhook.Attempt]) *webhook.Attempt { return &row }
 	return children(ctx, delivery, delivery.siblings, "WebhookDelivery", (*WebhookDelivery).rowID, read, show)

@@ -87,6 +87,13 @@ func receive(ctx context.Context, path string) error {
 		return err
 	}
 	k := &keeper{in: in, log: bufio.NewWriterSize(file, logBytes), cut: map[string]bool{}}
+	before, err := in.entries()
+	if err != nil {
+		return err
+	}
+	for _, e := range before {
+		k.cut[e.Path+e.ID] = true
+	}
 	if _, err := k.log.WriteString("\n"); err != nil { // behind a line that was broken off
 		return err
 	}
@@ -103,7 +110,7 @@ type keeper struct {
 	in  inbox
 	mu  sync.Mutex
 	log *bufio.Writer
-	cut map[string]bool // deliveries whose answer was dropped
+	cut map[string]bool // deliveries that came before, in the time of an earlier process too
 }
 
 func (k *keeper) flush() error {

@@ -9,18 +9,20 @@ select unnest(@merchant_ids::bigint[]), unnest(@ids::bigint[]), unnest(@types::t
     unnest(@sequences::bigint[]), unnest(@bodies::bytea[]), unnest(@occurred_ats::timestamptz[]), @created_at::timestamptz;
 
 -- name: EventsAfter :many
--- The transactions below the snapshot's xmin have all ended, so nothing can appear before a row that is shown.
+-- The transactions below the snapshot's xmin have all ended, so nothing can appear before a row that is shown. The instants keep the plan
+-- to the partitions in which the events of these transactions lie.
 select merchant_id, id, xid::text::bigint as position, type, coalesce(subscription_id, 0)::bigint as subscription_id, sequence, body, occurred_at
 from event
 where merchant_id = @merchant_id and (xid, id) > (cast(cast(@after_xid::bigint as text) as xid8), @after_id::bigint)
-  and xid < pg_snapshot_xmin(pg_current_snapshot())
+  and xid < least(pg_snapshot_xmin(pg_current_snapshot()), cast(cast(@before_xid::bigint as text) as xid8))
+  and created_at >= @since::timestamptz and created_at < @until::timestamptz
 order by xid, id
 limit @most;
 
 -- name: EventsByID :many
 select merchant_id, id, xid::text::bigint as position, type, coalesce(subscription_id, 0)::bigint as subscription_id, sequence, body, occurred_at
 from event
-where merchant_id = @merchant_id and id = any(@ids::bigint[])
+where merchant_id = @merchant_id and id = any(@ids::bigint[]) and created_at >= @since::timestamptz and created_at < @until::timestamptz
 order by id;
 
 -- name: EventBodies :many
@@ -430,7 +432,8 @@ returning d.endpoint_id;
 with again as (
     update webhook_attempt a set outcome = null, finished_at = null
     where a.merchant_id = @merchant_id and a.delivery_id = @id and a.outcome is not null
-      and exists (select from event e where e.merchant_id = a.merchant_id and e.id = a.event_id and e.created_at = a.event_created_at)
+      and a.created_at >= @since::timestamptz and a.created_at < @until::timestamptz
+      and exists (select from event e where e.merchant_id = a.merchant_id and e.id = a.event_id and e.created_at = @event_created_at)
     returning a.*
 )
 insert into webhook_delivery (merchant_id, id, endpoint_id, event_id, event_created_at, subscription_id, attempt_count, attempts_before,
@@ -461,7 +464,8 @@ order by id;
 -- name: FinishedDeliveries :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
-where merchant_id = @merchant_id and delivery_id < @before and outcome is not null
+where merchant_id = @merchant_id and delivery_id < @before and created_at >= @since::timestamptz and created_at < @until::timestamptz
+  and outcome is not null
   and (sqlc.narg(outcome)::text is null or outcome = sqlc.narg(outcome))
 order by delivery_id desc
 limit @most;
@@ -469,7 +473,8 @@ limit @most;
 -- name: FinishedDeliveriesToEndpoint :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
-where merchant_id = @merchant_id and endpoint_id = @endpoint_id and delivery_id < @before and outcome is not null
+where merchant_id = @merchant_id and endpoint_id = @endpoint_id and delivery_id < @before and created_at >= @since::timestamptz and created_at < @until::timestamptz
+  and outcome is not null
   and (sqlc.narg(outcome)::text is null or outcome = sqlc.narg(outcome))
 order by delivery_id desc
 limit @most;
@@ -477,7 +482,8 @@ limit @most;
 -- name: FinishedDeliveriesOfEvent :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
-where merchant_id = @merchant_id and event_id = @event_id and delivery_id < @before and outcome is not null
+where merchant_id = @merchant_id and event_id = @event_id and delivery_id < @before and created_at >= @since::timestamptz and created_at < @until::timestamptz
+  and outcome is not null
   and (sqlc.narg(endpoint_id)::bigint is null or endpoint_id = sqlc.narg(endpoint_id))
   and (sqlc.narg(outcome)::text is null or outcome = sqlc.narg(outcome))
 order by delivery_id desc
@@ -486,7 +492,8 @@ limit @most;
 -- name: DeadDeliveries :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
-where merchant_id = @merchant_id and delivery_id < @before and outcome <> 'DELIVERED' and outcome = @outcome::text
+where merchant_id = @merchant_id and delivery_id < @before and created_at >= @since::timestamptz and created_at < @until::timestamptz
+  and outcome <> 'DELIVERED' and outcome = @outcome::text
   and (sqlc.narg(endpoint_id)::bigint is null or endpoint_id = sqlc.narg(endpoint_id))
 order by delivery_id desc
 limit @most;
@@ -495,12 +502,14 @@ limit @most;
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
 where merchant_id = @merchant_id and delivery_id = any(@ids::bigint[]) and outcome is not null
+  and created_at >= @since::timestamptz and created_at < @until::timestamptz
 order by delivery_id;
 
 -- name: AttemptsByDelivery :many
 select delivery_id, number, status_code, error_class, error, response_body, duration_ms, created_at
 from webhook_attempt
 where merchant_id = @merchant_id and delivery_id = any(@delivery_ids::bigint[])
+  and created_at >= @since::timestamptz and created_at < @until::timestamptz
 order by delivery_id, number;
 
 -- name: HoursOfEndpoints :many

@@ -29,7 +29,7 @@ func (w *Webhooks) DeliveryRetry(ctx context.Context, merchantID, id int64) (Del
 	if err != nil || endpoint.Status != EndpointEnabled {
 		return Delivery{}, fault.New(fault.CodeConflict, "id", "its endpoint is not enabled")
 	}
-	err = w.DB.Tenant(merchantID).Tx(ctx, func(tx pgx.Tx) error { return w.askAgain(ctx, tx, merchantID, id) })
+	err = w.DB.Tenant(merchantID).Tx(ctx, func(tx pgx.Tx) error { return w.askAgain(ctx, tx, known[id]) })
 	if err != nil {
 		return Delivery{}, fmt.Errorf("send delivery %d again: %w", id, err)
 	}
@@ -38,12 +38,15 @@ func (w *Webhooks) DeliveryRetry(ctx context.Context, merchantID, id int64) (Del
 }
 
 // askAgain makes a delivery due. Of two that ask for a finished one, the second finds it pending.
-func (w *Webhooks) askAgain(ctx context.Context, tx pgx.Tx, merchantID, id int64) error {
+func (w *Webhooks) askAgain(ctx context.Context, tx pgx.Tx, d Delivery) error {
 	now := w.Now()
-	pending := db.AskForPendingDeliveryParams{MerchantID: merchantID, ID: id, Now: now}
+	pending := db.AskForPendingDeliveryParams{MerchantID: d.MerchantID, ID: d.ID, Now: now}
 	endpointID, err := w.DB.AskForPendingDelivery(ctx, tx, pending)
 	if db.IsNoRows(err) {
-		endpointID, err = w.DB.AskForFinishedDelivery(ctx, tx, db.AskForFinishedDeliveryParams{MerchantID: merchantID, ID: id, Now: now})
+		tried := stretch{d.CreatedAt, now}.wider(clockSkew)
+		endpointID, err = w.DB.AskForFinishedDelivery(ctx, tx, db.AskForFinishedDeliveryParams{
+			MerchantID: d.MerchantID, ID: d.ID, EventCreatedAt: d.EventCreatedAt, Since: tried.since, Until: tried.until, Now: now,
+		})
 	}
 	if db.IsNoRows(err) {
 		endpointID, err = w.DB.AskForPendingDelivery(ctx, tx, pending)
@@ -57,10 +60,10 @@ func (w *Webhooks) askAgain(ctx context.Context, tx pgx.Tx, merchantID, id int64
 	case err != nil:
 		return err
 	}
-	slow, err := w.DB.EndHold(ctx, tx, db.EndHoldParams{MerchantID: merchantID, ID: endpointID, Now: now})
+	slow, err := w.DB.EndHold(ctx, tx, db.EndHoldParams{MerchantID: d.MerchantID, ID: endpointID, Now: now})
 	if err != nil {
 		return err
 	}
-	_, err = w.insertDrains(ctx, tx, []DrainArgs{{merchantID, endpointID, slow}}, nil)
+	_, err = w.insertDrains(ctx, tx, []DrainArgs{{d.MerchantID, endpointID, slow}}, nil)
 	return err
 }

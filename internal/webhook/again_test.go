@@ -56,7 +56,7 @@ func TestADeadDeliveryIsSentAgainWithTheSameBytesAndAScheduleOfItsOwn(t *testing
 	require.NoError(t, err)
 	m.drain(t, e)
 	require.Equal(t, "DELIVERED", statuses(m.deliveries(t)))
-	require.Len(t, m.attempts(t, dead), 12)
+	require.Len(t, m.attempts(t, m.deliveries(t)[0]), 12)
 	require.Len(t, r.got(), 12)
 	for _, request := range r.got() {
 		require.Equal(t, r.got()[0].body, request.body)

@@ -89,29 +89,77 @@ func (w *Webhooks) Deliveries(ctx context.Context, merchantID int64, f DeliveryF
 	return all, more, nil
 }
 
-// finished asks the question whose index suits the filter best.
+// finished reads the days in which a page of finished deliveries should be, and more of them where they are too few. What a delivery
+// leaves lies in the day of its last attempt, be it long after its creation.
 func (w *Webhooks) finished(
 	ctx context.Context, tx pgx.Tx, merchantID int64, f DeliveryFilter, p page.Request,
+) ([]db.FinishedDeliveriesRow, error) {
+	created, err := w.listed(ctx, tx, f, p)
+	if err != nil {
+		return nil, err
+	}
+	for back := readDays; ; back *= readMore {
+		tried := stretch{later(created.since, created.until.Add(-back)), w.Now()}.wider(clockSkew)
+		rows, err := w.finishedWithin(ctx, tx, merchantID, f, p, tried)
+		if err != nil || !created.until.Add(-back).After(created.since) {
+			return rows, err
+		}
+		// None of those created since then has its last attempt earlier; an older one may have, and would stand between these.
+		known := slices.IndexFunc(rows, func(row db.FinishedDeliveriesRow) bool {
+			return row.DeliveryCreatedAt.Before(tried.since.Add(3 * clockSkew))
+		})
+		if known < 0 && len(rows) == int(p.Limit()) {
+			return rows, nil
+		}
+	}
+}
+
+// listed is when the deliveries were created that a page may have.
+func (w *Webhooks) listed(ctx context.Context, tx pgx.Tx, f DeliveryFilter, p page.Request) (stretch, error) {
+	created := stretch{everything().since, w.Now()}
+	if p.After > 0 {
+		days, err := w.daysOfDeliveries(ctx, tx, []int64{p.After})
+		if err != nil {
+			return created, err
+		}
+		created.until = days.until
+	}
+	if f.EventID != nil {
+		days, err := w.daysOfEvents(ctx, tx, []int64{*f.EventID})
+		if err != nil {
+			return created, err
+		}
+		created.since = days.since
+	}
+	return created, nil
+}
+
+// finishedWithin asks the question whose index suits the filter best.
+func (w *Webhooks) finishedWithin(
+	ctx context.Context, tx pgx.Tx, merchantID int64, f DeliveryFilter, p page.Request, tried stretch,
 ) ([]db.FinishedDeliveriesRow, error) {
 	switch {
 	case f.EventID != nil:
 		rows, err := w.DB.FinishedDeliveriesOfEvent(ctx, tx, db.FinishedDeliveriesOfEventParams{
 			MerchantID: merchantID, EventID: *f.EventID, Before: p.Before(), Most: p.Limit(), EndpointID: f.EndpointID, Outcome: f.Status,
+			Since: tried.since, Until: tried.until,
 		})
 		return finishedRows(rows), err
 	case f.Status != nil && *f.Status != DeliveryDelivered:
 		rows, err := w.DB.DeadDeliveries(ctx, tx, db.DeadDeliveriesParams{
 			MerchantID: merchantID, Outcome: *f.Status, Before: p.Before(), Most: p.Limit(), EndpointID: f.EndpointID,
+			Since: tried.since, Until: tried.until,
 		})
 		return finishedRows(rows), err
 	case f.EndpointID != nil:
 		rows, err := w.DB.FinishedDeliveriesToEndpoint(ctx, tx, db.FinishedDeliveriesToEndpointParams{
 			MerchantID: merchantID, EndpointID: *f.EndpointID, Before: p.Before(), Most: p.Limit(), Outcome: f.Status,
+			Since: tried.since, Until: tried.until,
 		})
 		return finishedRows(rows), err
 	default:
 		return w.DB.FinishedDeliveries(ctx, tx, db.FinishedDeliveriesParams{
-			MerchantID: merchantID, Before: p.Before(), Most: p.Limit(), Outcome: f.Status,
+			MerchantID: merchantID, Before: p.Before(), Most: p.Limit(), Outcome: f.Status, Since: tried.since, Until: tried.until,
 		})
 	}
 }
@@ -158,7 +206,14 @@ func (w *Webhooks) DeliveriesByID(ctx context.Context, merchantID int64, ids []i
 		if len(deliveries) == len(ids) {
 			return nil
 		}
-		finished, err := w.DB.FinishedDeliveriesByID(ctx, tx, db.FinishedDeliveriesByIDParams{MerchantID: merchantID, Ids: ids})
+		created, err := w.daysOfDeliveries(ctx, tx, ids)
+		if err != nil {
+			return err
+		}
+		tried := stretch{created.since, earlier(created.until.Add(wholeSchedule), w.Now().Add(clockSkew))}
+		finished, err := within(tried, len(ids)-len(deliveries), func(s stretch) ([]db.FinishedDeliveriesByIDRow, error) {
+			return w.DB.FinishedDeliveriesByID(ctx, tx, db.FinishedDeliveriesByIDParams{MerchantID: merchantID, Ids: ids, Since: s.since, Until: s.until})
+		})
 		if err != nil {
 			return err
 		}
@@ -173,15 +228,30 @@ func (w *Webhooks) DeliveriesByID(ctx context.Context, merchantID int64, ids []i
 	return deliveries, nil
 }
 
-// AttemptsByDelivery is the attempts of each of the merchant's deliveries among the ids, oldest first.
-func (w *Webhooks) AttemptsByDelivery(ctx context.Context, merchantID int64, ids []int64) (map[int64][]Attempt, error) {
+// AttemptsByDelivery is the attempts of each of the merchant's deliveries, oldest first, until they were read.
+func (w *Webhooks) AttemptsByDelivery(ctx context.Context, merchantID int64, deliveries []Delivery) (map[int64][]Attempt, error) {
+	if len(deliveries) == 0 {
+		return nil, nil
+	}
+	made := stretch{deliveries[0].CreatedAt, deliveries[0].CreatedAt}
+	ids := make([]int64, len(deliveries))
+	for i, d := range deliveries {
+		ids[i] = d.ID
+		until := w.Now()
+		if d.FinishedAt != nil {
+			until = *d.FinishedAt
+		}
+		made.since = earlier(made.since, d.CreatedAt)
+		made.until = later(made.until, until)
+	}
+	made = made.wider(clockSkew)
 	rows, err := w.DB.AttemptsByDelivery(ctx, w.DB.Tenant(merchantID), db.AttemptsByDeliveryParams{
-		MerchantID: merchantID, DeliveryIds: ids,
+		MerchantID: merchantID, DeliveryIds: ids, Since: made.since, Until: made.until,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read attempts: %w", err)
 	}
-	attempts := make(map[int64][]Attempt, len(ids))
+	attempts := make(map[int64][]Attempt, len(deliveries))
 	for _, row := range rows {
 		attempts[row.DeliveryID] = append(attempts[row.DeliveryID], Attempt{
 			Number: row.Number, StatusCode: row.StatusCode, ErrorClass: (*ErrorClass)(row.ErrorClass), Error: row.Error, ResponseBody: row.ResponseBody,

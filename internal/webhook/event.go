@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -94,9 +95,7 @@ func (e *ExpiredCursorError) Error() string {
 // transactions that published, and none is shown while an older one is still open: an event that commits late is never behind
 // the position of a reader. A position before events that are no longer kept is an ExpiredCursorError.
 func (w *Webhooks) Events(ctx context.Context, merchantID, afterXID, afterID int64, limit int32) ([]StoredEvent, error) {
-	rows, err := w.DB.EventsAfter(ctx, w.DB.Tenant(merchantID), db.EventsAfterParams{
-		MerchantID: merchantID, AfterXid: afterXID, AfterID: afterID, Most: limit,
-	})
+	rows, err := w.following(ctx, merchantID, afterXID, afterID, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read events: %w", err)
 	}
@@ -118,9 +117,36 @@ func (w *Webhooks) Events(ctx context.Context, merchantID, afterXID, afterID int
 	return events, nil
 }
 
+// following reads the days that come next, and more of them where they have too little.
+func (w *Webhooks) following(ctx context.Context, merchantID, afterXID, afterID int64, limit int32) ([]db.EventsAfterRow, error) {
+	scope := w.DB.Tenant(merchantID)
+	for ahead := readDays; ; ahead *= readMore {
+		now := w.Now()
+		days, err := w.DB.FollowingCreated(ctx, scope, db.FollowingCreatedParams{AfterXid: afterXID, Ahead: ahead.Seconds(), Now: now})
+		if err != nil {
+			return nil, fmt.Errorf("find their days: %w", err)
+		}
+		// An event that is not shown is passed over for ever, so clocks may be as far apart as they are for followers.
+		s := stretch{earlier(days.Since, now), days.Until}.wider(recent)
+		rows, err := w.DB.EventsAfter(ctx, scope, db.EventsAfterParams{
+			MerchantID: merchantID, AfterXid: afterXID, AfterID: afterID, BeforeXid: days.BeforeXid, Since: s.since, Until: s.until, Most: limit,
+		})
+		if err != nil || len(rows) == int(limit) || days.BeforeXid == math.MaxInt64 {
+			return rows, err
+		}
+	}
+}
+
 // EventsByID is the merchant's events among the ids.
 func (w *Webhooks) EventsByID(ctx context.Context, merchantID int64, ids []int64) (map[int64]StoredEvent, error) {
-	rows, err := w.DB.EventsByID(ctx, w.DB.Tenant(merchantID), db.EventsByIDParams{MerchantID: merchantID, Ids: ids})
+	scope := w.DB.Tenant(merchantID)
+	created, err := w.daysOfEvents(ctx, scope, ids)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := within(created, len(ids), func(s stretch) ([]db.EventsByIDRow, error) {
+		return w.DB.EventsByID(ctx, scope, db.EventsByIDParams{MerchantID: merchantID, Ids: ids, Since: s.since, Until: s.until})
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read events by id: %w", err)
 	}

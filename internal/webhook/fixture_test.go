@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
@@ -69,9 +70,9 @@ func newWorld(t *testing.T) *world {
 }
 
 // process is one more process on the same database, with connections of its own.
-func (w *world) process(t *testing.T) *webhook.Webhooks {
+func (w *world) process(t *testing.T, options ...func(*pgxpool.Config)) *webhook.Webhooks {
 	t.Helper()
-	d, err := db.Open(t.Context(), w.url)
+	d, err := db.Open(t.Context(), w.url, options...)
 	require.NoError(t, err)
 	t.Cleanup(d.Close)
 	jobs, err := river.NewClient(riverpgxv5.New(d.Pool()), &river.Config{Test: river.TestConfig{Time: w.clock}})
@@ -221,7 +222,7 @@ func (m *merchant) deliveries(t *testing.T) []webhook.Delivery {
 
 func (m *merchant) attempts(t *testing.T, d webhook.Delivery) []webhook.Attempt {
 	t.Helper()
-	attempts, err := m.w.AttemptsByDelivery(t.Context(), m.id, []int64{d.ID})
+	attempts, err := m.w.AttemptsByDelivery(t.Context(), m.id, []webhook.Delivery{d})
 	require.NoError(t, err)
 	return attempts[d.ID]
 }

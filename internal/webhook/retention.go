@@ -27,12 +27,12 @@ func (w *Webhooks) partitioned() map[string]time.Duration {
 	return map[string]time.Duration{"event": w.EventRetention, "webhook_attempt": w.AttemptRetention}
 }
 
-// Partition makes the partitions of the next days and drops what is no longer kept: whole days in UTC, with their partitions. What is
+// Partition makes the partitions of the next days, notes how far ids have come in this one, and drops what is no longer kept: whole days in UTC, with their partitions. What is
 // still to be sent of an event that goes is EXPIRED first. A partition whose locks are busy is left to the next run, as is everything
 // that ctx leaves no time for.
 func (w *Webhooks) Partition(ctx context.Context) error {
 	today := w.Now().UTC().Truncate(day)
-	var failed []error
+	failed := []error{w.mark(ctx)}
 	for parent, retention := range w.partitioned() {
 		failed = append(failed, w.makeAhead(ctx, parent, today))
 		if retention > 0 {
