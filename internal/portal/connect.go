@@ -26,8 +26,8 @@ type Consent struct {
 }
 
 // ConnectStart begins to connect a subscription that the customer has with the merchant: it gives the address of the merchant's page, where
-// the customer allows that or not. Faults: NOT_FOUND on customer and product, CONFLICT on product without such a page,
-// ACTIVE_PURCHASE_EXISTS when the customer has bought the product here.
+// the customer allows that or not. Faults: NOT_FOUND on customer and product, CONFLICT on product without such a page or that is no longer
+// sold, ACTIVE_PURCHASE_EXISTS when the customer has bought the product here.
 func (p *Portal) ConnectStart(ctx context.Context, caller account.Caller, ref account.CustomerRef, product catalog.ProductRef) (Consent, error) {
 	customer, err := p.Accounts.Customer(ctx, caller, ref)
 	if err != nil {
@@ -50,6 +50,9 @@ func (p *Portal) ConnectStart(ctx context.Context, caller account.Caller, ref ac
 		if _, err := p.Catalog.PublicProduct(ctx, caller, front[customer.MerchantID].Shop, found.Identifier); err != nil {
 			return Consent{}, fault.NotFound("product", "product")
 		}
+	}
+	if found.Status == catalog.Archived {
+		return Consent{}, errNotSold()
 	}
 	if found.IntegrationPageURL == nil {
 		return Consent{}, fault.New(fault.CodeConflict, "product", "has no integration page: set integrationPageUrl")
@@ -142,6 +145,8 @@ func (p *Portal) ReportConnected(ctx context.Context, caller account.Caller, in 
 		return nil, fmt.Errorf("look a consent up: %w", err)
 	case token.SubscriptionID == nil && !p.Now().Before(token.ExpiresAt):
 		return nil, fault.New(fault.CodeForbidden, "userToken", "has expired: have the customer begin again")
+	case token.SubscriptionID == nil && product.Status == catalog.Archived:
+		return nil, errNotSold()
 	}
 	plan, price, err := p.terms(ctx, caller, product, in)
 	if err != nil {
@@ -151,6 +156,11 @@ func (p *Portal) ReportConnected(ctx context.Context, caller account.Caller, in 
 		TokenID: token.ID, SubscriptionID: token.SubscriptionID, CustomerID: token.CustomerID, Plan: plan, Price: price,
 		AmountMinor: in.AmountMinor, AccessToken: in.AccessToken, Active: in.Active, StartedAt: in.StartedAt, ExpireAt: in.ExpireAt,
 	})
+}
+
+// errNotSold is for a subscription that would begin; those that have begun go on.
+func errNotSold() error {
+	return fault.New(fault.CodeConflict, "product", "is no longer sold")
 }
 
 func (in Connected) check(now time.Time) error {

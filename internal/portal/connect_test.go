@@ -325,3 +325,29 @@ func TestAHolderWhoHasLostTheProductAndConnectsItIsARegainOfAccess(t *testing.T)
 	s.must(s.said(s.consent(bob)))
 	require.Equal(t, []string{"subscription.created -", "subscription.renewed won_back"}, s.events()[before:])
 }
+
+func TestAProductThatIsNoLongerSoldIsConnectedByNobodyNewAndGoesOnForTheOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := newConnecting(w)
+	in := s.said(s.consent(s.ada))
+	s.must(in)
+	bob := s.said(s.consent(s.cardless("bob@example.com")))
+	bob.AccessToken = "at-2"
+	eve := s.cardless("eve@example.com")
+	_, err := w.portal.Catalog.ProductArchive(t.Context(), s.owner, s.product.ID)
+	require.NoError(t, err)
+
+	_, err = w.portal.ConnectStart(t.Context(), s.owner, byID(eve), s.ref())
+	requireFault(t, err, fault.CodeConflict, "product")
+	_, err = s.report(bob)
+	requireFault(t, err, fault.CodeConflict, "product")
+	in.AmountMinor = 900
+	require.EqualValues(t, 900, s.must(in).Unit.Minor)
+
+	_, err = w.portal.URLCreate(t.Context(), s.owner, portal.URLCreate{Email: "new@example.com", Product: s.ref(), Intent: portal.Buy})
+	requireFault(t, err, fault.CodeInvalid, "product")
+	require.Zero(t, w.count(`select count(*) from customer where email = 'new@example.com'`))
+	_, err = w.portal.URLCreate(t.Context(), s.owner, portal.URLCreate{Email: "ada@example.com", Product: s.ref(), Intent: portal.Manage})
+	require.NoError(t, err)
+}

@@ -38,7 +38,7 @@ func (in URLCreate) visit() account.Visit {
 
 // URLCreate finds or creates the customer of the caller's merchant with the address, links it to the product, and mints a portal token for
 // the page that the intent asks for. To buy what the customer has, also through its company, is ACTIVE_PURCHASE_EXISTS; the customer is
-// in the answer then too, and whatever was found, created and linked stays. NOT_FOUND on product.
+// in the answer then too, and whatever was found, created and linked stays. NOT_FOUND on product, INVALID for one that is no longer sold.
 func (p *Portal) URLCreate(ctx context.Context, caller account.Caller, in URLCreate) (Minted, error) {
 	if err := in.Check(); err != nil {
 		return Minted{}, err
@@ -50,6 +50,9 @@ func (p *Portal) URLCreate(ctx context.Context, caller account.Caller, in URLCre
 	product, err := p.Catalog.Product(ctx, caller, in.Product)
 	if err != nil {
 		return Minted{}, err
+	}
+	if in.Intent == Buy && product.Status == catalog.Archived {
+		return Minted{}, fault.Invalid("product", "is no longer sold")
 	}
 	customer, err := p.Accounts.CustomerVisit(ctx, caller, in.visit())
 	if err != nil {
