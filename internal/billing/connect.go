@@ -43,7 +43,7 @@ type Report struct {
 // report twice changes nothing. From ExpireAt on Portico renews it with the customer's payment method; without one it ends then.
 //
 // Faults: CONFLICT on accessToken when it stands for another customer's subscription, and while a payment is under way;
-// ACTIVE_PURCHASE_EXISTS when the holder has bought the product here.
+// ACTIVE_PURCHASE_EXISTS on product when the holder has bought the product here.
 func (b *Billing) Connect(ctx context.Context, caller account.Caller, in Report) (*Subscription, error) {
 	var id int64
 	err := b.DB.Tenant(caller.MerchantID).Tx(ctx, func(tx pgx.Tx) error {
@@ -56,8 +56,11 @@ func (b *Billing) Connect(ctx context.Context, caller account.Caller, in Report)
 		}
 		return b.follow(ctx, tx, caller.MerchantID, id, in)
 	})
+	if err = saleError(err); fault.Is(err, fault.CodeActivePurchaseExists) {
+		err = fault.New(fault.CodeActivePurchaseExists, "product", "the customer has bought this product here: there is nothing to connect")
+	}
 	if err != nil {
-		return nil, saleError(err)
+		return nil, err
 	}
 	return b.Get(ctx, caller, id)
 }

@@ -259,7 +259,7 @@ func TestAReportThatCannotBeIsRefusedAndChangesNothing(t *testing.T) {
 	w.setTime(newYear)
 	s.sell(bob)
 	_, err = s.report(with(func(*portal.Connected) {}))
-	requireFault(t, err, fault.CodeActivePurchaseExists, "plan")
+	requireFault(t, err, fault.CodeActivePurchaseExists, "product")
 	require.EqualValues(t, 2, w.count(`select count(*) from subscription`))
 }
 
