@@ -255,22 +255,39 @@ func (q *Queries) NextProductID(ctx context.Context, db DBTX) (int64, error) {
 }
 
 const plans = `-- name: Plans :many
-select merchant_id, id, product_id, number, name, tier, trial_days, features, created_at from plan
-where merchant_id = $1 and id < $2
-  and ($3::bigint is null or product_id = $3)
+select merchant_id, id, product_id, number, name, tier, trial_days,
+    (case when $1::boolean then features end)::jsonb as features, created_at
+from plan
+where merchant_id = $2 and id < $3
+  and ($4::bigint is null or product_id = $4)
 order by id desc
-limit $4
+limit $5
 `
 
 type PlansParams struct {
-	MerchantID int64
-	Before     int64
-	ProductID  *int64
-	Size       int32
+	WithFeatures bool
+	MerchantID   int64
+	Before       int64
+	ProductID    *int64
+	Size         int32
 }
 
-func (q *Queries) Plans(ctx context.Context, db DBTX, arg PlansParams) ([]Plan, error) {
+type PlansRow struct {
+	MerchantID int64
+	ID         int64
+	ProductID  int64
+	Number     int64
+	Name       string
+	Tier       string
+	TrialDays  int32
+	Features   json.RawMessage
+	CreatedAt  time.Time
+}
+
+// Features cost more than all the rest of a plan, and few ask for them.
+func (q *Queries) Plans(ctx context.Context, db DBTX, arg PlansParams) ([]PlansRow, error) {
 	rows, err := db.Query(ctx, plans,
+		arg.WithFeatures,
 		arg.MerchantID,
 		arg.Before,
 		arg.ProductID,
@@ -280,9 +297,9 @@ func (q *Queries) Plans(ctx context.Context, db DBTX, arg PlansParams) ([]Plan, 
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Plan
+	var items []PlansRow
 	for rows.Next() {
-		var i Plan
+		var i PlansRow
 		if err := rows.Scan(
 			&i.MerchantID,
 			&i.ID,
@@ -305,25 +322,40 @@ func (q *Queries) Plans(ctx context.Context, db DBTX, arg PlansParams) ([]Plan, 
 }
 
 const plansByID = `-- name: PlansByID :many
-select merchant_id, id, product_id, number, name, tier, trial_days, features, created_at from plan
-where merchant_id = $1 and id = any($2::bigint[])
+select merchant_id, id, product_id, number, name, tier, trial_days,
+    (case when $1::boolean then features end)::jsonb as features, created_at
+from plan
+where merchant_id = $2 and id = any($3::bigint[])
 order by id
 `
 
 type PlansByIDParams struct {
-	MerchantID int64
-	Ids        []int64
+	WithFeatures bool
+	MerchantID   int64
+	Ids          []int64
 }
 
-func (q *Queries) PlansByID(ctx context.Context, db DBTX, arg PlansByIDParams) ([]Plan, error) {
-	rows, err := db.Query(ctx, plansByID, arg.MerchantID, arg.Ids)
+type PlansByIDRow struct {
+	MerchantID int64
+	ID         int64
+	ProductID  int64
+	Number     int64
+	Name       string
+	Tier       string
+	TrialDays  int32
+	Features   json.RawMessage
+	CreatedAt  time.Time
+}
+
+func (q *Queries) PlansByID(ctx context.Context, db DBTX, arg PlansByIDParams) ([]PlansByIDRow, error) {
+	rows, err := db.Query(ctx, plansByID, arg.WithFeatures, arg.MerchantID, arg.Ids)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Plan
+	var items []PlansByIDRow
 	for rows.Next() {
-		var i Plan
+		var i PlansByIDRow
 		if err := rows.Scan(
 			&i.MerchantID,
 			&i.ID,
@@ -346,25 +378,40 @@ func (q *Queries) PlansByID(ctx context.Context, db DBTX, arg PlansByIDParams) (
 }
 
 const plansOfProducts = `-- name: PlansOfProducts :many
-select merchant_id, id, product_id, number, name, tier, trial_days, features, created_at from plan
-where merchant_id = $1 and product_id = any($2::bigint[])
+select merchant_id, id, product_id, number, name, tier, trial_days,
+    (case when $1::boolean then features end)::jsonb as features, created_at
+from plan
+where merchant_id = $2 and product_id = any($3::bigint[])
 order by id
 `
 
 type PlansOfProductsParams struct {
-	MerchantID int64
-	ProductIds []int64
+	WithFeatures bool
+	MerchantID   int64
+	ProductIds   []int64
 }
 
-func (q *Queries) PlansOfProducts(ctx context.Context, db DBTX, arg PlansOfProductsParams) ([]Plan, error) {
-	rows, err := db.Query(ctx, plansOfProducts, arg.MerchantID, arg.ProductIds)
+type PlansOfProductsRow struct {
+	MerchantID int64
+	ID         int64
+	ProductID  int64
+	Number     int64
+	Name       string
+	Tier       string
+	TrialDays  int32
+	Features   json.RawMessage
+	CreatedAt  time.Time
+}
+
+func (q *Queries) PlansOfProducts(ctx context.Context, db DBTX, arg PlansOfProductsParams) ([]PlansOfProductsRow, error) {
+	rows, err := db.Query(ctx, plansOfProducts, arg.WithFeatures, arg.MerchantID, arg.ProductIds)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Plan
+	var items []PlansOfProductsRow
 	for rows.Next() {
-		var i Plan
+		var i PlansOfProductsRow
 		if err := rows.Scan(
 			&i.MerchantID,
 			&i.ID,

@@ -4,6 +4,7 @@ package db
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -34,6 +35,9 @@ func Open(ctx context.Context, url string, options ...func(*pgxpool.Config)) (*D
 		conn.TypeMap().RegisterType(&pgtype.Type{
 			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
 		})
+		conn.TypeMap().RegisterType(&pgtype.Type{Name: "jsonb", OID: pgtype.JSONBOID, Codec: rawJSON{&pgtype.JSONBCodec{
+			Marshal: json.Marshal, Unmarshal: json.Unmarshal,
+		}}})
 		return nil
 	}
 	for _, set := range options {
@@ -53,6 +57,36 @@ func Open(ctx context.Context, url string, options ...func(*pgxpool.Config)) (*D
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	return &DB{Queries: New(), pool: pool}, nil
+}
+
+// rawJSON copies a jsonb column that is read as json.RawMessage. pgx would parse it first, of which Postgres has no need.
+type rawJSON struct{ *pgtype.JSONBCodec }
+
+// PlanScan implements pgtype.Codec.
+func (c rawJSON) PlanScan(m *pgtype.Map, oid uint32, format int16, target any) pgtype.ScanPlan {
+	if _, raw := target.(*json.RawMessage); raw {
+		return scanRawJSON{binary: format == pgtype.BinaryFormatCode}
+	}
+	return c.JSONBCodec.PlanScan(m, oid, format, target)
+}
+
+type scanRawJSON struct{ binary bool }
+
+// Scan implements pgtype.ScanPlan. In the binary format the text follows a byte with the format's version.
+func (s scanRawJSON) Scan(source []byte, target any) error {
+	raw := target.(*json.RawMessage)
+	if source == nil {
+		*raw = nil
+		return nil
+	}
+	if s.binary {
+		if len(source) == 0 || source[0] != 1 {
+			return errors.New("jsonb of an unknown version")
+		}
+		source = source[1:]
+	}
+	*raw = append(make(json.RawMessage, 0, len(source)), source...)
+	return nil
 }
 
 // Pool is for what is not tenant data: River, the test gateway, health checks. A tenant table read through it is an error.

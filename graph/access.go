@@ -3,7 +3,6 @@ package graph
 import (
 	"context"
 	"encoding/json"
-	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -85,24 +84,9 @@ func (r query) AccessAll(ctx context.Context, customer CustomerRef, first *int32
 // asksForUsage tells whether a limit is asked for without the current usage somewhere below the field, so that the one statement reads it.
 func asksForUsage(ctx context.Context) bool {
 	variables := graphql.GetOperationContext(ctx).Variables
-	var within func(ast.SelectionSet) bool
-	within = func(set ast.SelectionSet) bool {
-		return slices.ContainsFunc(set, func(selection ast.Selection) bool {
-			switch selected := selection.(type) {
-			case *ast.Field:
-				if selected.ObjectDefinition.Name == "Access" && selected.Name == "limit" {
-					return selected.ArgumentMap(variables)["current"] == nil
-				}
-				return within(selected.SelectionSet)
-			case *ast.InlineFragment:
-				return within(selected.SelectionSet)
-			case *ast.FragmentSpread:
-				return within(selected.Definition.SelectionSet)
-			}
-			return false
-		})
-	}
-	return within(graphql.GetFieldContext(ctx).Field.SelectionSet)
+	return anyField(graphql.GetFieldContext(ctx).Field.Selections, func(field *ast.Field) bool {
+		return field.ObjectDefinition.Name == "Access" && field.Name == "limit" && field.ArgumentMap(variables)["current"] == nil
+	})
 }
 
 // UsageRecord adds to the stored usage of a limit.

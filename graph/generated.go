@@ -14091,7 +14091,11 @@ func (ec *executionContext) _Plan_trialDays(ctx context.Context, field graphql.C
 func (ec *executionContext) _Plan_features(ctx context.Context, field graphql.CollectedField, obj *Plan) (ret graphql.Marshaler) {
 	ctx = within(ctx, "Plan", field)
 	defer ec.rescue(ctx, &ret)
-	return ec.marshalNFeature2ᚕᚖporticoᚋgraphᚐFeatureᚄ(ctx, field.Selections, obj.Features())
+	v, err := obj.Features()
+	if err != nil {
+		return ec.refused(ctx, err)
+	}
+	return ec.marshalNFeature2ᚕᚖporticoᚋgraphᚐFeatureᚄ(ctx, field.Selections, v)
 }
 
 func (ec *executionContext) _Plan_prices(ctx context.Context, field graphql.CollectedField, obj *Plan) (ret graphql.Marshaler) {
@@ -14904,7 +14908,11 @@ func (ec *executionContext) _PublicPlan_trialDays(ctx context.Context, field gra
 func (ec *executionContext) _PublicPlan_features(ctx context.Context, field graphql.CollectedField, obj *PublicPlan) (ret graphql.Marshaler) {
 	ctx = within(ctx, "PublicPlan", field)
 	defer ec.rescue(ctx, &ret)
-	return ec.marshalNFeature2ᚕᚖporticoᚋgraphᚐFeatureᚄ(ctx, field.Selections, obj.Features())
+	v, err := obj.Features()
+	if err != nil {
+		return ec.refused(ctx, err)
+	}
+	return ec.marshalNFeature2ᚕᚖporticoᚋgraphᚐFeatureᚄ(ctx, field.Selections, v)
 }
 
 func (ec *executionContext) _PublicPlan_prices(ctx context.Context, field graphql.CollectedField, obj *PublicPlan) (ret graphql.Marshaler) {

@@ -82,6 +82,7 @@ func TestAFieldCostsOneStatementPerLevel(t *testing.T) {
 		"back and forth":   {`{ products { nodes { plans { product { plans { tier } } } } } }`, "products.nodes", 6},
 		"through edges":    {`{ products { edges { node { plans { tier } } } } }`, "products.edges", 3},
 		"twice":            {`{ products { nodes { a: plans { tier } b: plans { name } } } }`, "products.nodes", 3},
+		"with and without": {`{ products { nodes { a: plans { tier } b: plans { features { name } } } } }`, "products.nodes", 5},
 		"token usage":      {`{ customers { nodes { tokenUsage { count } } } }`, "customers.nodes", 3}, // the first finds the session,
 		"customers":        {`{ customers { nodes { company { name } testClock { id } paymentMethods { id } } } }`, "customers.nodes", 3},
 		"subscriptions":    {`{ subscriptions { nodes { id } } }`, "subscriptions.nodes", 2}, // ids first, then their details
@@ -118,6 +119,21 @@ func TestAFieldCostsOneStatementPerLevel(t *testing.T) {
 			require.Equal(t, id, a.text(fmt.Sprintf("nodes.%d.id", i)))
 		}
 		require.EqualValues(t, 2+2+1, statements)
+	})
+
+	t.Run("the features of plans are read wherever they are asked for", func(t *testing.T) {
+		const features = `[{"name":"advancedReporting"},{"name":"maxEmployees"}]`
+		for _, document := range []string{
+			`{ plans { nodes { features { name } } } }`,
+			`{ plans { edges { node { product { plans { features { name } } } } } } }`,
+			`{ products { nodes { plans { tier } plans { features { name } } } } }`,
+			`{ products { nodes { plans { ...f } } } } fragment f on Plan { ... on Node { ... on Plan { features { name } } } }`,
+			`{ subscriptions { nodes { plan { name } with: plan { features { name } } } } }`,
+			`{ node(id: "` + s.ids["Plan"] + `") { ... on Plan { features { name } } } }`,
+			`{ nodes(ids: ["` + s.ids["Plan"] + `", "` + s.ids["Product"] + `"]) { ... on Plan { features { name } } ... on Product { plans { features { name } } } } }`,
+		} {
+			require.Contains(t, w.must(s.key, document, nil).raw, features, document)
+		}
 	})
 
 	t.Run("each subscription has its own invoices", func(t *testing.T) {

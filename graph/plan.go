@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 
+	"portico/internal/account"
 	"portico/internal/catalog"
 )
 
@@ -38,12 +39,26 @@ func (p *Plan) Prices() []*Price {
 }
 
 // Features are what the plan includes.
-func (p *Plan) Features() []*Feature {
-	features := make([]*Feature, len(p.Plan.Features))
-	for i, feature := range p.Plan.Features {
-		features[i] = &Feature{feature}
+func (p *Plan) Features() ([]*Feature, error) {
+	features, err := p.Plan.Features()
+	shown := make([]*Feature, len(features))
+	for i, feature := range features {
+		shown[i] = &Feature{feature}
 	}
-	return features
+	return shown, err
+}
+
+// planParts are those that are asked for somewhere below the field.
+func planParts(ctx context.Context) catalog.PlanParts {
+	return catalog.PlanParts{Features: asksFor(ctx, "Plan", "features")}
+}
+
+// withParts names what siblings load together: those who ask for more load again.
+func withParts(name string, parts catalog.PlanParts) string {
+	if parts.Features {
+		return name + " with features"
+	}
+	return name
 }
 
 // ID is the global id.
@@ -91,7 +106,7 @@ func (r query) Plans(ctx context.Context, product *ProductRef, first *int32, aft
 		}
 		of = &ref
 	}
-	plans, err := r.Catalog.Plans(ctx, callerOf(ctx), of, request)
+	plans, err := r.Catalog.Plans(ctx, callerOf(ctx), of, planParts(ctx), request)
 	return connect(plans, err, request.Size, showPlan, (*Plan).rowID)
 }
 
@@ -101,7 +116,10 @@ func (r planFields) Product(ctx context.Context, plan *Plan) (*Product, error) {
 }
 
 func (r *Resolver) plans(ctx context.Context, ids []int64) (map[int64]*Plan, error) {
-	return readByID(ctx, "Plan", ids, r.Catalog.PlansByID, showPlan)
+	read := func(ctx context.Context, caller account.Caller, ids []int64) (map[int64]catalog.Plan, error) {
+		return r.Catalog.PlansByID(ctx, caller, ids, planParts(ctx))
+	}
+	return readByID(ctx, "Plan", ids, read, showPlan)
 }
 
 // PlanCreate adds a plan to a product.

@@ -76,7 +76,16 @@ func (r query) Product(ctx context.Context, in ProductRef) (*Product, error) {
 
 // Plans are the product's.
 func (r productFields) Plans(ctx context.Context, product *Product) ([]*Plan, error) {
-	return children(ctx, product, product.siblings, "Plan", (*Product).rowID, r.Catalog.PlansByProduct, showPlan)
+	caller := callerOf(ctx)
+	if err := mayRead(caller, "Plan"); err != nil {
+		return nil, err
+	}
+	parts := planParts(ctx)
+	found, err := together(product.siblings, withParts("plans", parts), func(all []*Product) (map[int64][]*Plan, error) {
+		rows, err := r.Catalog.PlansByProduct(ctx, caller, distinct(all, (*Product).rowID), parts)
+		return families(rows, showPlan), err
+	})
+	return found[product.rowID()], err
 }
 
 func (r *Resolver) products(ctx context.Context, ids []int64) (map[int64]*Product, error) {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"sync"
 
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
 	"portico/internal/account"
 )
 
@@ -120,4 +123,12 @@ func readByID[Row, T any](
 		s.all = append(s.all, found[id])
 	}
 	return found, nil
+}
+
+// asksFor tells whether a field of a type is asked for somewhere below the field that is being resolved: what costs much to read is read
+// only then.
+func asksFor(ctx context.Context, typename, name string) bool {
+	return anyField(graphql.GetFieldContext(ctx).Field.Selections, func(field *ast.Field) bool {
+		return field.Name == name && field.ObjectDefinition.Name == typename
+	})
 }

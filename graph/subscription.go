@@ -135,7 +135,7 @@ func (r subscriptionFields) Product(ctx context.Context, sub *Subscription) (*Pr
 
 // Plan is what was bought.
 func (r subscriptionFields) Plan(ctx context.Context, sub *Subscription) (*Plan, error) {
-	return child(ctx, sub, sub.siblings, "plan", func(s *Subscription) int64 { return s.PlanID }, r.plans)
+	return child(ctx, sub, sub.siblings, withParts("plan", planParts(ctx)), func(s *Subscription) int64 { return s.PlanID }, r.plans)
 }
 
 // Customer is who pays.

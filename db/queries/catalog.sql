@@ -66,19 +66,26 @@ where merchant_id = @merchant_id and plan_id = any(@plan_ids::bigint[])
 order by plan_id, id;
 
 -- name: Plans :many
-select * from plan
+-- Features cost more than all the rest of a plan, and few ask for them.
+select merchant_id, id, product_id, number, name, tier, trial_days,
+    (case when @with_features::boolean then features end)::jsonb as features, created_at
+from plan
 where merchant_id = @merchant_id and id < @before
   and (sqlc.narg('product_id')::bigint is null or product_id = sqlc.narg('product_id'))
 order by id desc
 limit @size;
 
 -- name: PlansByID :many
-select * from plan
+select merchant_id, id, product_id, number, name, tier, trial_days,
+    (case when @with_features::boolean then features end)::jsonb as features, created_at
+from plan
 where merchant_id = @merchant_id and id = any(@ids::bigint[])
 order by id;
 
 -- name: PlansOfProducts :many
-select * from plan
+select merchant_id, id, product_id, number, name, tier, trial_days,
+    (case when @with_features::boolean then features end)::jsonb as features, created_at
+from plan
 where merchant_id = @merchant_id and product_id = any(@product_ids::bigint[])
 order by id;
 

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -27,11 +28,27 @@ type Plan struct {
 	ProductID  int64
 	Number     int64 // the merchant's own, unique within the product; the ID unless given
 	Name       string
-	Tier       string // the code that tokens and webhooks carry, such as pro
-	TrialDays  int32  // 0 for no trial
-	Features   Features
+	Tier       string  // the code that tokens and webhooks carry, such as pro
+	TrialDays  int32   // 0 for no trial
 	Prices     []Price // as they were given
 	CreatedAt  time.Time
+
+	features json.RawMessage // nil where they were not read
+}
+
+// PlanParts are what is read of plans only for those who ask, because it costs more than all the rest.
+type PlanParts struct{ Features bool }
+
+// Features are what the plan includes. A plan that was read without them does not know.
+func (p Plan) Features() (Features, error) {
+	if p.features == nil {
+		return nil, fmt.Errorf("plan %d was read without its features", p.ID)
+	}
+	features, err := ReadFeatures(p.features)
+	if err != nil {
+		return nil, fmt.Errorf("plan %d: %w", p.ID, err)
+	}
+	return features, nil
 }
 
 // PlanCreate is the input of Catalog.PlanCreate.
@@ -98,9 +115,7 @@ func (c *Catalog) PlanCreate(ctx context.Context, caller account.Caller, in Plan
 		if err != nil {
 			return err
 		}
-		if made, err = planOf(row); err != nil {
-			return err
-		}
+		made = planOf(row)
 		made.Prices, err = c.insertPrices(ctx, tx, caller.MerchantID, made.ID, in.Prices)
 		return err
 	})
@@ -134,8 +149,8 @@ func (c *Catalog) insertPlan(ctx context.Context, tx pgx.Tx, given *int64, row d
 
 // Plans lists the plans of one product, or of all when product is nil, newest first: up to a row more than the page, which tells
 // whether there is another.
-func (c *Catalog) Plans(ctx context.Context, caller account.Caller, product *ProductRef, r page.Request) ([]Plan, error) {
-	params := db.PlansParams{MerchantID: caller.MerchantID, Before: r.Before(), Size: r.Limit()}
+func (c *Catalog) Plans(ctx context.Context, caller account.Caller, product *ProductRef, parts PlanParts, r page.Request) ([]Plan, error) {
+	params := db.PlansParams{MerchantID: caller.MerchantID, WithFeatures: parts.Features, Before: r.Before(), Size: r.Limit()}
 	if product != nil {
 		found, err := c.Product(ctx, caller, *product)
 		if err != nil {
@@ -147,12 +162,16 @@ func (c *Catalog) Plans(ctx context.Context, caller account.Caller, product *Pro
 	if err != nil {
 		return nil, fmt.Errorf("list plans: %w", err)
 	}
-	return c.withPrices(ctx, caller.MerchantID, rows)
+	plans := make([]Plan, len(rows))
+	for i, row := range rows {
+		plans[i] = planOf(db.Plan(row))
+	}
+	return plans, c.addPrices(ctx, caller.MerchantID, plans)
 }
 
 // Plan is the one with that id, NOT_FOUND when the merchant has no such plan.
 func (c *Catalog) Plan(ctx context.Context, caller account.Caller, id int64) (Plan, error) {
-	plans, err := c.PlansByID(ctx, caller, []int64{id})
+	plans, err := c.PlansByID(ctx, caller, []int64{id}, PlanParts{Features: true})
 	if err != nil {
 		return Plan{}, err
 	}
@@ -178,24 +197,29 @@ func (c *Catalog) PlanByNumber(ctx context.Context, caller account.Caller, produ
 }
 
 // PlansByID is those of the named plans that the merchant has, or of which a caller of the portal sees a subscription.
-func (c *Catalog) PlansByID(ctx context.Context, caller account.Caller, ids []int64) (map[int64]Plan, error) {
+func (c *Catalog) PlansByID(ctx context.Context, caller account.Caller, ids []int64, parts PlanParts) (map[int64]Plan, error) {
 	named, err := c.named(ctx, caller, ids, c.plansInSight)
 	if err != nil {
 		return nil, err
 	}
-	return c.plansNamed(ctx, named)
+	return c.plansNamed(ctx, named, parts)
 }
 
 // plansNamed reads plans of several merchants.
-func (c *Catalog) plansNamed(ctx context.Context, named map[int64][]int64) (map[int64]Plan, error) {
+func (c *Catalog) plansNamed(ctx context.Context, named map[int64][]int64, parts PlanParts) (map[int64]Plan, error) {
 	found := make(map[int64]Plan)
 	for merchantID, ids := range named {
-		rows, err := c.DB.PlansByID(ctx, c.DB.Tenant(merchantID), db.PlansByIDParams{MerchantID: merchantID, Ids: ids})
+		rows, err := c.DB.PlansByID(ctx, c.DB.Tenant(merchantID), db.PlansByIDParams{
+			MerchantID: merchantID, Ids: ids, WithFeatures: parts.Features,
+		})
 		if err != nil {
 			return nil, fmt.Errorf("find plans: %w", err)
 		}
-		plans, err := c.withPrices(ctx, merchantID, rows)
-		if err != nil {
+		plans := make([]Plan, len(rows))
+		for i, row := range rows {
+			plans[i] = planOf(db.Plan(row))
+		}
+		if err := c.addPrices(ctx, merchantID, plans); err != nil {
 			return nil, err
 		}
 		for _, one := range plans {
@@ -206,18 +230,23 @@ func (c *Catalog) plansNamed(ctx context.Context, named map[int64][]int64) (map[
 }
 
 // PlansByProduct is the plans of each of the named products, oldest first. Callers of the portal get those that were bought.
-func (c *Catalog) PlansByProduct(ctx context.Context, caller account.Caller, productIDs []int64) (map[int64][]Plan, error) {
+func (c *Catalog) PlansByProduct(
+	ctx context.Context, caller account.Caller, productIDs []int64, parts PlanParts,
+) (map[int64][]Plan, error) {
 	if caller.InPortal() {
-		return c.boughtPlans(ctx, caller, productIDs)
+		return c.boughtPlans(ctx, caller, productIDs, parts)
 	}
 	rows, err := c.DB.PlansOfProducts(ctx, c.DB.Tenant(caller.MerchantID), db.PlansOfProductsParams{
-		MerchantID: caller.MerchantID, ProductIds: productIDs,
+		MerchantID: caller.MerchantID, ProductIds: productIDs, WithFeatures: parts.Features,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("find plans of products: %w", err)
 	}
-	plans, err := c.withPrices(ctx, caller.MerchantID, rows)
-	if err != nil {
+	plans := make([]Plan, len(rows))
+	for i, row := range rows {
+		plans[i] = planOf(db.Plan(row))
+	}
+	if err := c.addPrices(ctx, caller.MerchantID, plans); err != nil {
 		return nil, err
 	}
 	byProduct := make(map[int64][]Plan, len(productIDs))
@@ -227,32 +256,23 @@ func (c *Catalog) PlansByProduct(ctx context.Context, caller account.Caller, pro
 	return byProduct, nil
 }
 
-// withPrices keeps the order of the rows and loads the prices of all of them at once.
-func (c *Catalog) withPrices(ctx context.Context, merchantID int64, rows []db.Plan) ([]Plan, error) {
-	plans := make([]Plan, len(rows))
-	ids := make([]int64, len(rows))
-	for i, row := range rows {
-		var err error
-		if plans[i], err = planOf(row); err != nil {
-			return nil, err
-		}
-		ids[i] = row.ID
+// addPrices loads the prices of all plans at once.
+func (c *Catalog) addPrices(ctx context.Context, merchantID int64, plans []Plan) error {
+	ids := make([]int64, len(plans))
+	for i, plan := range plans {
+		ids[i] = plan.ID
 	}
 	prices, err := c.pricesOf(ctx, merchantID, ids)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i := range plans {
 		plans[i].Prices = prices[plans[i].ID]
 	}
-	return plans, nil
+	return nil
 }
 
-func planOf(row db.Plan) (Plan, error) {
-	features, err := ReadFeatures(row.Features)
-	if err != nil {
-		return Plan{}, fmt.Errorf("plan %d: %w", row.ID, err)
-	}
+func planOf(row db.Plan) Plan {
 	return Plan{
 		ID:         row.ID,
 		MerchantID: row.MerchantID,
@@ -261,7 +281,7 @@ func planOf(row db.Plan) (Plan, error) {
 		Name:       row.Name,
 		Tier:       row.Tier,
 		TrialDays:  row.TrialDays,
-		Features:   features,
 		CreatedAt:  row.CreatedAt.UTC(),
-	}, nil
+		features:   row.Features,
+	}
 }

@@ -24,6 +24,9 @@ func newPlan(t *testing.T, c *Catalog, caller account.Caller, product Product, p
 	return made
 }
 
+// whole is a plan with all there is of it.
+var whole = PlanParts{Features: true}
+
 func TestANewPlanComesBackWithItsFeaturesAndPrices(t *testing.T) {
 	t.Parallel()
 	c, caller, _ := newCatalog(t)
@@ -42,14 +45,17 @@ func TestANewPlanComesBackWithItsFeaturesAndPrices(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Len(t, made.Prices, 3)
+	features, err := made.Features()
+	require.NoError(t, err)
+	require.Equal(t, Features{
+		{Name: "advancedReporting", Kind: FeatureBoolean, Enabled: true},
+		{Name: "maxEmployees", Kind: FeatureLimit, Limit: 50, Reset: ResetNever},
+		{Name: "maxProjects", Kind: FeatureUnlimited, Limit: Unlimited, Reset: ResetNever},
+		{Name: "region", Kind: FeatureText, Text: "eu"},
+	}, features)
 	require.Equal(t, Plan{
 		ID: made.ID, MerchantID: caller.MerchantID, ProductID: product.ID, Number: 7, Name: "Pro", Tier: "pro-2", TrialDays: 14,
-		Features: Features{
-			{Name: "advancedReporting", Kind: FeatureBoolean, Enabled: true},
-			{Name: "maxEmployees", Kind: FeatureLimit, Limit: 50, Reset: ResetNever},
-			{Name: "maxProjects", Kind: FeatureUnlimited, Limit: Unlimited, Reset: ResetNever},
-			{Name: "region", Kind: FeatureText, Text: "eu"},
-		},
+		features: made.features,
 		Prices: []Price{
 			{ID: made.Prices[0].ID, Interval: Year, Money: money.Money{Minor: 19900, Currency: "USD"}},
 			{ID: made.Prices[1].ID, Interval: Month, Money: money.Money{Minor: 1999, Currency: "USD"}},
@@ -100,7 +106,7 @@ func TestOfPlansWithOneNumberAtTheSameTimeOneIsMade(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, made)
-	plans, err := c.Plans(t.Context(), caller, nil, all)
+	plans, err := c.Plans(t.Context(), caller, nil, whole, all)
 	require.NoError(t, err)
 	require.Len(t, plans, 1)
 }
@@ -144,7 +150,7 @@ func TestAllFaultsOfAPlanAreReportedTogether(t *testing.T) {
 		"prices.0.interval INVALID", "prices.0.money.currency INVALID", "prices.0.money.amountMinor INVALID", "prices.2 INVALID",
 		"product NOT_FOUND",
 	}, faults(err))
-	plans, err := c.Plans(t.Context(), caller, nil, all)
+	plans, err := c.Plans(t.Context(), caller, nil, whole, all)
 	require.NoError(t, err)
 	require.Empty(t, plans)
 }
@@ -226,16 +232,16 @@ func TestPlansArePagedNewestFirst(t *testing.T) {
 	newPlan(t, c, other, newProduct(t, c, other, "payroll"), usd(3))
 	third := newPlan(t, c, caller, payroll, usd(4))
 
-	plans, err := c.Plans(t.Context(), caller, nil, page.Request{Size: 1})
+	plans, err := c.Plans(t.Context(), caller, nil, whole, page.Request{Size: 1})
 	require.NoError(t, err)
 	require.Equal(t, []Plan{third, second}, plans, "with the one that tells of another page")
-	plans, err = c.Plans(t.Context(), caller, nil, page.Request{Size: 1, After: second.ID})
+	plans, err = c.Plans(t.Context(), caller, nil, whole, page.Request{Size: 1, After: second.ID})
 	require.NoError(t, err)
 	require.Equal(t, []Plan{first}, plans)
-	plans, err = c.Plans(t.Context(), caller, &ProductRef{Identifier: ptr("payroll")}, all)
+	plans, err = c.Plans(t.Context(), caller, &ProductRef{Identifier: ptr("payroll")}, whole, all)
 	require.NoError(t, err)
 	require.Equal(t, []Plan{third, first}, plans)
-	_, err = c.Plans(t.Context(), caller, &ProductRef{Identifier: ptr("unknown")}, all)
+	_, err = c.Plans(t.Context(), caller, &ProductRef{Identifier: ptr("unknown")}, whole, all)
 	require.True(t, fault.Is(err, fault.CodeNotFound))
 }
 
@@ -248,13 +254,36 @@ func TestPlansOfSeveralProductsComeAtOnceOldestFirst(t *testing.T) {
 	theirs := newProduct(t, c, other, "theirs")
 	newPlan(t, c, other, theirs, usd(4))
 
-	byProduct, err := c.PlansByProduct(t.Context(), caller, []int64{planner.ID, empty.ID, theirs.ID, payroll.ID})
+	byProduct, err := c.PlansByProduct(t.Context(), caller, []int64{planner.ID, empty.ID, theirs.ID, payroll.ID}, whole)
 	require.NoError(t, err)
 	require.Equal(t, map[int64][]Plan{payroll.ID: {first, third}, planner.ID: {second}}, byProduct)
 
-	byID, err := c.PlansByID(t.Context(), caller, []int64{third.ID, first.ID, third.ID, 1 << 40})
+	byID, err := c.PlansByID(t.Context(), caller, []int64{third.ID, first.ID, third.ID, 1 << 40}, whole)
 	require.NoError(t, err)
 	require.Equal(t, map[int64]Plan{first.ID: first, third.ID: third}, byID)
+}
+
+func TestAPlanThatWasReadWithoutItsFeaturesDoesNotPassForOneThatHasNone(t *testing.T) {
+	t.Parallel()
+	c, caller, _ := newCatalog(t)
+	payroll := newProduct(t, c, caller, "payroll")
+	made := newPlan(t, c, caller, payroll, usd(1))
+	features, err := made.Features()
+	require.NoError(t, err)
+	require.Empty(t, features)
+
+	byProduct, err := c.PlansByProduct(t.Context(), caller, []int64{payroll.ID}, PlanParts{})
+	require.NoError(t, err)
+	byID, err := c.PlansByID(t.Context(), caller, []int64{made.ID}, PlanParts{})
+	require.NoError(t, err)
+	listed, err := c.Plans(t.Context(), caller, nil, PlanParts{}, all)
+	require.NoError(t, err)
+	for _, plan := range []Plan{byProduct[payroll.ID][0], byID[made.ID], listed[0]} {
+		_, err := plan.Features()
+		require.ErrorContains(t, err, "without its features")
+		plan.features = made.features
+		require.Equal(t, made, plan, "all else is there")
+	}
 }
 
 func TestManyPricesKeepTheirOrder(t *testing.T) {

@@ -53,12 +53,12 @@ func (c *Catalog) plansOfProductsInSight(ctx context.Context, caller account.Cal
 	return c.plansSeen(ctx, caller, db.PlansInSightParams{ProductIds: productIDs})
 }
 
-func (c *Catalog) boughtPlans(ctx context.Context, caller account.Caller, productIDs []int64) (map[int64][]Plan, error) {
+func (c *Catalog) boughtPlans(ctx context.Context, caller account.Caller, productIDs []int64, parts PlanParts) (map[int64][]Plan, error) {
 	named, err := c.named(ctx, caller, productIDs, c.plansOfProductsInSight)
 	if err != nil {
 		return nil, err
 	}
-	plans, err := c.plansNamed(ctx, named)
+	plans, err := c.plansNamed(ctx, named, parts)
 	if err != nil {
 		return nil, err
 	}

@@ -146,10 +146,7 @@ func (c *Catalog) PublicPlans(ctx context.Context, products []PublicProduct) (ma
 	}
 	plans := make(map[int64][]Plan, len(products))
 	for _, row := range rows {
-		plan, err := planOf(row)
-		if err != nil {
-			return nil, err
-		}
+		plan := planOf(row)
 		plan.Prices = prices[plan.ID]
 		plans[plan.ProductID] = append(plans[plan.ProductID], plan)
 	}

@@ -73,7 +73,7 @@ func (p *Portal) held(ctx context.Context, customer account.Customer) ([]Held, e
 	if err != nil {
 		return nil, err
 	}
-	plans, err := p.Catalog.PlansByID(ctx, self, planIDs)
+	plans, err := p.Catalog.PlansByID(ctx, self, planIDs, catalog.PlanParts{})
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"portico/internal/account"
 	"portico/internal/billing"
+	"portico/internal/catalog"
 	"portico/internal/fault"
 	"portico/internal/mail"
 	"portico/internal/page"
@@ -202,7 +203,7 @@ func TestAPersonActsForAllCustomersWithTheAddress(t *testing.T) {
 	customers, err := w.portal.Accounts.OwnCustomers(t.Context(), ada)
 	require.NoError(t, err)
 	require.Len(t, customers, 2)
-	plans, err := w.portal.Catalog.PlansByID(t.Context(), ada, []int64{acorn.plan.ID, birch.plan.ID, box.plan.ID})
+	plans, err := w.portal.Catalog.PlansByID(t.Context(), ada, []int64{acorn.plan.ID, birch.plan.ID, box.plan.ID}, catalog.PlanParts{})
 	require.NoError(t, err)
 	require.ElementsMatch(t, []int64{acorn.plan.ID, birch.plan.ID}, sortedKeys(plans))
 
