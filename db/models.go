@@ -717,6 +717,8 @@ type WebhookDelivery struct {
 	AttemptsBefore int32
 	AskedAt        *time.Time
 	ReplayID       *int64
+	Priority       int16
+	Replayed       bool
 }
 
 type WebhookEndpoint struct {

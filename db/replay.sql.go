@@ -262,9 +262,9 @@ with again as (
     returning a.merchant_id, a.delivery_id, a.number, a.endpoint_id, a.event_id, a.event_created_at, a.subscription_id, a.status_code, a.error, a.response_body, a.duration_ms, a.created_at, a.delivery_created_at, a.outcome, a.finished_at, a.error_class, a.xid
 )
 insert into webhook_delivery (merchant_id, id, endpoint_id, event_id, event_created_at, subscription_id, attempt_count, attempts_before,
-    first_attempt_at, next_attempt_at, asked_at, created_at, replay_id)
+    first_attempt_at, next_attempt_at, asked_at, created_at, replay_id, priority)
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, subscription_id, number, number, created_at,
-    $1::timestamptz, $1::timestamptz, delivery_created_at, $2::bigint
+    $1::timestamptz, $1::timestamptz, delivery_created_at, $2::bigint, 2
 from again
 order by event_id
 returning endpoint_id
@@ -311,9 +311,9 @@ func (q *Queries) ReplayFinished(ctx context.Context, db DBTX, arg ReplayFinishe
 
 const replayUnsent = `-- name: ReplayUnsent :many
 insert into webhook_delivery (merchant_id, endpoint_id, event_id, event_created_at, subscription_id, next_attempt_at, asked_at, created_at,
-    replay_id)
+    replay_id, priority)
 select v.merchant_id, e.id, v.id, v.created_at, coalesce(v.subscription_id, 0), $1::timestamptz, $1::timestamptz, $1::timestamptz,
-    $2::bigint
+    $2::bigint, 2
 from event v
 join webhook_endpoint e on e.merchant_id = v.merchant_id
 left join product p on p.merchant_id = e.merchant_id and p.id = e.product_id

@@ -39,7 +39,7 @@ func (q *Queries) EventFloor(ctx context.Context, db DBTX, merchantID int64) (Ev
 
 const expireDeliveries = `-- name: ExpireDeliveries :execrows
 with late as (
-    select merchant_id, id, endpoint_id, event_id, event_created_at, subscription_id, attempt_count, first_attempt_at, next_attempt_at, created_at, attempts_before, asked_at, replay_id from webhook_delivery where event_created_at < $3::timestamptz limit $4 for update skip locked
+    select merchant_id, id, endpoint_id, event_id, event_created_at, subscription_id, attempt_count, first_attempt_at, next_attempt_at, created_at, attempts_before, asked_at, replay_id, priority, replayed from webhook_delivery where event_created_at < $3::timestamptz limit $4 for update skip locked
 ), gone as (
     delete from webhook_delivery d using late where d.merchant_id = late.merchant_id and d.id = late.id
 )

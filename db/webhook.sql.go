@@ -67,7 +67,8 @@ func (q *Queries) AskForFinishedDelivery(ctx context.Context, db DBTX, arg AskFo
 }
 
 const askForPendingDelivery = `-- name: AskForPendingDelivery :one
-update webhook_delivery d set next_attempt_at = $1::timestamptz, attempts_before = attempt_count, asked_at = $1::timestamptz
+update webhook_delivery d set next_attempt_at = $1::timestamptz, attempts_before = attempt_count, asked_at = $1::timestamptz, priority = 0,
+    replay_id = null
 where d.merchant_id = $2 and d.id = $3
 returning d.endpoint_id
 `
@@ -78,7 +79,7 @@ type AskForPendingDeliveryParams struct {
 	ID         int64
 }
 
-// Has a delivery that waits for its next attempt made at once, with its whole schedule before it.
+// Has a delivery that waits for its next attempt made at once, before others that wait, with its whole schedule before it.
 func (q *Queries) AskForPendingDelivery(ctx context.Context, db DBTX, arg AskForPendingDeliveryParams) (int64, error) {
 	row := db.QueryRow(ctx, askForPendingDelivery, arg.Now, arg.MerchantID, arg.ID)
 	var endpoint_id int64
@@ -151,7 +152,7 @@ with ended as materialized (
     select d.id, d.attempt_count, d.first_attempt_at from webhook_delivery d
     join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
     where d.merchant_id = $1 and d.endpoint_id = $2 and d.next_attempt_at > '-infinity' and e.status = 'DELETED'
-    order by d.next_attempt_at, d.id
+    order by d.priority, d.next_attempt_at, d.id
     limit $3
     for update of d
 ), failed as (
@@ -323,37 +324,39 @@ with asked as (
     where e.lease_owner = a.owner
 ), due as (
     select s.place, s.slots, s.merchant_id, s.endpoint_id, d.id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count,
-        d.attempts_before, d.next_attempt_at, s.resumed_at
+        d.attempts_before, d.next_attempt_at, d.priority, d.replayed, s.resumed_at
     from served s
+    cross join generate_subscripts($7::int[], 1) p
     cross join lateral (
-        select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count, d.first_attempt_at, d.next_attempt_at, d.created_at, d.attempts_before, d.asked_at, d.replay_id from webhook_delivery d
-        where d.merchant_id = s.merchant_id and d.endpoint_id = s.endpoint_id
+        select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count, d.first_attempt_at, d.next_attempt_at, d.created_at, d.attempts_before, d.asked_at, d.replay_id, d.priority, d.replayed from webhook_delivery d
+        where d.merchant_id = s.merchant_id and d.endpoint_id = s.endpoint_id and d.priority = p - 1
           and d.next_attempt_at <= $1::timestamptz and d.id <> all(s.sending)
         order by d.next_attempt_at, d.id
-        limit $7
+        limit ($7::int[])[p]
     ) d
 ), judged as (
-    select due.place, due.slots, due.merchant_id, due.endpoint_id, due.id, due.event_id, due.event_created_at, due.subscription_id, due.attempt_count, due.attempts_before, due.next_attempt_at, due.resumed_at, holder.until, row_number() over (partition by due.place, holder.until is null order by due.next_attempt_at, due.id) as nth
+    select due.place, due.slots, due.merchant_id, due.endpoint_id, due.id, due.event_id, due.event_created_at, due.subscription_id, due.attempt_count, due.attempts_before, due.next_attempt_at, due.priority, due.replayed, due.resumed_at, holder.until,
+        row_number() over (partition by due.place, due.priority, holder.until is null order by due.next_attempt_at, due.id) as nth
     from due
     left join lateral (
         select least(h.next_attempt_at, h.hold_ends) as until
         from (
-            select u.id, u.next_attempt_at, case when u.first_attempt_at is not null
+            select u.id, u.next_attempt_at, case when u.first_attempt_at is not null and u.replay_id is null
                 then greatest(u.first_attempt_at, due.resumed_at) + make_interval(secs => $8::float8) end as hold_ends
             from webhook_delivery u
             where u.merchant_id = due.merchant_id and u.endpoint_id = due.endpoint_id and u.subscription_id = due.subscription_id
-              and u.id < due.id
+              and u.replayed = due.replayed and u.id < due.id
         ) h
         where h.hold_ends is null or h.hold_ends > $1::timestamptz
         order by h.id
         limit 1
     ) holder on true
 )
-select j.place::int as place, j.merchant_id::bigint as merchant_id, j.id, j.event_id, j.event_created_at, j.attempt_count, j.attempts_before, (j.until is not null)::bool as held,
-    coalesce(j.until, $1::timestamptz)::timestamptz as held_until
+select j.place::int as place, j.merchant_id::bigint as merchant_id, j.id, j.event_id, j.event_created_at, j.attempt_count, j.attempts_before,
+    j.priority, (j.until is not null)::bool as held, coalesce(j.until, $1::timestamptz)::timestamptz as held_until
 from judged j
 where j.until is not null or j.nth <= j.slots
-order by j.place, j.next_attempt_at, j.id
+order by j.place, j.priority, j.next_attempt_at, j.id
 `
 
 type DueDeliveriesParams struct {
@@ -363,7 +366,7 @@ type DueDeliveriesParams struct {
 	Owners      []int64
 	Slots       []int32
 	Sending     []string
-	LookAt      int32
+	Views       []int32
 	HoldSeconds float64
 }
 
@@ -375,14 +378,16 @@ type DueDeliveriesRow struct {
 	EventCreatedAt time.Time
 	AttemptCount   int32
 	AttemptsBefore int32
+	Priority       int16
 	Held           bool
 	HeldUntil      time.Time
 }
 
-// What the owners of endpoints' leases have to do, by their places in the arrays: deliveries to send now, and the held ones that were
-// passed on the way. A delivery is held by an earlier unfinished one of its subscription, until
+// What the owners of endpoints' leases have to do, by their places in the arrays: of each priority as many deliveries as could be sent
+// now, and the held ones that were passed on the way. A delivery is held by an earlier unfinished one of its subscription, until
 // that has been tried for the first time and then for the given number of seconds, which begin anew when the endpoint answers again
-// after its events were held. Whoever has lost the lease has nothing to do, nor has anybody for a disabled endpoint.
+// after its events were held; a replay's by those of replays only, and the others by the others. Whoever has lost the lease has nothing
+// to do, nor has anybody for a disabled endpoint.
 func (q *Queries) DueDeliveries(ctx context.Context, db DBTX, arg DueDeliveriesParams) ([]DueDeliveriesRow, error) {
 	rows, err := db.Query(ctx, dueDeliveries,
 		arg.Now,
@@ -391,7 +396,7 @@ func (q *Queries) DueDeliveries(ctx context.Context, db DBTX, arg DueDeliveriesP
 		arg.Owners,
 		arg.Slots,
 		arg.Sending,
-		arg.LookAt,
+		arg.Views,
 		arg.HoldSeconds,
 	)
 	if err != nil {
@@ -409,6 +414,7 @@ func (q *Queries) DueDeliveries(ctx context.Context, db DBTX, arg DueDeliveriesP
 			&i.EventCreatedAt,
 			&i.AttemptCount,
 			&i.AttemptsBefore,
+			&i.Priority,
 			&i.Held,
 			&i.HeldUntil,
 		); err != nil {
@@ -706,8 +712,13 @@ select e.merchant_id, e.id as endpoint_id, (e.slow or coalesce(e.next_request_at
 from waiting w
 join webhook_endpoint e on e.merchant_id = w.merchant_id and e.id = w.endpoint_id
 cross join lateral (
-    select d.next_attempt_at from webhook_delivery d
-    where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.next_attempt_at <= $1::timestamptz
+    select d.next_attempt_at from generate_series(0, 2) p
+    cross join lateral (
+        select d.next_attempt_at from webhook_delivery d
+        where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.priority = p and d.next_attempt_at <= $1::timestamptz
+        order by d.next_attempt_at
+        limit 1
+    ) d
     order by d.next_attempt_at
     limit 1
 ) oldest
@@ -1933,7 +1944,8 @@ func (q *Queries) RetryAfresh(ctx context.Context, db DBTX, arg RetryAfreshParam
 
 const retrySoon = `-- name: RetrySoon :exec
 update webhook_delivery set next_attempt_at = $1::timestamptz
-where merchant_id = $2 and endpoint_id = $3 and next_attempt_at > $1::timestamptz and attempt_count > 0
+where merchant_id = $2 and endpoint_id = $3 and priority in (1, 2) and next_attempt_at > $1::timestamptz
+  and attempt_count > 0
 `
 
 type RetrySoonParams struct {
@@ -1959,9 +1971,9 @@ with again as (
     returning a.merchant_id, a.delivery_id, a.number, a.endpoint_id, a.event_id, a.event_created_at, a.subscription_id, a.status_code, a.error, a.response_body, a.duration_ms, a.created_at, a.delivery_created_at, a.outcome, a.finished_at, a.error_class, a.xid
 )
 insert into webhook_delivery (merchant_id, id, endpoint_id, event_id, event_created_at, subscription_id, attempt_count, attempts_before,
-    first_attempt_at, next_attempt_at, asked_at, created_at)
+    first_attempt_at, next_attempt_at, asked_at, created_at, priority)
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, subscription_id, number, number, created_at,
-    $1::timestamptz, $1::timestamptz, delivery_created_at
+    $1::timestamptz, $1::timestamptz, delivery_created_at, 1
 from again
 `
 
@@ -2136,7 +2148,7 @@ with outcome as (
         unnest($9::int[]) as status_code, unnest($10::text[]) as error_class, unnest($11::text[]) as error,
         unnest($12::text[]) as response_body, unnest($13::int[]) as duration_ms, unnest($14::timestamptz[]) as started_at
 ), tried as (
-    select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.subscription_id, d.created_at, o.number, o.status,
+    select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.subscription_id, d.replayed, d.created_at, o.number, o.status,
         o.next_attempt_at, o.status_code, o.error_class, o.error, o.response_body, o.duration_ms, o.started_at
     from outcome o
     join webhook_delivery d on d.merchant_id = o.merchant_id and d.id = o.id
@@ -2145,7 +2157,8 @@ with outcome as (
     for update of d
 ), rescheduled as (
     update webhook_delivery d set attempt_count = t.number, next_attempt_at = t.next_attempt_at,
-        first_attempt_at = coalesce(d.first_attempt_at, t.started_at), replay_id = null
+        first_attempt_at = case when d.replay_id is null then coalesce(d.first_attempt_at, t.started_at) else t.started_at end,
+        priority = greatest(d.priority, 1), replay_id = null
     from tried t
     where t.status = 'PENDING' and d.merchant_id = t.merchant_id and d.id = t.id
 ), finished as (
@@ -2156,7 +2169,7 @@ with outcome as (
     select t.merchant_id, (
         select n.id from webhook_delivery n
         where n.merchant_id = t.merchant_id and n.endpoint_id = t.endpoint_id and n.subscription_id = t.subscription_id
-          and n.id > t.id and n.id <> all($5::bigint[])
+          and n.replayed = t.replayed and n.id > t.id and n.id <> all($5::bigint[])
         order by n.id
         limit 1
     ) as id
@@ -2165,7 +2178,8 @@ with outcome as (
 ), called_up as (
     update webhook_delivery d set next_attempt_at = $1::timestamptz
     from follower f
-    where f.id is not null and d.merchant_id = f.merchant_id and d.id = f.id and d.attempt_count = 0 and d.next_attempt_at > $1::timestamptz
+    where f.id is not null and d.merchant_id = f.merchant_id and d.id = f.id and (d.attempt_count = 0 or d.replay_id is not null)
+      and d.next_attempt_at > $1::timestamptz
 )
 insert into webhook_attempt (merchant_id, delivery_id, number, endpoint_id, event_id, event_created_at, subscription_id, status_code,
     error_class, error, response_body, duration_ms, created_at, delivery_created_at, outcome, finished_at)
@@ -2192,7 +2206,8 @@ type SettleDeliveriesParams struct {
 	StartedAts     []time.Time
 }
 
-// Records one attempt for each delivery, deletes those that are finished, and calls up the parked follower of each. What is left of a
+// Records one attempt for each delivery, deletes those that are finished, and calls up the parked follower of each. What has failed goes
+// behind first attempts from now on, and from a replay's first failure on it holds its lane for as long as any other. What is left of a
 // finished one is its last attempt. Nothing happens to those whose endpoint's lease has gone to another owner, who will send them
 // again, nor to those that are recorded already.
 func (q *Queries) SettleDeliveries(ctx context.Context, db DBTX, arg SettleDeliveriesParams) error {

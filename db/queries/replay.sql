@@ -63,9 +63,9 @@ with again as (
     returning a.*
 )
 insert into webhook_delivery (merchant_id, id, endpoint_id, event_id, event_created_at, subscription_id, attempt_count, attempts_before,
-    first_attempt_at, next_attempt_at, asked_at, created_at, replay_id)
+    first_attempt_at, next_attempt_at, asked_at, created_at, replay_id, priority)
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, subscription_id, number, number, created_at,
-    @now::timestamptz, @now::timestamptz, delivery_created_at, @replay_id::bigint
+    @now::timestamptz, @now::timestamptz, delivery_created_at, @replay_id::bigint, 2
 from again
 order by event_id
 returning endpoint_id;
@@ -73,9 +73,9 @@ returning endpoint_id;
 -- name: ReplayUnsent :many
 -- Makes deliveries of the events for endpoints that want them and of which there is no trace of a delivery.
 insert into webhook_delivery (merchant_id, endpoint_id, event_id, event_created_at, subscription_id, next_attempt_at, asked_at, created_at,
-    replay_id)
+    replay_id, priority)
 select v.merchant_id, e.id, v.id, v.created_at, coalesce(v.subscription_id, 0), @now::timestamptz, @now::timestamptz, @now::timestamptz,
-    @replay_id::bigint
+    @replay_id::bigint, 2
 from event v
 join webhook_endpoint e on e.merchant_id = v.merchant_id
 left join product p on p.merchant_id = e.merchant_id and p.id = e.product_id

@@ -89,9 +89,9 @@ with again as (
     returning a.*
 )
 insert into webhook_delivery (merchant_id, id, endpoint_id, event_id, event_created_at, subscription_id, attempt_count, attempts_before,
-    first_attempt_at, next_attempt_at, asked_at, created_at)
+    first_attempt_at, next_attempt_at, asked_at, created_at, priority)
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, subscription_id, number, number, created_at,
-    @now::timestamptz, @now::timestamptz, delivery_created_at
+    @now::timestamptz, @now::timestamptz, delivery_created_at, 1
 from again;
 
 -- name: RetryAfresh :exec
@@ -166,7 +166,7 @@ with ended as materialized (
     select d.id, d.attempt_count, d.first_attempt_at from webhook_delivery d
     join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
     where d.merchant_id = @merchant_id and d.endpoint_id = @endpoint_id and d.next_attempt_at > '-infinity' and e.status = 'DELETED'
-    order by d.next_attempt_at, d.id
+    order by d.priority, d.next_attempt_at, d.id
     limit @batch
     for update of d
 ), failed as (
@@ -271,8 +271,13 @@ select e.merchant_id, e.id as endpoint_id, (e.slow or coalesce(e.next_request_at
 from waiting w
 join webhook_endpoint e on e.merchant_id = w.merchant_id and e.id = w.endpoint_id
 cross join lateral (
-    select d.next_attempt_at from webhook_delivery d
-    where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.next_attempt_at <= @now::timestamptz
+    select d.next_attempt_at from generate_series(0, 2) p
+    cross join lateral (
+        select d.next_attempt_at from webhook_delivery d
+        where d.merchant_id = e.merchant_id and d.endpoint_id = e.id and d.priority = p and d.next_attempt_at <= @now::timestamptz
+        order by d.next_attempt_at
+        limit 1
+    ) d
     order by d.next_attempt_at
     limit 1
 ) oldest
@@ -312,10 +317,11 @@ where (e.merchant_id, e.id) in (select a.merchant_id, a.endpoint_id from added a
 order by e.merchant_id, e.id;
 
 -- name: DueDeliveries :many
--- What the owners of endpoints' leases have to do, by their places in the arrays: deliveries to send now, and the held ones that were
--- passed on the way. A delivery is held by an earlier unfinished one of its subscription, until
+-- What the owners of endpoints' leases have to do, by their places in the arrays: of each priority as many deliveries as could be sent
+-- now, and the held ones that were passed on the way. A delivery is held by an earlier unfinished one of its subscription, until
 -- that has been tried for the first time and then for the given number of seconds, which begin anew when the endpoint answers again
--- after its events were held. Whoever has lost the lease has nothing to do, nor has anybody for a disabled endpoint.
+-- after its events were held; a replay's by those of replays only, and the others by the others. Whoever has lost the lease has nothing
+-- to do, nor has anybody for a disabled endpoint.
 with asked as (
     select generate_subscripts(@merchant_ids::bigint[], 1) as place, unnest(@merchant_ids::bigint[]) as merchant_id,
         unnest(@endpoint_ids::bigint[]) as endpoint_id, unnest(@owners::bigint[]) as owner, unnest(@slots::int[]) as slots,
@@ -330,42 +336,45 @@ with asked as (
     where e.lease_owner = a.owner
 ), due as (
     select s.place, s.slots, s.merchant_id, s.endpoint_id, d.id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count,
-        d.attempts_before, d.next_attempt_at, s.resumed_at
+        d.attempts_before, d.next_attempt_at, d.priority, d.replayed, s.resumed_at
     from served s
+    cross join generate_subscripts(@views::int[], 1) p
     cross join lateral (
         select d.* from webhook_delivery d
-        where d.merchant_id = s.merchant_id and d.endpoint_id = s.endpoint_id
+        where d.merchant_id = s.merchant_id and d.endpoint_id = s.endpoint_id and d.priority = p - 1
           and d.next_attempt_at <= @now::timestamptz and d.id <> all(s.sending)
         order by d.next_attempt_at, d.id
-        limit @look_at
+        limit (@views::int[])[p]
     ) d
 ), judged as (
-    select due.*, holder.until, row_number() over (partition by due.place, holder.until is null order by due.next_attempt_at, due.id) as nth
+    select due.*, holder.until,
+        row_number() over (partition by due.place, due.priority, holder.until is null order by due.next_attempt_at, due.id) as nth
     from due
     left join lateral (
         select least(h.next_attempt_at, h.hold_ends) as until
         from (
-            select u.id, u.next_attempt_at, case when u.first_attempt_at is not null
+            select u.id, u.next_attempt_at, case when u.first_attempt_at is not null and u.replay_id is null
                 then greatest(u.first_attempt_at, due.resumed_at) + make_interval(secs => @hold_seconds::float8) end as hold_ends
             from webhook_delivery u
             where u.merchant_id = due.merchant_id and u.endpoint_id = due.endpoint_id and u.subscription_id = due.subscription_id
-              and u.id < due.id
+              and u.replayed = due.replayed and u.id < due.id
         ) h
         where h.hold_ends is null or h.hold_ends > @now::timestamptz
         order by h.id
         limit 1
     ) holder on true
 )
-select j.place::int as place, j.merchant_id::bigint as merchant_id, j.id, j.event_id, j.event_created_at, j.attempt_count, j.attempts_before, (j.until is not null)::bool as held,
-    coalesce(j.until, @now::timestamptz)::timestamptz as held_until
+select j.place::int as place, j.merchant_id::bigint as merchant_id, j.id, j.event_id, j.event_created_at, j.attempt_count, j.attempts_before,
+    j.priority, (j.until is not null)::bool as held, coalesce(j.until, @now::timestamptz)::timestamptz as held_until
 from judged j
 where j.until is not null or j.nth <= j.slots
-order by j.place, j.next_attempt_at, j.id;
+order by j.place, j.priority, j.next_attempt_at, j.id;
 
 -- name: RetrySoon :exec
 -- Has what failed while the endpoint was down tried again now that it answers: what came later waits for it.
 update webhook_delivery set next_attempt_at = @now::timestamptz
-where merchant_id = @merchant_id and endpoint_id = @endpoint_id and next_attempt_at > @now::timestamptz and attempt_count > 0;
+where merchant_id = @merchant_id and endpoint_id = @endpoint_id and priority in (1, 2) and next_attempt_at > @now::timestamptz
+  and attempt_count > 0;
 
 -- name: ParkDeliveries :exec
 update webhook_delivery d set next_attempt_at = p.until
@@ -373,7 +382,8 @@ from (select unnest(@ids::bigint[]) as id, unnest(@untils::timestamptz[]) as unt
 where d.merchant_id = @merchant_id and d.id = p.id;
 
 -- name: SettleDeliveries :exec
--- Records one attempt for each delivery, deletes those that are finished, and calls up the parked follower of each. What is left of a
+-- Records one attempt for each delivery, deletes those that are finished, and calls up the parked follower of each. What has failed goes
+-- behind first attempts from now on, and from a replay's first failure on it holds its lane for as long as any other. What is left of a
 -- finished one is its last attempt. Nothing happens to those whose endpoint's lease has gone to another owner, who will send them
 -- again, nor to those that are recorded already.
 with outcome as (
@@ -383,7 +393,7 @@ with outcome as (
         unnest(@status_codes::int[]) as status_code, unnest(@error_classes::text[]) as error_class, unnest(@errors::text[]) as error,
         unnest(@response_bodies::text[]) as response_body, unnest(@durations_ms::int[]) as duration_ms, unnest(@started_ats::timestamptz[]) as started_at
 ), tried as (
-    select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.subscription_id, d.created_at, o.number, o.status,
+    select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.subscription_id, d.replayed, d.created_at, o.number, o.status,
         o.next_attempt_at, o.status_code, o.error_class, o.error, o.response_body, o.duration_ms, o.started_at
     from outcome o
     join webhook_delivery d on d.merchant_id = o.merchant_id and d.id = o.id
@@ -392,7 +402,8 @@ with outcome as (
     for update of d
 ), rescheduled as (
     update webhook_delivery d set attempt_count = t.number, next_attempt_at = t.next_attempt_at,
-        first_attempt_at = coalesce(d.first_attempt_at, t.started_at), replay_id = null
+        first_attempt_at = case when d.replay_id is null then coalesce(d.first_attempt_at, t.started_at) else t.started_at end,
+        priority = greatest(d.priority, 1), replay_id = null
     from tried t
     where t.status = 'PENDING' and d.merchant_id = t.merchant_id and d.id = t.id
 ), finished as (
@@ -403,7 +414,7 @@ with outcome as (
     select t.merchant_id, (
         select n.id from webhook_delivery n
         where n.merchant_id = t.merchant_id and n.endpoint_id = t.endpoint_id and n.subscription_id = t.subscription_id
-          and n.id > t.id and n.id <> all(@ids::bigint[])
+          and n.replayed = t.replayed and n.id > t.id and n.id <> all(@ids::bigint[])
         order by n.id
         limit 1
     ) as id
@@ -412,7 +423,8 @@ with outcome as (
 ), called_up as (
     update webhook_delivery d set next_attempt_at = @now::timestamptz
     from follower f
-    where f.id is not null and d.merchant_id = f.merchant_id and d.id = f.id and d.attempt_count = 0 and d.next_attempt_at > @now::timestamptz
+    where f.id is not null and d.merchant_id = f.merchant_id and d.id = f.id and (d.attempt_count = 0 or d.replay_id is not null)
+      and d.next_attempt_at > @now::timestamptz
 )
 insert into webhook_attempt (merchant_id, delivery_id, number, endpoint_id, event_id, event_created_at, subscription_id, status_code,
     error_class, error, response_body, duration_ms, created_at, delivery_created_at, outcome, finished_at)
@@ -422,8 +434,9 @@ select t.merchant_id, t.id, t.number, t.endpoint_id, t.event_id, t.event_created
 from tried t;
 
 -- name: AskForPendingDelivery :one
--- Has a delivery that waits for its next attempt made at once, with its whole schedule before it.
-update webhook_delivery d set next_attempt_at = @now::timestamptz, attempts_before = attempt_count, asked_at = @now::timestamptz
+-- Has a delivery that waits for its next attempt made at once, before others that wait, with its whole schedule before it.
+update webhook_delivery d set next_attempt_at = @now::timestamptz, attempts_before = attempt_count, asked_at = @now::timestamptz, priority = 0,
+    replay_id = null
 where d.merchant_id = @merchant_id and d.id = @id
 returning d.endpoint_id;
 

@@ -20,7 +20,7 @@ const (
 	keepReady = time.Second
 	// lookEvery is how soon a drain notices what was published meanwhile: publishers rely on a drain that is there.
 	lookEvery = 25 * time.Millisecond
-	// lookAt is how many due deliveries a look judges.
+	// lookAt is how many due deliveries of the first priority a look judges.
 	lookAt = 100
 	// laneHold is how long a failing delivery keeps the later ones of its subscription waiting, from its first attempt or from when
 	// events that were held began to flow again.
@@ -44,7 +44,8 @@ const (
 //
 // Deliveries of one subscription go out one after the other, in the order of their events; a failing one lets the later ones
 // overtake after ten minutes. When an endpoint answers again after its events were held, what has failed meanwhile is tried at once and
-// has ten minutes anew. A delivery is recorded after its request, never before, and no connection to the database is
+// has ten minutes anew. First attempts go before retries, and both before replays; each has a share that the others leave it.
+// A delivery is recorded after its request, never before, and no connection to the database is
 // held meanwhile: a drain that dies leaves its deliveries due, and they are sent again. When ctx ends, Drain takes up nothing more
 // and records the requests that are under way.
 func (w *Webhooks) Drain(ctx context.Context, args DrainArgs, owner int64) error {
@@ -61,7 +62,7 @@ func (w *Webhooks) Drain(ctx context.Context, args DrainArgs, owner int64) error
 func (w *Webhooks) drainOnce(ctx context.Context, args DrainArgs, owner int64) (bool, error) {
 	d := &drain{
 		w: w, scope: w.DB.Tenant(args.MerchantID), merchantID: args.MerchantID, endpointID: args.EndpointID, owner: owner, inSlow: args.Slow,
-		sending: map[int64]struct{}{}, replies: make(chan reply, mostSize),
+		round: int(owner % rounds), sending: map[int64]struct{}{}, replies: make(chan reply, mostSize),
 		looked: make(chan look, 1), booked: make(chan booked, 1),
 	}
 	held, err := d.lease(ctx)
@@ -99,6 +100,7 @@ type drain struct {
 	sending  map[int64]struct{} // the deliveries that were taken up and are not yet recorded
 	ready    []message          // those of them that wait for a request to end
 	readyTil time.Time
+	round    int              // the turn of the next that is taken up
 	turn     <-chan time.Time // the first of them may go
 	requests int              // under way
 	replies  chan reply       // has room for all of them, so that a request never waits for us

@@ -19,10 +19,16 @@ const missingHold = 24 * time.Hour
 
 // look is what a drain has found.
 type look struct {
-	rows  []dueDelivery
+	view
 	slots int
 	at    time.Time
 	err   error
+}
+
+// view is the deliveries that a drain gets to see: those to take up, and held ones.
+type view struct {
+	rows []dueDelivery
+	full bool // others may be hidden behind these
 }
 
 // dueDelivery is a delivery that is due, with its body unless it is held.
@@ -34,7 +40,7 @@ type dueDelivery struct {
 // lookFor is the question.
 type lookFor struct {
 	merchantID, endpointID, owner int64
-	slots                         int
+	slots, turn                   int
 	sending                       string // as Postgres writes an array
 }
 
@@ -58,11 +64,11 @@ func (d *drain) look(ctx context.Context, slots int) {
 	for id := range d.sending {
 		ids = append(ids, strconv.FormatInt(id, 10))
 	}
-	q := lookFor{d.merchantID, d.endpointID, d.owner, slots, "{" + strings.Join(ids, ",") + "}"}
+	q := lookFor{d.merchantID, d.endpointID, d.owner, slots, d.round, "{" + strings.Join(ids, ",") + "}"}
 	d.asking, d.more, d.answered = true, false, 0
 	go func() {
 		found := look{slots: slots, at: d.w.Now()}
-		found.rows, found.err = d.w.looks.ask(ctx, q, lookMoment, d.w.due)
+		found.view, found.err = d.w.looks.ask(ctx, q, lookMoment, d.w.due)
 		if found.err == nil {
 			found.err = d.park(ctx, found.rows, found.at)
 		}
@@ -71,9 +77,9 @@ func (d *drain) look(ctx context.Context, slots int) {
 }
 
 // due answers the looks of several drains.
-func (w *Webhooks) due(ctx context.Context, asked []lookFor) ([][]dueDelivery, error) {
+func (w *Webhooks) due(ctx context.Context, asked []lookFor) ([]view, error) {
 	now := w.Now()
-	p := db.DueDeliveriesParams{Now: now, HoldSeconds: laneHold.Seconds(), LookAt: lookAt}
+	p := db.DueDeliveriesParams{Now: now, HoldSeconds: laneHold.Seconds(), Views: viewSizes()}
 	for _, q := range asked {
 		p.MerchantIds = append(p.MerchantIds, q.merchantID)
 		p.EndpointIds = append(p.EndpointIds, q.endpointID)
@@ -86,29 +92,41 @@ func (w *Webhooks) due(ctx context.Context, asked []lookFor) ([][]dueDelivery, e
 	if err != nil {
 		return nil, fmt.Errorf("look for due deliveries: %w", err)
 	}
-	bodies, err := w.bodies(ctx, scope, rows)
+	views := make([]view, len(asked))
+	var chosen []db.DueDeliveriesRow
+	for i, q := range asked {
+		n := 0
+		for n < len(rows) && int(rows[n].Place) == i+1 {
+			n++
+		}
+		var ready []db.DueDeliveriesRow
+		views[i], ready = sift(rows[:n], now)
+		chosen = append(chosen, choose(ready, q.slots, q.turn)...)
+		rows = rows[n:]
+	}
+	bodies, err := w.bodies(ctx, scope, chosen)
 	if err != nil {
 		return nil, err
 	}
-	found := make([][]dueDelivery, len(asked))
-	for _, row := range rows {
+	for _, row := range chosen {
 		body, kept := bodies[row.EventID]
-		if !row.Held && !kept {
+		if !kept {
 			// Its event has been dropped, and the job that drops events gives it up.
 			row.Held, row.HeldUntil = true, now.Add(missingHold)
 		}
-		found[row.Place-1] = append(found[row.Place-1], dueDelivery{row, body})
+		v := &views[row.Place-1]
+		v.rows = append(v.rows, dueDelivery{row, body})
 	}
-	return found, nil
+	return views, nil
 }
 
-// bodies is what the deliveries that can be sent carry, by event. Events lie in daily partitions, and the times of these lead to
+// bodies is what the deliveries carry, by event. Events lie in daily partitions, and the times of these lead to
 // one or two of them.
-func (w *Webhooks) bodies(ctx context.Context, scope db.Scope, due []db.DueDeliveriesRow) (map[int64][]byte, error) {
-	bodies := make(map[int64][]byte, len(due))
+func (w *Webhooks) bodies(ctx context.Context, scope db.Scope, chosen []db.DueDeliveriesRow) (map[int64][]byte, error) {
+	bodies := make(map[int64][]byte, len(chosen))
 	p := db.EventBodiesParams{}
-	for _, row := range due {
-		if _, asked := bodies[row.EventID]; asked || row.Held {
+	for _, row := range chosen {
+		if _, asked := bodies[row.EventID]; asked {
 			continue
 		}
 		bodies[row.EventID] = nil
@@ -154,24 +172,20 @@ func (d *drain) takeUp(found look) error {
 		d.sending[row.ID] = struct{}{}
 		d.ready = append(d.ready, message{deliveryID: row.ID, eventID: row.EventID, number: row.AttemptCount + 1, before: row.AttemptsBefore, body: row.body})
 	}
-	d.more = taken == found.slots || len(found.rows) == lookAt
+	d.round += taken
+	d.more = taken == found.slots || found.full
 	d.held = taken < len(found.rows)
 	return nil
 }
 
 // park takes held deliveries off the due-list, where they would be found again and again: until their holder is due or has lost its
-// hold. Followers of a delivery that is due itself stay, unless they fill the whole view and could hide other subscriptions;
-// SettleDeliveries calls them up.
+// hold. Followers of a delivery that is due itself stay, unless they could hide other subscriptions; SettleDeliveries calls them up.
 func (d *drain) park(ctx context.Context, rows []dueDelivery, now time.Time) error {
 	parked := db.ParkDeliveriesParams{MerchantID: d.merchantID}
 	for _, row := range rows {
-		until := row.HeldUntil
-		if !until.After(now) && len(rows) == lookAt {
-			until = now.Add(leaseTime)
-		}
-		if row.Held && until.After(now) {
+		if row.Held && row.HeldUntil.After(now) {
 			parked.Ids = append(parked.Ids, row.ID)
-			parked.Untils = append(parked.Untils, until)
+			parked.Untils = append(parked.Untils, row.HeldUntil)
 		}
 	}
 	if len(parked.Ids) == 0 {

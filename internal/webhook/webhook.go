@@ -32,7 +32,7 @@ type Webhooks struct {
 	EventRetention, AttemptRetention time.Duration
 
 	// What the drains of this process share.
-	looks   group[lookFor, []dueDelivery]
+	looks   group[lookFor, view]
 	records group[record, struct{}]
 	beat    beat
 
