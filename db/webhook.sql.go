@@ -197,6 +197,51 @@ func (q *Queries) CountEndpoints(ctx context.Context, db DBTX, merchantID int64)
 	return count, err
 }
 
+const countWaiting = `-- name: CountWaiting :many
+select e.id::bigint as endpoint_id, d.waiting
+from unnest($1::bigint[]) e(id)
+cross join lateral (
+    select count(*) as waiting from (
+        select from webhook_delivery d
+        where d.merchant_id = $2 and d.endpoint_id = e.id and d.next_attempt_at > '-infinity'
+        limit $3
+    ) d
+) d
+order by e.id
+`
+
+type CountWaitingParams struct {
+	EndpointIds []int64
+	MerchantID  int64
+	Most        int32
+}
+
+type CountWaitingRow struct {
+	EndpointID int64
+	Waiting    int64
+}
+
+// How many deliveries to each endpoint are still to be sent, counted up to a number.
+func (q *Queries) CountWaiting(ctx context.Context, db DBTX, arg CountWaitingParams) ([]CountWaitingRow, error) {
+	rows, err := db.Query(ctx, countWaiting, arg.EndpointIds, arg.MerchantID, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CountWaitingRow
+	for rows.Next() {
+		var i CountWaitingRow
+		if err := rows.Scan(&i.EndpointID, &i.Waiting); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deadDeliveries = `-- name: DeadDeliveries :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt

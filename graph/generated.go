@@ -55,6 +55,7 @@ type ResolverRoot interface {
 	Viewer() ViewerResolver
 	WebhookDelivery() WebhookDeliveryResolver
 	WebhookEndpoint() WebhookEndpointResolver
+	WebhookEndpointHealth() WebhookEndpointHealthResolver
 }
 
 type DirectiveRoot struct {
@@ -272,6 +273,9 @@ type WebhookDeliveryResolver interface {
 }
 type WebhookEndpointResolver interface {
 	Health(ctx context.Context, obj *WebhookEndpoint) (*WebhookEndpointHealth, error)
+}
+type WebhookEndpointHealthResolver interface {
+	Waiting(ctx context.Context, obj *WebhookEndpointHealth) (int32, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -3162,6 +3166,13 @@ type WebhookEndpointHealth {
   heldUntil: DateTime
   "Failures since the last success."
   consecutiveFailures: Int!
+  """
+  The first failure since the last success, or since a silence of a day and a half. Five days after it the endpoint is disabled if nothing has
+  succeeded.
+  """
+  failingSince: DateTime
+  "Deliveries that are still to be sent, counted up to 10,000."
+  waiting: Int!
   lastSuccessAt: DateTime
   lastFailureAt: DateTime
   attempts: Long!
@@ -18956,6 +18967,21 @@ func (ec *executionContext) _WebhookEndpointHealth_consecutiveFailures(ctx conte
 	return ec.marshalNInt2int32(ctx, field.Selections, obj.ConsecutiveFailures)
 }
 
+func (ec *executionContext) _WebhookEndpointHealth_failingSince(ctx context.Context, field graphql.CollectedField, obj *WebhookEndpointHealth) (ret graphql.Marshaler) {
+	defer ec.rescueLeaf(ctx, "WebhookEndpointHealth", &field, &ret)
+	return ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.FailingSince)
+}
+
+func (ec *executionContext) _WebhookEndpointHealth_waiting(ctx context.Context, field graphql.CollectedField, obj *WebhookEndpointHealth) (ret graphql.Marshaler) {
+	ctx = within(ctx, "WebhookEndpointHealth", field)
+	defer ec.rescue(ctx, &ret)
+	v, err := ec.Resolvers.WebhookEndpointHealth().Waiting(ctx, obj)
+	if err != nil {
+		return ec.refused(ctx, err)
+	}
+	return ec.marshalNInt2int32(ctx, field.Selections, v)
+}
+
 func (ec *executionContext) _WebhookEndpointHealth_lastSuccessAt(ctx context.Context, field graphql.CollectedField, obj *WebhookEndpointHealth) (ret graphql.Marshaler) {
 	defer ec.rescueLeaf(ctx, "WebhookEndpointHealth", &field, &ret)
 	return ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.LastSuccessAt)
@@ -32973,47 +32999,69 @@ func (ec *executionContext) _WebhookEndpointHealth(ctx context.Context, sel ast.
 		case "state":
 			out.Values[i] = ec._WebhookEndpointHealth_state(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "since":
 			out.Values[i] = ec._WebhookEndpointHealth_since(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "heldUntil":
 			out.Values[i] = ec._WebhookEndpointHealth_heldUntil(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "consecutiveFailures":
 			out.Values[i] = ec._WebhookEndpointHealth_consecutiveFailures(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "failingSince":
+			out.Values[i] = ec._WebhookEndpointHealth_failingSince(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "waiting":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *object) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._WebhookEndpointHealth_waiting(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "lastSuccessAt":
 			out.Values[i] = ec._WebhookEndpointHealth_lastSuccessAt(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "lastFailureAt":
 			out.Values[i] = ec._WebhookEndpointHealth_lastFailureAt(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "attempts":
 			out.Values[i] = ec._WebhookEndpointHealth_attempts(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "successRate":
 			out.Values[i] = ec._WebhookEndpointHealth_successRate(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "p95Ms":
 			out.Values[i] = ec._WebhookEndpointHealth_p95Ms(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

@@ -93,7 +93,7 @@ func TestAnEndpointThatWasDownForDaysComesBackWithoutALoss(t *testing.T) {
 	}
 	endpoint := func() answer {
 		t.Helper()
-		return w.must(s.key, `query($id: ID!) { webhookEndpoint(id: $id) { status disabledReason disabledAt health { state consecutiveFailures } } }`, variables{"id": down})
+		return w.must(s.key, `query($id: ID!) { webhookEndpoint(id: $id) { status disabledReason disabledAt health { state failingSince waiting } } }`, variables{"id": down})
 	}
 	mails := func() []string {
 		t.Helper()
@@ -136,8 +136,8 @@ func TestAnEndpointThatWasDownForDaysComesBackWithoutALoss(t *testing.T) {
 
 	failUntil(w.now.Add(2 * 24 * time.Hour))
 	require.Len(t, mails(), 2)
-	waiting := w.must(s.key, `query($id: ID!) { webhookDeliveries(endpoint: $id, status: PENDING, first: 100) { nodes { id } } }`, variables{"id": down})
-	require.Len(t, waiting.at("webhookDeliveries.nodes"), int(sequence-before))
+	require.Equal(t, sequence-before, endpoint().number("webhookEndpoint.health.waiting"))
+	require.Equal(t, since.Format(time.RFC3339), endpoint().at("webhookEndpoint.health.failingSince"))
 
 	r.setDown(false)
 	a := w.must(s.key, `mutation($id: ID!) { webhookEndpointEnable(input: {id: $id}) { webhookEndpoint { status health { state } } userErrors { code } } }`,
@@ -157,5 +157,7 @@ func TestAnEndpointThatWasDownForDaysComesBackWithoutALoss(t *testing.T) {
 	}
 	require.Equal(t, want, order)
 	require.Equal(t, "HEALTHY", endpoint().at("webhookEndpoint.health.state"))
+	require.Zero(t, endpoint().number("webhookEndpoint.health.waiting"))
+	require.Nil(t, endpoint().at("webhookEndpoint.health.failingSince"))
 	require.Len(t, witness.events(), 1)
 }

@@ -26,7 +26,8 @@ func (r *Resolver) WebhookEndpoint() WebhookEndpointResolver { return endpointFi
 // WebhookEndpointHealth is an endpoint's condition and its last day as the schema shows them.
 type WebhookEndpointHealth struct {
 	webhook.Condition
-	day webhook.Day
+	day      webhook.Day
+	endpoint *WebhookEndpoint
 }
 
 // Health is loaded for all endpoints of a level at once.
@@ -34,7 +35,20 @@ func (r endpointFields) Health(ctx context.Context, endpoint *WebhookEndpoint) (
 	days, err := together(endpoint.siblings, "health", func(all []*WebhookEndpoint) (map[int64]webhook.Day, error) {
 		return r.Webhooks.DaysByEndpoint(ctx, callerOf(ctx).MerchantID, distinct(all, (*WebhookEndpoint).rowID))
 	})
-	return &WebhookEndpointHealth{endpoint.Condition, days[endpoint.rowID()]}, err
+	return &WebhookEndpointHealth{endpoint.Condition, days[endpoint.rowID()], endpoint}, err
+}
+
+type healthFields struct{ *Resolver }
+
+// WebhookEndpointHealth implements ResolverRoot.
+func (r *Resolver) WebhookEndpointHealth() WebhookEndpointHealthResolver { return healthFields{r} }
+
+// Waiting is counted for all endpoints of a level at once.
+func (r healthFields) Waiting(ctx context.Context, health *WebhookEndpointHealth) (int32, error) {
+	waiting, err := together(health.endpoint.siblings, "waiting", func(all []*WebhookEndpoint) (map[int64]int32, error) {
+		return r.Webhooks.WaitingByEndpoint(ctx, callerOf(ctx).MerchantID, distinct(all, (*WebhookEndpoint).rowID))
+	})
+	return waiting[health.endpoint.rowID()], err
 }
 
 // Attempts are those of the last day.

@@ -468,6 +468,19 @@ where merchant_id = @merchant_id and id < @before
 order by id desc
 limit @most;
 
+-- name: CountWaiting :many
+-- How many deliveries to each endpoint are still to be sent, counted up to a number.
+select e.id::bigint as endpoint_id, d.waiting
+from unnest(@endpoint_ids::bigint[]) e(id)
+cross join lateral (
+    select count(*) as waiting from (
+        select from webhook_delivery d
+        where d.merchant_id = @merchant_id and d.endpoint_id = e.id and d.next_attempt_at > '-infinity'
+        limit @most
+    ) d
+) d
+order by e.id;
+
 -- name: PendingDeliveriesByID :many
 select merchant_id, id, endpoint_id, event_id, event_created_at, attempt_count, next_attempt_at, created_at
 from webhook_delivery

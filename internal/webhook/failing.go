@@ -160,13 +160,9 @@ func (w *Webhooks) manageLink() secret.Text { return secret.Text(w.PublicURL + m
 // enable has an endpoint go on whose row the caller has locked.
 func (w *Webhooks) enable(ctx context.Context, tx pgx.Tx, row db.WebhookEndpoint) error {
 	now := w.Now()
-	if row.FailingSince != nil {
-		err := w.DB.ReviveDeliveries(ctx, tx, db.ReviveDeliveriesParams{
-			MerchantID: row.MerchantID, EndpointID: row.ID, Since: *row.FailingSince, TriedSince: row.FailingSince.Add(-clockSkew), Now: now,
-		})
-		if err != nil {
-			return fmt.Errorf("revive what has failed: %w", err)
-		}
+	// Requests that were under way when it was disabled may have failed for good since.
+	if err := w.revive(ctx, tx, row); err != nil {
+		return err
 	}
 	err := w.DB.RetryAfresh(ctx, tx, db.RetryAfreshParams{MerchantID: row.MerchantID, EndpointID: row.ID, Now: now})
 	if err != nil {
@@ -175,11 +171,28 @@ func (w *Webhooks) enable(ctx context.Context, tx pgx.Tx, row db.WebhookEndpoint
 	return w.DB.EnableEndpoint(ctx, tx, db.EnableEndpointParams{MerchantID: row.MerchantID, ID: row.ID, Now: now})
 }
 
+// revive has what failed for good since the last success wait with the rest, for as long as events are kept and not only attempts.
+func (w *Webhooks) revive(ctx context.Context, tx pgx.Tx, row db.WebhookEndpoint) error {
+	if row.FailingSince == nil {
+		return nil
+	}
+	err := w.DB.ReviveDeliveries(ctx, tx, db.ReviveDeliveriesParams{
+		MerchantID: row.MerchantID, EndpointID: row.ID, Since: *row.FailingSince, TriedSince: row.FailingSince.Add(-clockSkew), Now: w.Now(),
+	})
+	if err != nil {
+		return fmt.Errorf("revive what has failed: %w", err)
+	}
+	return nil
+}
+
 // disable is how every endpoint is disabled whose row the caller has locked. The merchant's other endpoints hear of it, once.
 func (w *Webhooks) disable(ctx context.Context, tx pgx.Tx, row db.WebhookEndpoint, reason string) error {
 	now := w.Now()
 	err := w.DB.DisableEndpoint(ctx, tx, db.DisableEndpointParams{MerchantID: row.MerchantID, ID: row.ID, Reason: reason, Now: now})
 	if err != nil || row.Status == EndpointDisabled {
+		return err
+	}
+	if err := w.revive(ctx, tx, row); err != nil {
 		return err
 	}
 	about, err := w.DB.EndpointAbout(ctx, tx, db.EndpointAboutParams{MerchantID: row.MerchantID, ID: row.ID})

@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"portico/internal/webhook"
@@ -247,6 +249,7 @@ func TestAnEndpointThatIsEnabledGetsEverythingInOrder(t *testing.T) {
 	m.endure(t, e, subscriptions[0], 20*time.Hour, 4*time.Hour)
 	require.Equal(t, 1, m.judge(t))
 	require.Equal(t, webhook.EndpointDisabled, m.known(t, e).Status)
+	require.Zero(t, m.ask(t, `select count(*) from webhook_attempt where merchant_id = $1 and outcome is not null`), "attempts are not kept for long")
 
 	w.clock.advance(10 * days)
 	m.publish(t, subscriptions...)
@@ -277,5 +280,43 @@ func TestAnEndpointThatIsEnabledGetsEverythingInOrder(t *testing.T) {
 	require.Equal(t, strings.Join(want, " "), got.orderOf(subscriptions[0]))
 	for _, subscription := range subscriptions[1:] {
 		require.Equal(t, "1 2 3 4", got.orderOf(subscription))
+	}
+}
+
+func TestWhatIsPublishedWhileAnEndpointChangesReachesIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	r := receive(t, nil)
+	e, _ := m.endpoint(t, r.URL)
+	subscriptions := m.subscriptions(t, 4)
+	var open []pgx.Tx
+	publish := func(subscription int64) {
+		t.Helper()
+		tx, err := w.DB.Pool().Begin(t.Context())
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) })
+		_, err = tx.Exec(t.Context(), `set local portico.tenant = 'system'`)
+		require.NoError(t, err)
+		require.NoError(t, w.Publish(t.Context(), tx, []webhook.Event{m.event(subscription, webhook.SubscriptionUpdated)}))
+		open = append(open, tx)
+	}
+	publish(subscriptions[0])
+	_, err := w.EndpointDisable(t.Context(), m.id, e.ID)
+	require.NoError(t, err)
+	publish(subscriptions[1])
+	require.NoError(t, open[0].Commit(t.Context()))
+	publish(subscriptions[2])
+	_, err = w.EndpointEnable(t.Context(), m.id, e.ID)
+	require.NoError(t, err)
+	publish(subscriptions[3])
+	for _, tx := range open[1:] {
+		require.NoError(t, tx.Commit(t.Context()))
+	}
+	require.Equal(t, 1, m.woken(t))
+	m.drain(t, e)
+	require.Len(t, r.got(), 4)
+	for _, subscription := range subscriptions {
+		require.Equal(t, "1", r.orderOf(subscription))
 	}
 }

@@ -24,11 +24,13 @@ type Condition struct {
 	ConsecutiveFailures int32
 	LastSuccessAt       *time.Time
 	LastFailureAt       *time.Time
+	FailingSince        *time.Time // the first failure since the last success, or since a long silence
 }
 
 func conditionOf(row db.WebhookEndpoint) Condition {
 	c := Condition{
 		State: HealthGood, Since: row.CreatedAt, ConsecutiveFailures: row.Failures, LastSuccessAt: row.LastSuccessAt, LastFailureAt: row.LastFailureAt,
+		FailingSince: row.FailingSince,
 	}
 	if row.HealthSince != nil {
 		c.Since = *row.HealthSince
@@ -70,4 +72,22 @@ func (w *Webhooks) DaysByEndpoint(ctx context.Context, merchantID int64, ids []i
 		days[id] = Day{Succeeded: t.succeeded, Failed: t.failed, P95: t.percentile(0.95)}
 	}
 	return days, nil
+}
+
+// mostCounted is how far WaitingByEndpoint counts.
+const mostCounted = 10_000
+
+// WaitingByEndpoint is how many deliveries to each of the merchant's endpoints among the ids are still to be sent, at most 10,000.
+func (w *Webhooks) WaitingByEndpoint(ctx context.Context, merchantID int64, ids []int64) (map[int64]int32, error) {
+	rows, err := w.DB.CountWaiting(ctx, w.DB.Tenant(merchantID).ByIndex(), db.CountWaitingParams{
+		MerchantID: merchantID, EndpointIds: ids, Most: mostCounted,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count what is to be sent: %w", err)
+	}
+	waiting := make(map[int64]int32, len(rows))
+	for _, row := range rows {
+		waiting[row.EndpointID] = int32(row.Waiting) //nolint:gosec // at most mostCounted
+	}
+	return waiting, nil
 }

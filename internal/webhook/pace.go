@@ -10,6 +10,8 @@ const (
 	slowFrom, slowUntil = time.Second, 500 * time.Millisecond
 	// latencyWeight is how many answers the average goes back.
 	latencyWeight = 16
+	// longStreak of failures must not seem to go on because the drain that saw its end was killed.
+	longStreak = time.Hour
 )
 
 // pace is what Portico has learned of an endpoint, and how its drain goes about it. It travels from drain to drain with the lease.
@@ -52,6 +54,7 @@ func (p *pace) learn(r reply) bool {
 	health, slow, state := p.health(), p.slow, p.breaker.state
 	said := r.kind()
 	// A receiver that refuses is given less before it is given up.
+	recovers := said == answered && !p.failingSince.IsZero() && now.Sub(p.failingSince) > longStreak
 	overfed := said == refuses && p.limit.allowed() > 1
 	p.limit.learn(said, r.startedAt, r.duration, r.beside, r.retryAfter)
 	if p.latency == 0 {
@@ -81,7 +84,7 @@ func (p *pace) learn(r reply) bool {
 	if p.health() != health {
 		p.since = now
 	}
-	return slow != p.slow || state != p.breaker.state
+	return slow != p.slow || state != p.breaker.state || recovers
 }
 
 func (p *pace) isSlow() bool {
