@@ -57,7 +57,7 @@ func (d *database) domain(ctx context.Context, now func() time.Time) (*domain, e
 		Guard: webhook.NewGuard(webhook.GuardOptions{AllowLoopback: true, AllowHTTP: true}),
 		Mail:  &mail.Outbox{DB: pool, Keys: keys, Jobs: inserter, Now: now, Log: log}, PublicURL: publicURL,
 	}
-	accounts := &account.Accounts{DB: pool, Keys: keys, Now: now}
+	accounts := &account.Accounts{DB: pool, Keys: keys, Now: now, Webhooks: hooks}
 	return &domain{
 		db: pool, accounts: accounts, webhooks: hooks,
 		access: &access.Access{DB: pool, Keys: keys, Now: now, Issuer: publicURL},

@@ -838,6 +838,47 @@ func (q *Queries) LockDueOverrides(ctx context.Context, db DBTX, arg LockDueOver
 	return items, nil
 }
 
+const lockDueReminders = `-- name: LockDueReminders :many
+select merchant_id, id, (merchant_id = any(array(select m.id from merchant m where m.suspended_at is not null)))::boolean as suspended
+from subscription
+where remind_at <= $1::timestamptz and remind_at is not null and test_clock_id is null and quarantine_reason is null and not held
+order by remind_at, id
+limit $2
+for update skip locked
+`
+
+type LockDueRemindersParams struct {
+	Now   time.Time
+	Batch int32
+}
+
+type LockDueRemindersRow struct {
+	MerchantID int64
+	ID         int64
+	Suspended  bool
+}
+
+// The next rows whose end is to be announced, as LockDueBills gives those of its due-list.
+func (q *Queries) LockDueReminders(ctx context.Context, db DBTX, arg LockDueRemindersParams) ([]LockDueRemindersRow, error) {
+	rows, err := db.Query(ctx, lockDueReminders, arg.Now, arg.Batch)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LockDueRemindersRow
+	for rows.Next() {
+		var i LockDueRemindersRow
+		if err := rows.Scan(&i.MerchantID, &i.ID, &i.Suspended); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockLiveSubscription = `-- name: LockLiveSubscription :one
 select id, customer_id, source, status, charging, open_invoice_id from subscription
 where merchant_id = $1 and product_id = $2 and company_id = $3
@@ -933,7 +974,7 @@ func (q *Queries) LockMerchantForSale(ctx context.Context, db DBTX, merchantID i
 const lockStillDue = `-- name: LockStillDue :many
 select s.merchant_id, s.id from subscription s
 join (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as id) k using (merchant_id, id)
-where (s.bill_at <= $3::timestamptz or s.end_at <= $3::timestamptz or s.override_end_at <= $3::timestamptz)
+where least(s.bill_at, s.end_at, s.override_end_at, s.remind_at) <= $3::timestamptz
   and s.quarantine_reason is null
   and s.merchant_id <> all(array(select m.id from merchant m where m.suspended_at is not null))
 order by s.merchant_id, s.id
@@ -1082,12 +1123,12 @@ func (q *Queries) LockTestClock(ctx context.Context, db DBTX, arg LockTestClockP
 }
 
 const nextClockStep = `-- name: NextClockStep :one
-select s.id, least(s.bill_at, s.end_at, s.override_end_at)::timestamptz as due_at
+select s.id, least(s.bill_at, s.end_at, s.override_end_at, s.remind_at)::timestamptz as due_at
 from subscription s
 where s.merchant_id = $1 and s.test_clock_id = $2::bigint and s.quarantine_reason is null
-  and least(s.bill_at, s.end_at, s.override_end_at) <= $3::timestamptz
-order by least(s.bill_at, s.end_at, s.override_end_at),
-    case when s.end_at = least(s.bill_at, s.end_at, s.override_end_at) then 0 else 1 end, s.id
+  and least(s.bill_at, s.end_at, s.override_end_at, s.remind_at) <= $3::timestamptz
+order by least(s.bill_at, s.end_at, s.override_end_at, s.remind_at),
+    case when s.end_at = least(s.bill_at, s.end_at, s.override_end_at, s.remind_at) then 0 else 1 end, s.id
 limit 1
 `
 
@@ -1551,7 +1592,7 @@ func (q *Queries) StoreGatewayRefs(ctx context.Context, db DBTX, arg StoreGatewa
 }
 
 const subscriptionDetails = `-- name: SubscriptionDetails :many
-select s.merchant_id, s.id, s.product_id, s.company_id, s.customer_id, s.plan_id, s.price_id, s.source, s.status, s.quantity, s.anchor_at, s.period_index, s.current_period_start, s.current_period_end, s.trial_end, s.cancel_at_period_end, s.cancel_reason, s.canceled_at, s.ended_at, s.past_due_since, s.failed_attempts, s.awaits_new_card, s.suspended, s.open_invoice_id, s.charging, s.bill_at, s.end_at, s.access_until, s.test_clock_id, s.event_sequence, s.quarantine_reason, s.created_at, s.updated_at, s.lane, s.held, s.feature_overrides, s.override_end_at, s.reported_amount_minor,
+select s.merchant_id, s.id, s.product_id, s.company_id, s.customer_id, s.plan_id, s.price_id, s.source, s.status, s.quantity, s.anchor_at, s.period_index, s.current_period_start, s.current_period_end, s.trial_end, s.cancel_at_period_end, s.cancel_reason, s.canceled_at, s.ended_at, s.past_due_since, s.failed_attempts, s.awaits_new_card, s.suspended, s.open_invoice_id, s.charging, s.bill_at, s.end_at, s.access_until, s.test_clock_id, s.event_sequence, s.quarantine_reason, s.created_at, s.updated_at, s.lane, s.held, s.feature_overrides, s.override_end_at, s.reported_amount_minor, s.remind_at, s.reminded_for,
     terms.interval, terms.currency, coalesce(s.reported_amount_minor, terms.amount_minor) as amount_minor, terms.tier, terms.features, terms.product_identifier,
     c.number as customer_number, c.email as customer_email, c.user_meta,
     terms.grace_days, terms.dunning_days, terms.portal_fee_bps,
@@ -1654,6 +1695,8 @@ func (q *Queries) SubscriptionDetails(ctx context.Context, db DBTX, arg Subscrip
 			&i.Subscription.FeatureOverrides,
 			&i.Subscription.OverrideEndAt,
 			&i.Subscription.ReportedAmountMinor,
+			&i.Subscription.RemindAt,
+			&i.Subscription.RemindedFor,
 			&i.Interval,
 			&i.Currency,
 			&i.AmountMinor,

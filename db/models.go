@@ -585,6 +585,8 @@ type Subscription struct {
 	FeatureOverrides    json.RawMessage
 	OverrideEndAt       *time.Time
 	ReportedAmountMinor *int64
+	RemindAt            *time.Time
+	RemindedFor         *time.Time
 }
 
 type TestClock struct {

@@ -15,15 +15,16 @@ update subscription s set
     failed_attempts = n.failed_attempts, awaits_new_card = n.awaits_new_card, suspended = n.suspended,
     open_invoice_id = n.open_invoice_id, charging = n.charging, bill_at = n.bill_at, end_at = n.end_at,
     access_until = n.access_until, test_clock_id = n.test_clock_id, event_sequence = n.event_sequence, updated_at = n.updated_at,
-    reported_amount_minor = n.reported_amount_minor
+    reported_amount_minor = n.reported_amount_minor, remind_at = n.remind_at, reminded_for = n.reminded_for
 from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::int[], $7::text[], $8::timestamptz[],
     $9::int[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::bool[], $14::text[], $15::timestamptz[],
     $16::timestamptz[], $17::timestamptz[], $18::int[], $19::bool[], $20::bool[], $21::bigint[], $22::bool[], $23::timestamptz[],
-    $24::timestamptz[], $25::timestamptz[], $26::bigint[], $27::bigint[], $28::timestamptz[], $29::bigint[])
+    $24::timestamptz[], $25::timestamptz[], $26::bigint[], $27::bigint[], $28::timestamptz[], $29::bigint[], $30::timestamptz[],
+    $31::timestamptz[])
     as n (merchant_id, id, customer_id, plan_id, price_id, quantity, status, anchor_at, period_index, current_period_start,
     current_period_end, trial_end, cancel_at_period_end, cancel_reason, canceled_at, ended_at, past_due_since, failed_attempts,
     awaits_new_card, suspended, open_invoice_id, charging, bill_at, end_at, access_until, test_clock_id, event_sequence,
-    updated_at, reported_amount_minor)
+    updated_at, reported_amount_minor, remind_at, reminded_for)
 where s.merchant_id = n.merchant_id and s.id = n.id`
 
 // SaveSubscriptions writes back everything that may change of rows that the caller has locked, in one statement.
@@ -58,6 +59,8 @@ func (q *Queries) SaveSubscriptions(ctx context.Context, db DBTX, rows []*Subscr
 		column(rows, func(s *Subscription) int64 { return s.EventSequence }),
 		column(rows, func(s *Subscription) time.Time { return s.UpdatedAt }),
 		column(rows, func(s *Subscription) *int64 { return s.ReportedAmountMinor }),
+		column(rows, func(s *Subscription) *time.Time { return s.RemindAt }),
+		column(rows, func(s *Subscription) *time.Time { return s.RemindedFor }),
 	)
 	return err
 }

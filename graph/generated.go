@@ -3329,9 +3329,9 @@ input WebhookEndpointCreateInput {
   product: ProductRef
   """
   Which events to send. When left out: subscription.created, subscription.updated, subscription.canceled (every loss of access),
-  subscription.renewed (every regain); payment.succeeded alone for PAYMENT_NOTIFICATION. Finer ones: subscription.past_due,
-  subscription.expired, invoice.created, payment.succeeded, payment.failed, product.approved, product.rejected, claims.updated,
-  endpoint.disabled. Patterns such as ` + "`" + `subscription.*` + "`" + `, or ` + "`" + `*` + "`" + ` for all.
+  subscription.renewed (every regain); payment.succeeded alone for PAYMENT_NOTIFICATION. Finer ones: subscription.trial_ending,
+  subscription.past_due, subscription.expired, invoice.created, payment.succeeded, payment.failed, product.approved, product.rejected,
+  claims.updated, customer.created, endpoint.disabled. Patterns such as ` + "`" + `subscription.*` + "`" + `, or ` + "`" + `*` + "`" + ` for all.
   """
   eventTypes: [String!]
   format: WebhookFormat! = PORTAL

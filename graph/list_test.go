@@ -47,7 +47,10 @@ func TestEventsAreReadInCommitOrder(t *testing.T) {
 	s := w.open("Acorn")
 	const list = `query($first: Int, $after: String) { events(first: $first, after: $after) {
 		nodes { sequence } edges { cursor } pageInfo { hasNextPage endCursor } } }`
-	var after any
+	a := w.must(s.key, `{ events(first: 1) { nodes { type subscriptionId } pageInfo { endCursor } } }`, nil)
+	require.Equal(t, "customer.created", a.text("events.nodes.0.type"))
+	require.Nil(t, a.at("events.nodes.0.subscriptionId"))
+	after := a.text("events.pageInfo.endCursor")
 	for sequence := range 3 {
 		a := w.must(s.key, list, variables{"first": 1, "after": after})
 		require.EqualValues(t, sequence+1, a.number("events.nodes.0.sequence"))

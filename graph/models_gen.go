@@ -1116,9 +1116,9 @@ type WebhookEndpointCreateInput struct {
 	// Only events of this product; of all when left out.
 	Product *ProductRef `json:"product,omitempty"`
 	// Which events to send. When left out: subscription.created, subscription.updated, subscription.canceled (every loss of access),
-	// subscription.renewed (every regain); payment.succeeded alone for PAYMENT_NOTIFICATION. Finer ones: subscription.past_due,
-	// subscription.expired, invoice.created, payment.succeeded, payment.failed, product.approved, product.rejected, claims.updated,
-	// endpoint.disabled. Patterns such as `subscription.*`, or `*` for all.
+	// subscription.renewed (every regain); payment.succeeded alone for PAYMENT_NOTIFICATION. Finer ones: subscription.trial_ending,
+	// subscription.past_due, subscription.expired, invoice.created, payment.succeeded, payment.failed, product.approved, product.rejected,
+	// claims.updated, customer.created, endpoint.disabled. Patterns such as `subscription.*`, or `*` for all.
 	EventTypes []string `json:"eventTypes,omitempty"`
 	Format     string   `json:"format"`
 	// The merchant's own words, up to 500 characters.

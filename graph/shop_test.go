@@ -83,8 +83,8 @@ func (w *world) open(name string) *shop {
 	a = s.buy(s.ids["Customer"], s.ids["Plan"])
 	s.ids["CustomerSubscription"] = a.text("subscriptionCreate.subscription.id")
 	_, s.ids["PortalToken"] = s.portalToken(s.ids["Customer"])
-	const eventsOfAPurchase = 3
-	s.awaitEvents(eventsOfAPurchase, nil)
+	const eventsOfABuyer = 4 // who is one of them
+	s.awaitEvents(eventsOfABuyer, nil)
 	a = w.must(s.key, `{
 		invoices { nodes { id } } ledgerEntries { nodes { id } } webhookDeliveries { nodes { id eventId } }
 		customers { nodes { paymentMethods { id } } }

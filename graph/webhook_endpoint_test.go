@@ -48,7 +48,7 @@ func TestASampleLooksLikeTheEventsThatHappen(t *testing.T) {
 	w.must(s.key, `mutation($email: String!) { claimsSet(input: {customer: {email: $email}, product: {identifier: "acorn"}, claims: {plan: "pro"}}) {
 		userErrors { code } } }`, variables{"email": s.email})
 	w.must(s.key, `mutation($id: ID!) { webhookEndpointDisable(input: {id: $id}) { userErrors { code } } }`, variables{"id": s.hook("https://receiver.test/hook")})
-	s.awaitEvents(5, nil)
+	s.awaitEvents(6, nil)
 	happened := w.must(s.key, `{ events { nodes { type body } } }`, nil).at("events.nodes").([]any)
 	for _, event := range happened {
 		kind := event.(map[string]any)["type"].(string)

@@ -93,6 +93,7 @@ func newWorldWith(t *testing.T, options graph.Options) *world {
 		Guard: webhook.NewGuard(webhook.GuardOptions{AllowLoopback: true, AllowHTTP: true}),
 		Mail:  w.outbox, PublicURL: "https://portico.test",
 	}
+	accounts.Webhooks = webhooks
 	products := &catalog.Catalog{DB: w.db, Keys: keys, Now: now, Webhooks: webhooks, PublicURL: "https://portico.test"}
 	decisions := &access.Access{DB: w.db, Keys: keys, Accounts: accounts, Webhooks: webhooks, Now: now, Issuer: "https://portico.test"}
 	sales := &billing.Billing{

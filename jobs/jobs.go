@@ -86,7 +86,7 @@ func schedule() []*river.PeriodicJob {
 		every(5*time.Minute, PortalRetire{}),
 		every(5*time.Second, ClaimExpiry{}),
 		every(time.Hour, SigningKeyRotate{}),
-		every(10*time.Minute, ConnectionRemind{}),
+		every(5*time.Second, ReminderSweep{}),
 		every(5*time.Second, TokenCount{}),
 		every(time.Hour, AuditRetire{}),
 		every(10*time.Minute, RateRetire{}),
@@ -181,8 +181,8 @@ func workers(d Domain) *river.Workers {
 	work(all, func(ctx context.Context, _ *river.Job[PortalRetire]) error {
 		return d.Portal.Retire(ctx)
 	})
-	work(all, func(ctx context.Context, _ *river.Job[ConnectionRemind]) error {
-		_, err := d.Billing.Remind(ctx)
+	work(all, func(ctx context.Context, _ *river.Job[ReminderSweep]) error {
+		_, err := d.Billing.RemindDue(ctx)
 		return err
 	})
 	work(all, func(ctx context.Context, _ *river.Job[ClaimExpiry]) error {

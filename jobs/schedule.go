@@ -127,11 +127,11 @@ type RateRetire struct{ maintenance }
 // Kind implements river.JobArgs.
 func (RateRetire) Kind() string { return "rate.retire" }
 
-// ConnectionRemind mails those whose connected subscriptions end for want of a payment method.
-type ConnectionRemind struct{ maintenance }
+// ReminderSweep announces trials and connected subscriptions that are about to end.
+type ReminderSweep struct{ maintenance }
 
 // Kind implements river.JobArgs.
-func (ConnectionRemind) Kind() string { return "connection.remind" }
+func (ReminderSweep) Kind() string { return "reminder.sweep" }
 
 // ClaimExpiry takes away claims that have ended.
 type ClaimExpiry struct{ maintenance }

@@ -227,11 +227,11 @@ func TestTriggerMakesEachEventHappen(t *testing.T) {
 		require.EqualValues(t, sequence, event.At("node.sequence"))
 		body, err := json.Marshal(event.At("node.body"))
 		require.NoError(t, err)
-		require.Contains(t, string(body), "porticotrigger")
+		require.Contains(t, string(body), "trigger", "of the product, or of the customer of this run")
 	}
 	products := h.merchant.Do(`{ products { nodes { identifier plans { id } } } }`, nil).List("products.nodes")
 	require.Len(t, products, 1, "made once")
-	require.Len(t, products[0].List("plans"), 1)
+	require.Len(t, products[0].List("plans"), 2, "each made once")
 
 	p := proctest.Portico(t, []string{"PORTICO_API_KEY=" + h.session, "PORTICO_PUBLIC_URL=" + h.url()}, "trigger", "subscription.created", "--merchant", "acorn")
 	require.Error(t, p.Ended())

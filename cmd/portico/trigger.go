@@ -15,6 +15,9 @@ import (
 
 const (
 	triggerProduct = "porticotrigger"
+	triggerTier    = "trigger"
+	trialTier      = "trial"
+	trialDays      = 14
 	// happensWithin is how long workers may take for what a test clock brings about.
 	happensWithin = 2 * time.Minute
 	clockPoll     = 200 * time.Millisecond
@@ -39,6 +42,7 @@ func recipes() []recipe {
 		{"subscription.updated", "a customer cancels ahead", (*stage).cancelAhead},
 		{"subscription.renewed", "a month passes and is paid for", (*stage).renew},
 		{"subscription.canceled", "a subscription is canceled at once", (*stage).cancelNow},
+		{"subscription.trial_ending", "a trial is about to end", (*stage).tryOut},
 		{"subscription.past_due", "a month passes and the card is declined", (*stage).failToRenew},
 		{"subscription.expired", "a month passes, and the card is declined until nobody tries it any more", (*stage).expire},
 		{"invoice.created", "a customer buys a plan", (*stage).buy},
@@ -48,6 +52,7 @@ func recipes() []recipe {
 		{"product.rejected", "only an operator decides about a product's review", nil},
 		{"claims.updated", "a customer is given a claim", (*stage).claim},
 		{"endpoint.disabled", "a webhook endpoint is made, disabled and deleted", (*stage).disable},
+		{"customer.created", "a customer is made", (*stage).nothing},
 	}
 }
 
@@ -167,13 +172,17 @@ func (s *stage) set(ctx context.Context) error {
 		map[string]any{"email": s.email, "name": "Trigger " + s.about, "clock": s.clock}, &struct{}{})
 }
 
-// stock finds the plan that is sold, or makes it.
+// stock finds the plan that is sold, or makes it: the one with a trial for the event that tells of one.
 func (s *stage) stock(ctx context.Context) error {
+	tier, days := triggerTier, 0
+	if s.about == "subscription.trial_ending" {
+		tier, days = trialTier, trialDays
+	}
 	var found struct {
-		Product *struct{ Plans []struct{ ID string } }
+		Product *struct{ Plans []struct{ ID, Tier string } }
 	}
 	product := map[string]any{"identifier": triggerProduct}
-	err := s.ask(ctx, `query($product: ProductRef!) { product(ref: $product) { plans { id } } }`, map[string]any{"product": product}, &found)
+	err := s.ask(ctx, `query($product: ProductRef!) { product(ref: $product) { plans { id tier } } }`, map[string]any{"product": product}, &found)
 	if err != nil {
 		return err
 	}
@@ -183,15 +192,19 @@ func (s *stage) stock(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-	} else if len(found.Product.Plans) > 0 {
-		s.plan = found.Product.Plans[0].ID
-		return nil
+	} else {
+		for _, plan := range found.Product.Plans {
+			if plan.Tier == tier {
+				s.plan = plan.ID
+				return nil
+			}
+		}
 	}
 	var made struct{ Plan struct{ ID string } }
-	err = s.do(ctx, `mutation($product: ProductRef!) { planCreate(input: {product: $product, name: "Trigger", tier: "trigger",
+	err = s.do(ctx, `mutation($product: ProductRef!, $tier: String!, $days: Int!) { planCreate(input: {product: $product, name: "Trigger", tier: $tier, trialDays: $days,
 		features: [{name: "advancedReporting", kind: BOOLEAN, enabled: true}, {name: "maxEmployees", kind: LIMIT, limit: 50}],
 		prices: [{interval: MONTH, money: {amountMinor: 4900, currency: "USD"}}]}) { plan { id } userErrors { code message } } }`,
-		map[string]any{"product": product}, &made)
+		map[string]any{"product": product, "tier": tier, "days": days}, &made)
 	s.plan = made.Plan.ID
 	return err
 }

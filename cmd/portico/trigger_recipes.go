@@ -13,6 +13,9 @@ const (
 	untilGivenUp = 45 * day
 )
 
+// nothing is for what has happened when the stage is set.
+func (s *stage) nothing(context.Context) error { return nil }
+
 // attach makes a card the customer's default.
 func (s *stage) attach(ctx context.Context, card string) error {
 	return s.do(ctx, `mutation($email: String!, $card: String!) {
@@ -73,6 +76,13 @@ func (s *stage) renew(ctx context.Context) error {
 		return err
 	}
 	return s.advance(ctx, s.periodEnd.Add(time.Hour))
+}
+
+func (s *stage) tryOut(ctx context.Context) error {
+	if err := s.sell(ctx); err != nil {
+		return err
+	}
+	return s.advance(ctx, s.periodEnd.Add(-2*day))
 }
 
 func (s *stage) failToRenew(ctx context.Context) error {

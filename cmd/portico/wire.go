@@ -94,6 +94,7 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 		TokenKey: a.accounts.SentTokenKey, EventRetention: days(c.EventRetentionDays), AttemptRetention: days(c.AttemptRetentionDays),
 		Mail: a.mail, PublicURL: c.PublicURL,
 	}
+	a.accounts.Webhooks = a.webhooks
 	a.catalog = &catalog.Catalog{DB: d, Keys: keys, Now: now, Webhooks: a.webhooks, PublicURL: c.PublicURL}
 	a.access = &access.Access{DB: d, Keys: keys, Accounts: a.accounts, Webhooks: a.webhooks, Now: now, Issuer: c.PublicURL}
 	a.billing = &billing.Billing{

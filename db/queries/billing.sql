@@ -34,6 +34,15 @@ order by end_at, id
 limit @batch
 for update skip locked;
 
+-- name: LockDueReminders :many
+-- The next rows whose end is to be announced, as LockDueBills gives those of its due-list.
+select merchant_id, id, (merchant_id = any(array(select m.id from merchant m where m.suspended_at is not null)))::boolean as suspended
+from subscription
+where remind_at <= @now::timestamptz and remind_at is not null and test_clock_id is null and quarantine_reason is null and not held
+order by remind_at, id
+limit @batch
+for update skip locked;
+
 -- name: HoldSubscriptions :execrows
 -- Takes locked rows of suspended merchants off the due-lists. A reinstatement waits for it, so that it finds what is held, or comes first,
 -- and then nothing is.
@@ -51,7 +60,7 @@ where s.merchant_id = k.merchant_id and s.id = k.id and k.merchant_id in (select
 -- Those of the named rows that are still due and free: for going through a failed batch in halves.
 select s.merchant_id, s.id from subscription s
 join (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id) k using (merchant_id, id)
-where (s.bill_at <= @now::timestamptz or s.end_at <= @now::timestamptz or s.override_end_at <= @now::timestamptz)
+where least(s.bill_at, s.end_at, s.override_end_at, s.remind_at) <= @now::timestamptz
   and s.quarantine_reason is null
   and s.merchant_id <> all(array(select m.id from merchant m where m.suspended_at is not null))
 order by s.merchant_id, s.id
@@ -309,12 +318,12 @@ where merchant_id = @merchant_id and id = @id;
 
 -- name: NextClockStep :one
 -- What falls due next for the customers of a clock. Endings come before bills of the same instant.
-select s.id, least(s.bill_at, s.end_at, s.override_end_at)::timestamptz as due_at
+select s.id, least(s.bill_at, s.end_at, s.override_end_at, s.remind_at)::timestamptz as due_at
 from subscription s
 where s.merchant_id = @merchant_id and s.test_clock_id = @test_clock_id::bigint and s.quarantine_reason is null
-  and least(s.bill_at, s.end_at, s.override_end_at) <= @target::timestamptz
-order by least(s.bill_at, s.end_at, s.override_end_at),
-    case when s.end_at = least(s.bill_at, s.end_at, s.override_end_at) then 0 else 1 end, s.id
+  and least(s.bill_at, s.end_at, s.override_end_at, s.remind_at) <= @target::timestamptz
+order by least(s.bill_at, s.end_at, s.override_end_at, s.remind_at),
+    case when s.end_at = least(s.bill_at, s.end_at, s.override_end_at, s.remind_at) then 0 else 1 end, s.id
 limit 1;
 
 -- name: StalledClocks :many

@@ -34,25 +34,6 @@ on conflict (merchant_id, subscription_id) do update set access_token_cipher = e
     amount_minor = excluded.amount_minor, active = excluded.active, started_at = excluded.started_at,
     expire_at = excluded.expire_at, reported_at = excluded.reported_at;
 
--- name: LockConnectionsToRemind :many
--- Connected subscriptions that end before the horizon for want of a payment method, and whose payers have not been told.
-select s.merchant_id, s.id, s.end_at::timestamptz as end_at, m.name as merchant_name, m.shop, p.name as product_name, c.email
-from subscription s
-join connection k on k.merchant_id = s.merchant_id and k.subscription_id = s.id
-join merchant m on m.id = s.merchant_id
-join product p on p.merchant_id = s.merchant_id and p.id = s.product_id
-join customer c on c.merchant_id = s.merchant_id and c.id = s.customer_id
-where s.source = 'CONNECTED' and s.status = 'ACTIVE' and s.end_at is not null and s.test_clock_id is null and s.end_at <= @horizon::timestamptz
-  and not s.cancel_at_period_end and m.suspended_at is null and k.reminded_for is distinct from s.end_at
-order by s.end_at, s.merchant_id, s.id
-limit @most
-for update of k skip locked;
-
--- name: MarkReminded :exec
-update connection k set reminded_for = r.end_at
-from (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@subscription_ids::bigint[]) as subscription_id, unnest(@ends::timestamptz[]) as end_at) r
-where k.merchant_id = r.merchant_id and k.subscription_id = r.subscription_id;
-
 -- name: HasBought :one
 -- Whether the company has a live subscription to the product that was bought here.
 select exists (

@@ -40,6 +40,7 @@ func newAccess(t *testing.T) *Access {
 	require.NoError(t, err)
 	a.Accounts = &account.Accounts{DB: a.DB, Keys: keys, Now: now}
 	a.Webhooks = &webhook.Webhooks{DB: a.DB, Keys: keys, Jobs: jobs, Now: now, Log: slog.New(slog.DiscardHandler)}
+	a.Accounts.Webhooks = a.Webhooks
 	return a
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"portico/db"
 	"portico/internal/secret"
+	"portico/internal/webhook"
 )
 
 // Accounts performs the operations of this package. Use it by its address.
@@ -21,6 +22,8 @@ type Accounts struct {
 	Now  func() time.Time
 	Mail Mailer
 	Jobs *river.Client[pgx.Tx] // inserts only
+	// Webhooks tells merchants of new customers.
+	Webhooks *webhook.Webhooks
 	// PublicURL is the address under which people reach this installation, without a slash at its end.
 	PublicURL string
 	// PortalFeeBPS is Portico's share of each payment to a merchant that signs up, in basis points.

@@ -13,6 +13,7 @@ import (
 	"portico/db"
 	"portico/internal/fault"
 	"portico/internal/page"
+	"portico/internal/webhook"
 )
 
 // MaxNumber is the highest number of a customer: the largest integer that JavaScript tells from its neighbours, 2^53-1.
@@ -128,7 +129,23 @@ func (a *Accounts) insertCustomer(ctx context.Context, tx pgx.Tx, merchantID int
 		row.PersonalCompanyID = &row.CompanyID
 	}
 	inserted, err := a.DB.InsertCustomer(ctx, tx, row)
-	return customerOf(inserted), err
+	if err != nil {
+		return Customer{}, err
+	}
+	customer := customerOf(inserted)
+	return customer, a.Webhooks.Announce(ctx, tx, customer.created())
+}
+
+// created is customer.created, however the customer came about. Ids of customers are the merchant's own numbers.
+func (c Customer) created() webhook.Announcement {
+	return webhook.Announcement{MerchantID: c.MerchantID, Type: webhook.CustomerCreated, Data: webhook.Object{
+		{Key: "customerId", Value: c.Number},
+		{Key: "companyId", Value: c.CompanyID},
+		{Key: "email", Value: c.Email},
+		{Key: "name", Value: c.Name},
+		{Key: "role", Value: c.Role},
+		{Key: "userMeta", Value: c.UserMeta},
+	}}
 }
 
 func (a *Accounts) checkReferences(ctx context.Context, tx pgx.Tx, merchantID int64, in CustomerCreate) error {

@@ -2,15 +2,18 @@ package account_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"portico/internal/account"
 	"portico/internal/fault"
 	"portico/internal/page"
+	"portico/internal/webhook"
 )
 
 func TestAVisitFindsOrCreatesTheCustomer(t *testing.T) {
@@ -78,4 +81,29 @@ func TestVisitsAtTheSameTimeMakeOneCustomer(t *testing.T) {
 	customers, err := w.Customers(t.Context(), acme, nil, page.Request{Size: 10})
 	require.NoError(t, err)
 	require.Len(t, customers, 1)
+}
+
+func TestANewCustomerIsToldOfOnceHoweverItCameAbout(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	acme := w.signUp(t, "acme")
+	made, err := w.CustomerCreate(t.Context(), acme, account.CustomerCreate{
+		Email: "ada@example.com", Name: "Ada", Role: "baker", Number: to(int64(12345)), UserMeta: json.RawMessage(`{"a": "<1>"}`),
+	})
+	require.NoError(t, err)
+	_, err = w.CustomerCreate(t.Context(), acme, account.CustomerCreate{Email: "ADA@example.com", Name: "Ada"})
+	requireFault(t, err, fault.CodeTaken, "email")
+	for range 2 {
+		_, err = w.CustomerVisit(t.Context(), acme, account.Visit{Email: "bob@example.com"})
+		require.NoError(t, err)
+	}
+	var events []webhook.StoredEvent
+	require.Eventually(t, func() bool { // they are listed when no older transaction is open, of another test
+		events, err = w.Webhooks.Events(t.Context(), acme.MerchantID, 0, 0, 10)
+		return err == nil && len(events) == 2
+	}, time.Minute, 10*time.Millisecond)
+	require.Equal(t, []int64{1, 2}, []int64{events[0].Sequence, events[1].Sequence})
+	require.JSONEq(t, fmt.Sprintf(`{"event": "customer.created", "id": "evt_%d", "sequence": 1, "createdAt": "2028-02-29T12:00:00.000Z", "data": {
+		"customerId": 12345, "companyId": %d, "email": "ada@example.com", "name": "Ada", "role": "baker", "userMeta": {"a": "<1>"}}}`,
+		events[0].ID, made.CompanyID), string(events[0].Body))
 }

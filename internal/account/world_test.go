@@ -20,6 +20,7 @@ import (
 	"portico/internal/mail"
 	"portico/internal/page"
 	"portico/internal/secret"
+	"portico/internal/webhook"
 )
 
 const passphrase = "correct horse battery"
@@ -50,6 +51,7 @@ func open(t *testing.T) *world {
 	w.outbox = &mail.Outbox{DB: d, Keys: keys, Jobs: jobs, Keep: true, Now: now, Log: slog.New(slog.DiscardHandler)}
 	w.Accounts = &account.Accounts{
 		DB: d, Keys: keys, Now: now, Mail: w.outbox, Jobs: jobs, PublicURL: "https://portico.test", PortalFeeBPS: 250,
+		Webhooks: &webhook.Webhooks{DB: d, Keys: keys, Jobs: jobs, Now: now, Log: slog.New(slog.DiscardHandler)},
 	}
 	return w
 }

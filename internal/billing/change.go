@@ -28,6 +28,7 @@ type change struct {
 	finished   []finish
 	payments   []*payment
 	emitted    []emission
+	needed     []*Subscription // whose payers are to be told that they end without a payment method
 
 	invoiceIDs, attemptIDs []int64
 }
@@ -144,6 +145,7 @@ func (c *change) flush(ctx context.Context, headStart time.Duration) error {
 		{"write payments", c.writePayments},
 		{"save subscriptions", c.writeSubscriptions},
 		{"save feature overrides", c.writeOverrides},
+		{"mail reminders", c.mailNeeds},
 		{"publish events", c.publish},
 		{"insert charge jobs", func(ctx context.Context) error { return c.insertCharges(ctx, headStart) }},
 	}

@@ -161,7 +161,7 @@ func (b *Billing) follow(ctx context.Context, tx pgx.Tx, merchantID, id int64, i
 	if err := c.flush(ctx, 0); err != nil || before != nil || !subs[0].Live() || subs[0].canBeCharged() {
 		return err
 	}
-	return b.askForPaymentMethod(ctx, tx, subs[0])
+	return b.needPaymentMethod(ctx, tx, subs[0], "connected")
 }
 
 // repeats tells whether nothing is new.

@@ -11,6 +11,9 @@ func (c *change) due(s *Subscription) error {
 	if err := c.endOverrides(s); err != nil {
 		return err
 	}
+	if err := c.remind(s); err != nil {
+		return err
+	}
 	if err := c.endDue(s); err != nil {
 		return err
 	}

@@ -124,6 +124,27 @@ func (s *Subscription) schedule() {
 	if s.Charging {
 		s.BillAt, s.EndAt = nil, nil
 	}
+	s.RemindAt = s.remindAt()
+}
+
+// remindAt is when the end of the period is to be announced: of a trial to the merchant, and of a connected subscription that ends for want
+// of a payment method to its payer. Each end is announced once.
+func (s *Subscription) remindAt() *time.Time {
+	ahead := remindAhead
+	switch {
+	case s.Charging:
+		return nil
+	case s.Status == Trialing:
+		if s.CurrentPeriodEnd.Sub(*s.CurrentPeriodStart) <= remindAhead {
+			ahead = day
+		}
+	case s.Status != Active || s.Source != FromMerchant || s.EndAt == nil || s.CancelAtPeriodEnd:
+		return nil
+	}
+	if s.RemindedFor != nil && s.RemindedFor.Equal(*s.CurrentPeriodEnd) {
+		return nil
+	}
+	return at(s.CurrentPeriodEnd.Add(-ahead))
 }
 
 // canBeCharged tells whether a renewal has a chance: something to charge, or nothing to pay.

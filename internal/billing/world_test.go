@@ -58,6 +58,7 @@ func newWorld(t *testing.T) *world {
 		Webhooks: &webhook.Webhooks{DB: w.db, Keys: keys, Jobs: inserter, Now: w.time, Log: log},
 		Gateways: map[string]gateway.Gateway{gateway.TestName: w.gateway},
 	}
+	w.accounts.Webhooks = w.billing.Webhooks
 	w.caller = w.sandbox("Acorn")
 	w.product = w.newProduct(w.caller, "acorn")
 	return w

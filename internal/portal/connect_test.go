@@ -156,7 +156,7 @@ func TestAConnectedSubscriptionIsRenewedAtItsPriceOrEndsWithoutAPaymentMethod(t 
 	require.NoError(t, err)
 
 	remind := func() int {
-		n, err := w.portal.Billing.Remind(t.Context())
+		n, err := w.portal.Billing.RemindDue(t.Context())
 		require.NoError(t, err)
 		return n
 	}
@@ -177,6 +177,38 @@ func TestAConnectedSubscriptionIsRenewedAtItsPriceOrEndsWithoutAPaymentMethod(t 
 	require.Contains(t, s.events(), "subscription.canceled no_payment_method")
 	require.EqualValues(t, 499, w.count(`select amount_minor from invoice where subscription_id = $1`, paying.ID))
 	require.Equal(t, s.expire, get(paying.ID).AnchorAt.UTC())
+}
+
+func TestTheClockOfAConnectedSubscriptionBringsTheReminder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := newConnecting(w)
+	clock := w.count(`insert into test_clock (merchant_id, name, now_at, created_at) values ($1, 'year', $2, $2) returning id`, s.owner.MerchantID, newYear)
+	w.exec(`update customer set test_clock_id = $1 where id = $2`, clock, s.ada.ID)
+	sub := s.must(s.said(s.consent(s.ada)))
+	mails := func() int64 { return w.count(`select count(*) from mail where kind = 'PAYMENT_METHOD_NEEDED'`) }
+	require.EqualValues(t, 1, mails(), "asked for when it is connected")
+	for _, c := range []struct {
+		to     time.Time
+		mails  int64
+		status string
+	}{
+		{s.expire.Add(-72*time.Hour - time.Second), 1, billing.Active},
+		{s.expire.Add(-72 * time.Hour), 2, billing.Active},
+		{s.expire.Add(-time.Hour), 2, billing.Active},
+		{s.expire, 2, billing.Expired},
+	} {
+		_, err := w.portal.Billing.AdvanceTestClock(t.Context(), s.owner, clock, c.to)
+		require.NoError(t, err)
+		n, err := w.portal.Billing.RemindDue(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, n, "the sweep leaves clocked rows to their clock")
+		require.NoError(t, w.portal.Billing.AdvanceClock(t.Context(), billing.AdvanceClockArgs{MerchantID: s.owner.MerchantID, ClockID: clock}))
+		require.Equal(t, c.mails, mails(), c.to)
+		held, err := w.portal.Billing.Get(t.Context(), s.owner, sub.ID)
+		require.NoError(t, err)
+		require.Equal(t, c.status, held.Status, c.to)
+	}
 }
 
 func TestAReportAfterAChangeFollowsIt(t *testing.T) {

@@ -63,6 +63,7 @@ func newWorld(t *testing.T) *world {
 			LiveGateway: gateway.TestName,
 		},
 	}
+	accounts.Webhooks = w.portal.Billing.Webhooks
 	w.portal.Billing.Mail, w.portal.Billing.PublicURL = w.portal.Mail, w.portal.PublicURL
 	return w
 }

@@ -93,6 +93,7 @@ func newWorld(t *testing.T) *world {
 			LiveGateway: gateway.TestName,
 		},
 	}
+	accounts.Webhooks = w.portal.Billing.Webhooks
 	w.portal.Access.Accounts, w.portal.Access.Webhooks = accounts, w.portal.Billing.Webhooks
 	w.portal.Billing.Mail, w.portal.Billing.PublicURL = w.portal.Mail, w.portal.PublicURL
 	up, err := accounts.SignUp(t.Context(), account.Origin{}, account.SignUp{

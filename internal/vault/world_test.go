@@ -73,7 +73,7 @@ func (w *world) process(versions ...int) *process {
 		webhooks: &webhook.Webhooks{DB: w.db, Keys: keys, Jobs: jobs, Guard: webhook.NewGuard(webhook.GuardOptions{}), Now: now, Log: log},
 		mail:     &mail.Outbox{DB: w.db, Keys: keys, Jobs: jobs, Now: now, Log: log},
 	}
-	p.portal.Catalog = p.catalog
+	p.portal.Catalog, accounts.Webhooks = p.catalog, p.webhooks
 	p.portal.Billing = &billing.Billing{
 		DB: w.db, Accounts: accounts, Catalog: p.catalog, Webhooks: p.webhooks, Mail: p.mail, Jobs: jobs, Now: now, Log: log,
 	}

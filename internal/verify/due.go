@@ -29,7 +29,7 @@ with attended as (
 const overdueSubscriptions = attended + `
 select 'subscription ' || merchant_id || '/' || id
 from attended
-where least(bill_at, end_at, override_end_at) < done_before`
+where least(bill_at, end_at, override_end_at, remind_at) < done_before`
 
 // Does not trust the due-lists. During dunning what is owed to the customer is the grace.
 const overrunSubscriptions = attended + `
@@ -52,7 +52,7 @@ where source = 'PORTAL'
 const waitingEnded = `
 select 'subscription ' || merchant_id || '/' || id
 from subscription
-where status in ('CANCELED', 'EXPIRED') and (charging or num_nonnulls(bill_at, end_at, open_invoice_id) > 0)`
+where status in ('CANCELED', 'EXPIRED') and (charging or num_nonnulls(bill_at, end_at, remind_at, open_invoice_id) > 0)`
 
 // A subscription that is being charged is on no due-list, so that nothing else would show that its charge was forgotten.
 const stuckAttempts = `

@@ -63,13 +63,15 @@ func webhookPlants() []plant {
 		},
 		{
 			name: "an event about no subscription that is missing", violated: []string{last}, example: "merchant {m}",
-			sql: `update merchant set event_sequence = 1 where id = {m}`,
+			sql: `update merchant set event_sequence = event_sequence + 1 where id = {m}`,
 		},
 		{
 			name: "the first of two events about no subscription that is missing", violated: []string{sequences}, example: `event {m}/\d+`,
-			sql: `update merchant set event_sequence = 2 where id = {m};
+			sql: `update merchant set event_sequence = event_sequence + 2 where id = {m};
 				insert into event (merchant_id, id, type, sequence, body, occurred_at, created_at)
-				select {m}, 1000000, 'product.approved', 2, convert_to('{"event":"product.approved","id":"evt_1000000","sequence":2}', 'UTF8'), {now}, {now}`,
+				select {m}, 1000000, 'product.approved', m.event_sequence,
+					convert_to('{"event":"product.approved","id":"evt_1000000","sequence":' || m.event_sequence || '}', 'UTF8'), {now}, {now}
+				from merchant m where m.id = {m}`,
 		},
 		{
 			name: "a last event that is missing", violated: []string{last}, example: "subscription {m}/{renewed}",

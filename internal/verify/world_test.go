@@ -63,6 +63,7 @@ func newWorld(t *testing.T) *world {
 		DB: w.db, Keys: keys, Jobs: jobs, Now: clock, Log: log, Mail: &mail.Outbox{DB: w.db, Keys: keys, Jobs: jobs, Now: clock, Log: log},
 		Guard: webhook.NewGuard(webhook.GuardOptions{AllowLoopback: true, AllowHTTP: true}),
 	}
+	w.accounts.Webhooks = w.webhooks
 	w.billing = &billing.Billing{
 		DB: w.db, Accounts: w.accounts, Catalog: w.catalog, Webhooks: w.webhooks, Jobs: jobs, Now: clock, Log: log,
 		Gateways: map[string]gateway.Gateway{gateway.TestName: &gateway.Test{Pool: w.db.Pool(), Now: clock}},

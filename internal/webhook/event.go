@@ -20,21 +20,24 @@ const (
 	SubscriptionUpdated  Type = "subscription.updated"
 	SubscriptionCanceled Type = "subscription.canceled"
 	SubscriptionRenewed  Type = "subscription.renewed"
-	SubscriptionPastDue  Type = "subscription.past_due"
-	SubscriptionExpired  Type = "subscription.expired"
-	InvoiceCreated       Type = "invoice.created"
-	PaymentSucceeded     Type = "payment.succeeded"
-	PaymentFailed        Type = "payment.failed"
-	ProductApproved      Type = "product.approved"
-	ProductRejected      Type = "product.rejected"
-	ClaimsUpdated        Type = "claims.updated"
-	EndpointIsDisabled   Type = "endpoint.disabled"
+	// SubscriptionTrialEnding is told three days before a trial ends, and one day before the end of a trial of up to three.
+	SubscriptionTrialEnding Type = "subscription.trial_ending"
+	SubscriptionPastDue     Type = "subscription.past_due"
+	SubscriptionExpired     Type = "subscription.expired"
+	InvoiceCreated          Type = "invoice.created"
+	PaymentSucceeded        Type = "payment.succeeded"
+	PaymentFailed           Type = "payment.failed"
+	ProductApproved         Type = "product.approved"
+	ProductRejected         Type = "product.rejected"
+	ClaimsUpdated           Type = "claims.updated"
+	CustomerCreated         Type = "customer.created"
+	EndpointIsDisabled      Type = "endpoint.disabled"
 )
 
 // Types is every type of event.
 func Types() []Type {
-	return append(DefaultTypes(), SubscriptionPastDue, SubscriptionExpired, InvoiceCreated, PaymentSucceeded, PaymentFailed,
-		ProductApproved, ProductRejected, ClaimsUpdated, EndpointIsDisabled)
+	return append(DefaultTypes(), SubscriptionTrialEnding, SubscriptionPastDue, SubscriptionExpired, InvoiceCreated, PaymentSucceeded,
+		PaymentFailed, ProductApproved, ProductRejected, ClaimsUpdated, CustomerCreated, EndpointIsDisabled)
 }
 
 // DefaultTypes is what an endpoint receives that names no types.

@@ -36,12 +36,19 @@ func sampleData(kind Type, productIdentifier string, at time.Time) Object {
 			{"reason", "failing"}, {"failingSince", at.Add(-disableAfter)}, {"disabledAt", at},
 		}
 	}
+	if kind == CustomerCreated {
+		return Object{
+			{"customerId", 1}, {"companyId", 1}, {"email", sampleEmail}, {"name", "Sample"}, {"role", "user"}, {"userMeta", Object{{"sample", true}}},
+		}
+	}
 	status, reason := "active", any(nil)
 	switch kind {
 	case SubscriptionCanceled:
 		status, reason = "canceled", "canceled"
 	case SubscriptionExpired:
 		status, reason = "expired", "canceled"
+	case SubscriptionTrialEnding:
+		status = "trialing"
 	case SubscriptionPastDue, PaymentFailed:
 		status, reason = "past_due", "unpaid"
 	}
