@@ -11,7 +11,7 @@ import (
 )
 
 const lockSeats = `-- name: LockSeats :one
-select s.quantity, s.company_id, (s.status in ('CANCELED', 'EXPIRED'))::boolean as ended, company.personal
+select s.quantity, s.company_id, s.customer_id, (s.status in ('CANCELED', 'EXPIRED'))::boolean as ended, company.personal
 from subscription s
 join company on company.merchant_id = s.merchant_id and company.id = s.company_id
 where s.merchant_id = $1 and s.id = $2
@@ -24,10 +24,11 @@ type LockSeatsParams struct {
 }
 
 type LockSeatsRow struct {
-	Quantity  int32
-	CompanyID int64
-	Ended     bool
-	Personal  bool
+	Quantity   int32
+	CompanyID  int64
+	CustomerID int64
+	Ended      bool
+	Personal   bool
 }
 
 // Serialises what concerns the seats of a subscription.
@@ -37,6 +38,7 @@ func (q *Queries) LockSeats(ctx context.Context, db DBTX, arg LockSeatsParams) (
 	err := row.Scan(
 		&i.Quantity,
 		&i.CompanyID,
+		&i.CustomerID,
 		&i.Ended,
 		&i.Personal,
 	)
@@ -85,7 +87,7 @@ func (q *Queries) SeatOf(ctx context.Context, db DBTX, arg SeatOfParams) (Seat, 
 }
 
 const seatsOfSubscriptions = `-- name: SeatsOfSubscriptions :many
-select seat.merchant_id, seat.subscription_id, seat.customer_id, seat.number, seat.assigned_at, (seat.number <= s.quantity)::boolean as active
+select seat.merchant_id, seat.subscription_id, seat.customer_id, seat.number, seat.assigned_at, (seat.number <= s.quantity)::boolean as active, s.customer_id as payer_id, c.email
 from (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as id) k
 join subscription s on s.merchant_id = k.merchant_id and s.id = k.id
 cross join lateral (
@@ -94,6 +96,7 @@ cross join lateral (
     order by t.number
     limit $4
 ) seat
+join customer c on c.merchant_id = seat.merchant_id and c.id = seat.customer_id
 order by seat.subscription_id, seat.number
 `
 
@@ -111,6 +114,8 @@ type SeatsOfSubscriptionsRow struct {
 	Number         int32
 	AssignedAt     time.Time
 	Active         bool
+	PayerID        int64
+	Email          string
 }
 
 // The seats of each of the named subscriptions, in the order of their numbers.
@@ -135,6 +140,8 @@ func (q *Queries) SeatsOfSubscriptions(ctx context.Context, db DBTX, arg SeatsOf
 			&i.Number,
 			&i.AssignedAt,
 			&i.Active,
+			&i.PayerID,
+			&i.Email,
 		); err != nil {
 			return nil, err
 		}

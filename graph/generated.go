@@ -252,6 +252,7 @@ type QueryResolver interface {
 }
 type SeatResolver interface {
 	Customer(ctx context.Context, obj *Seat) (*Customer, error)
+	Email(ctx context.Context, obj *Seat) (*string, error)
 }
 type SubscriptionFeatureResolver interface {
 	Used(ctx context.Context, obj *SubscriptionFeature) (*int64, error)
@@ -871,11 +872,11 @@ type Mutation {
     @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
   """
   Gives a customer of the company that holds the subscription the free seat with the lowest number; who has one keeps it. When all are
-  taken: PLAN_LIMIT_REACHED.
+  taken: PLAN_LIMIT_REACHED. In the portal the payer of the subscription may do so, for people of the company.
   """
-  seatAssign(input: SeatAssignInput!): SeatAssignPayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
-  "Takes a customer's seat away. Without one nothing changes."
-  seatRelease(input: SeatReleaseInput!): SeatReleasePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
+  seatAssign(input: SeatAssignInput!): SeatAssignPayload! @auth(allow: [MEMBER, API_KEY, CUSTOMER, PERSON], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
+  "Takes a customer's seat away. Without one nothing changes. In the portal the payer of the subscription may do so."
+  seatRelease(input: SeatReleaseInput!): SeatReleasePayload! @auth(allow: [MEMBER, API_KEY, CUSTOMER, PERSON], role: ADMIN, scope: SUBSCRIPTIONS_WRITE)
 
   "Makes a test clock in a sandbox. Customers created with it live in its time."
   testClockCreate(input: TestClockCreateInput!): TestClockCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE) @idempotency
@@ -2277,6 +2278,8 @@ type Seat {
   active: Boolean!
   "In the portal it is null where that is somebody else."
   customer: Customer
+  "Of whose seat it is. In the portal the payer of the subscription sees all of them; for others it is null where that is somebody else."
+  email: String
   assignedAt: DateTime!
 }
 "A page of seats."
@@ -11510,7 +11513,7 @@ func (ec *executionContext) _Mutation_seatAssign(ctx context.Context, field grap
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY"})
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY", "CUSTOMER", "PERSON"})
 				if err != nil {
 					var zeroVal *SeatAssignPayload
 					return zeroVal, err
@@ -11584,7 +11587,7 @@ func (ec *executionContext) _Mutation_seatRelease(ctx context.Context, field gra
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY"})
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY", "CUSTOMER", "PERSON"})
 				if err != nil {
 					var zeroVal *SeatReleasePayload
 					return zeroVal, err
@@ -18108,6 +18111,16 @@ func (ec *executionContext) _Seat_customer(ctx context.Context, field graphql.Co
 		return ec.refused(ctx, err)
 	}
 	return ec.marshalOCustomer2ᚖporticoᚋgraphᚐCustomer(ctx, field.Selections, v)
+}
+
+func (ec *executionContext) _Seat_email(ctx context.Context, field graphql.CollectedField, obj *Seat) (ret graphql.Marshaler) {
+	ctx = within(ctx, "Seat", field)
+	defer ec.rescue(ctx, &ret)
+	v, err := ec.Resolvers.Seat().Email(ctx, obj)
+	if err != nil {
+		return ec.refused(ctx, err)
+	}
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, v)
 }
 
 func (ec *executionContext) _Seat_assignedAt(ctx context.Context, field graphql.CollectedField, obj *Seat) (ret graphql.Marshaler) {
@@ -31250,6 +31263,23 @@ func (ec *executionContext) _Seat(ctx context.Context, sel ast.SelectionSet, obj
 					}
 				}()
 				res = ec._Seat_customer(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "email":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *object) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Seat_email(ctx, field, obj)
 				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}

@@ -46,7 +46,7 @@ func TestUserMetaComesBackInEventsAsItWasGiven(t *testing.T) {
 		}
 		w.must(s.key, `mutation($plan: ID!, `+names+`) { `+document.String()+` }`, vars)
 
-		const perSale = 2 // invoice.created and subscription.created
+		const perSale = 3 // customer.created, invoice.created and subscription.created
 		bodies := s.bodiesSince(&events)
 		require.Len(r, bodies, perSale*len(metas))
 		for i, body := range bodies {
@@ -67,7 +67,7 @@ func TestUserMetaComesBackInEventsAsItWasGiven(t *testing.T) {
 // count up: in events they show when no older transaction is open, be it in the database of another test.
 func (s *shop) bodiesSince(last *int64) []string {
 	s.w.t.Helper()
-	ids := make([]string, 10)
+	ids := make([]string, 20)
 	for i := range ids {
 		ids[i] = fmt.Sprintf("gid://portico/Event/%d", *last+int64(i)+1)
 	}

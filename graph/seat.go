@@ -3,8 +3,10 @@ package graph
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"portico/internal/access"
+	"portico/internal/account"
 )
 
 // Seat is access.Seat as the schema shows it.
@@ -25,6 +27,21 @@ func (r *Resolver) Seat() SeatResolver { return seatFields{r} }
 // Customer is whose seat it is.
 func (r seatFields) Customer(ctx context.Context, seat *Seat) (*Customer, error) {
 	return child(ctx, seat, seat.siblings, "customer", func(s *Seat) int64 { return s.CustomerID }, r.customers)
+}
+
+// Email is for those who may know whose seat it is.
+func (r seatFields) Email(ctx context.Context, seat *Seat) (*string, error) {
+	caller := callerOf(ctx)
+	if !caller.InPortal() {
+		return &seat.CustomerEmail, mayRead(caller, "Customer")
+	}
+	known := slices.ContainsFunc(caller.ActsFor(), func(key account.CustomerKey) bool {
+		return key.MerchantID == seat.MerchantID && (key.CustomerID == seat.CustomerID || key.CustomerID == seat.PayerID)
+	})
+	if !known {
+		return nil, nil //nolint:nilnil // null is the answer
+	}
+	return &seat.CustomerEmail, nil
 }
 
 // Seats are those that have been assigned.

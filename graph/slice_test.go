@@ -111,10 +111,12 @@ func TestAMerchantSellsAProductAndItsAppLetsTheCustomerIn(t *testing.T) {
 			webhookEndpoints { nodes { id url productId eventTypes status timeoutSeconds headers { name value } } }
 			webhookDeliveries(status: PENDING) { nodes { id endpointId status attemptCount nextAttemptAt event { type } attempts { number } } } }`,
 			nil)
-		require.Equal(t, "invoice.created", a.text("events.nodes.0.type"))
-		require.EqualValues(t, 1, a.number("events.nodes.0.sequence"))
-		require.Equal(t, s.ids["CustomerSubscription"], a.text("events.nodes.0.subscriptionId"))
-		require.Equal(t, "invoice.created", a.text("events.nodes.0.body.event"))
+		require.Equal(t, "customer.created", a.text("events.nodes.0.type"))
+		require.Equal(t, s.email, a.text("events.nodes.0.body.data.email"))
+		require.Equal(t, "invoice.created", a.text("events.nodes.1.type"))
+		require.EqualValues(t, 1, a.number("events.nodes.1.sequence"))
+		require.Equal(t, s.ids["CustomerSubscription"], a.text("events.nodes.1.subscriptionId"))
+		require.Equal(t, "invoice.created", a.text("events.nodes.1.body.event"))
 		require.Equal(t, s.ids["Product"], a.text("webhookEndpoints.nodes.0.productId"))
 		require.Equal(t, s.ids["WebhookEndpoint"], a.text("webhookDeliveries.nodes.0.endpointId"))
 		require.Equal(t, "subscription.created", a.text("webhookDeliveries.nodes.0.event.type"))

@@ -1,6 +1,6 @@
 -- name: LockSeats :one
 -- Serialises what concerns the seats of a subscription.
-select s.quantity, s.company_id, (s.status in ('CANCELED', 'EXPIRED'))::boolean as ended, company.personal
+select s.quantity, s.company_id, s.customer_id, (s.status in ('CANCELED', 'EXPIRED'))::boolean as ended, company.personal
 from subscription s
 join company on company.merchant_id = s.merchant_id and company.id = s.company_id
 where s.merchant_id = @merchant_id and s.id = @id
@@ -34,7 +34,7 @@ delete from seat where merchant_id = @merchant_id and subscription_id = @subscri
 
 -- name: SeatsOfSubscriptions :many
 -- The seats of each of the named subscriptions, in the order of their numbers.
-select seat.*, (seat.number <= s.quantity)::boolean as active
+select seat.*, (seat.number <= s.quantity)::boolean as active, s.customer_id as payer_id, c.email
 from (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@ids::bigint[]) as id) k
 join subscription s on s.merchant_id = k.merchant_id and s.id = k.id
 cross join lateral (
@@ -43,4 +43,5 @@ cross join lateral (
     order by t.number
     limit @lim
 ) seat
+join customer c on c.merchant_id = seat.merchant_id and c.id = seat.customer_id
 order by seat.subscription_id, seat.number;

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -50,7 +51,7 @@ func TestWithSeatAssignmentACompanysSubscriptionIsForThoseWithASeat(t *testing.T
 		require.Equal(t, SeatNotAssigned, s.reason(staff[i]))
 		seat, err := s.assign(sub, staff[i])
 		require.NoError(t, err)
-		require.Equal(t, Seat{s.caller.MerchantID, sub, staff[i], want, true, seat.AssignedAt}, seat)
+		require.Equal(t, Seat{s.caller.MerchantID, sub, staff[i], want, true, seat.AssignedAt, staff[0], fmt.Sprintf("%d@example.com", i+1)}, seat)
 		again, err := s.assign(sub, staff[i])
 		require.NoError(t, err)
 		require.Equal(t, seat, again)

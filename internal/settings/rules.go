@@ -19,6 +19,7 @@ const (
 	KeepSubscription    Act = "take a cancellation back"
 	OverrideFeatures    Act = "change what a subscription includes" // never
 	Connect             Act = "connect a subscription"
+	AssignSeats         Act = "assign seats"
 )
 
 // Hold holds a caller of the portal to the settings of the merchant whose customer acts, as they are now: NOT_ALLOWED_BY_SETTINGS. Other
