@@ -24,6 +24,7 @@ const periods = `
 with period as (
     select merchant_id, subscription_id, id, period_index, period_start, period_end,
         lag(period_index) over w as previous_index, lag(period_start) over w as previous_start, lag(period_end) over w as previous_end,
+        lag(status) over w as previous_status,
         count(*) filter (where period_index = 0) over w as anchors
     from invoice
     where kind = 'RENEWAL' and status <> 'VOID'
@@ -45,10 +46,11 @@ select 'invoice ' || merchant_id || '/' || id
 from period
 where period_index = previous_index + 1 and period_start > previous_end`
 
+// A merchant can report a subscription active again whose last period nobody paid: a new anchor may lie within that.
 const overlappingPeriods = periods + `
 select 'invoice ' || merchant_id || '/' || id
 from period
-where period_start > previous_start and period_start < previous_end`
+where period_start > previous_start and period_start < previous_end and not (period_index = 0 and previous_status = 'UNCOLLECTIBLE')`
 
 // Only the last anchor is known. Adding months to a time without time zone clips the day to the month's last, as the anchor rule
 // does, and does not depend on where the session is.

@@ -65,6 +65,24 @@ func billingPlants() []plant {
 				update subscription set current_period_start = current_period_start - interval '1 day' where id = {renewed}`,
 		},
 		{
+			name: "a new beginning within a period that nobody paid",
+			sql: `with unpaid as (
+					select i.*, i.period_start + interval '1 day' as anchor from invoice i where i.subscription_id = {givenup} and i.status = 'UNCOLLECTIBLE'
+				), again as (
+					insert into invoice (merchant_id, number, subscription_id, customer_id, kind, status, currency, amount_minor, period_index,
+						period_start, period_end, created_at, closed_at)
+					select u.merchant_id, m.invoice_counter + 1, u.subscription_id, u.customer_id, 'RENEWAL', 'PAID', u.currency, 0, 0,
+						u.anchor, ((u.anchor at time zone 'UTC') + interval '1 month') at time zone 'UTC', u.created_at, u.created_at
+					from unpaid u join merchant m on m.id = u.merchant_id
+					returning *
+				), counted as (
+					update merchant m set invoice_counter = a.number from again a where m.id = a.merchant_id
+				)
+				update subscription s set anchor_at = a.period_start, period_index = 0, current_period_start = a.period_start,
+					current_period_end = a.period_end
+				from again a where s.merchant_id = a.merchant_id and s.id = a.subscription_id`,
+		},
+		{
 			name: "a 31st that became a 28th for good", violated: []string{anchored}, example: `invoice {m}/\d+`,
 			sql: `update invoice set period_end = '2026-04-28T09:30Z' where id = {index 2 of renewed};
 				update subscription set current_period_end = '2026-04-28T09:30Z', bill_at = '2026-04-28T09:30Z' where id = {renewed}`,
