@@ -116,6 +116,7 @@ func (m *merchant) live(t *testing.T, lasting int) []webhook.Delivery {
 		events, err := m.w.Events(t.Context(), m.id, 0, 0, 1000)
 		return err == nil && len(events) == 6*lasting
 	}, patience, time.Millisecond)
+	m.ask(t, `with alone as (update id_mark set ended_xid = next_xid returning 1) select $1 + count(*) from alone`)
 	return m.deliveries(t)
 }
 
