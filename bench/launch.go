@@ -36,7 +36,7 @@ func launches(ctx context.Context, l *lab) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	minted, err := d.launchOverHTTP(ctx, inside)
+	minted, err := d.mintOverHTTP(ctx, inside, launchOperation)
 	if err != nil {
 		return nil, err
 	}
@@ -72,14 +72,25 @@ func (d *domain) mint(ctx context.Context, merchant, number int64) error {
 
 // record mints as the doors do, which record and count every token.
 func (d *domain) record(ctx context.Context, merchant, number int64) error {
-	identifier, caller := productIdentifier, account.Caller{Kind: account.KindAPIKey, APIKeyID: 1, MerchantID: merchant}
+	identifier := productIdentifier
+	return d.recorded(ctx, merchant, "launchTokenCreate", audit.LaunchToken, func(caller account.Caller) (int64, error) {
+		launch, err := d.access.LaunchTokenCreate(ctx, caller, account.CustomerRef{Number: &number}, catalog.ProductRef{Identifier: &identifier})
+		return launch.CustomerID, err
+	})
+}
+
+// recorded mints a token for a merchant's API key, and records and counts it.
+func (d *domain) recorded(
+	ctx context.Context, merchant int64, action string, kind audit.TokenKind, mint func(account.Caller) (customerID int64, err error),
+) error {
+	caller := account.Caller{Kind: account.KindAPIKey, APIKeyID: 1, MerchantID: merchant}
 	act := audit.Act{
-		Action: "launchTokenCreate", Fields: []string{"customer", "product"}, RequestID: rand.Text(),
+		Action: action, Fields: []string{"customer", "product"}, RequestID: rand.Text(),
 		Origin: account.Origin{Address: netip.IPv6Loopback(), UserAgent: "bench/1.0"},
 	}
-	return d.audit.Mint(ctx, caller, act, audit.LaunchToken, func() (audit.Result, error) {
-		launch, err := d.access.LaunchTokenCreate(ctx, caller, account.CustomerRef{Number: &number}, catalog.ProductRef{Identifier: &identifier})
-		return audit.Result{Object: "gid://portico/Customer/" + strconv.FormatInt(launch.CustomerID, 10), CustomerID: launch.CustomerID}, err
+	return d.audit.Mint(ctx, caller, act, kind, func() (audit.Result, error) {
+		customer, err := mint(caller)
+		return audit.Result{Object: "gid://portico/Customer/" + strconv.FormatInt(customer, 10), CustomerID: customer}, err
 	})
 }
 
@@ -104,7 +115,11 @@ func (d *domain) mintBare(ctx context.Context, merchant, number int64) error {
 	return err
 }
 
-func (d *database) launchOverHTTP(ctx context.Context, inside *domain) (loaded, error) {
+const launchOperation = `mutation($customer: CustomerRef!, $product: ProductRef!) {
+	launchTokenCreate(input: {customer: $customer, product: $product}) { token url expiresAt userErrors { code } } }`
+
+// mintOverHTTP has Portico mint tokens, with an operation that shows the token first.
+func (d *database) mintOverHTTP(ctx context.Context, inside *domain, operation string) (loaded, error) {
 	server, err := d.lab.portico(ctx, d, "serve", "--addr", "127.0.0.1:0")
 	if err != nil {
 		return loaded{}, err
@@ -122,10 +137,9 @@ func (d *database) launchOverHTTP(ctx context.Context, inside *domain) (loaded, 
 	for merchant := int64(1); merchant <= leastMerchant; merchant++ {
 		for customer := 1; customer <= 10; customer++ {
 			request, err := post("/graphql", credential(keys[merchant]), map[string]any{
-				"query": `mutation($in: LaunchTokenCreateInput!) { launchTokenCreate(input: $in) { token url expiresAt userErrors { code } } }`,
-				"variables": map[string]any{"in": map[string]any{
+				"query": operation, "variables": map[string]any{
 					"customer": map[string]any{"number": customer}, "product": map[string]any{"identifier": productIdentifier},
-				}},
+				},
 			})
 			if err != nil {
 				return loaded{}, err

@@ -29,6 +29,7 @@ func cases() []benchCase {
 		{"peers", "access and 20 products beside PostGraphile and Mercurius (needs Node.js with npm)", peers},
 		{"tenancy", "the SELECT of access with row-level security and without", tenancy},
 		{"launch", "launch tokens beside bare signing", launches},
+		{"accesstoken", "access tokens beside bare signing", accessTokens},
 		{"deliver", "webhooks to one endpoint, to fifty, and beside one that hangs", deliveries},
 		{"failing", "webhooks to a hundred endpoints of which thirty hang, fail or refuse", failures},
 		{"memory", "memory of serve and work under load", memoryPeaks},
