@@ -84,8 +84,8 @@ select merchant_id, i, 'subscription.created', i, 1,
     convert_to('{"event":"subscription.created","id":"evt_' || i || '","sequence":1,"data":{}}', 'UTF8'), created_at, created_at
 from sold;
 
-insert into webhook_endpoint (merchant_id, id, url, secret_cipher, event_types, status, disabled_reason, disabled_at, created_at)
-select id, id, 'https://rosterly.example/webhooks', cipher, '{subscription.created}', 'DISABLED', 'MANUAL', created_at, created_at
+insert into webhook_endpoint (merchant_id, id, url, event_types, status, deleted_at, created_at)
+select id, id, 'https://rosterly.example/webhooks', '{subscription.created}', 'DELETED', created_at, created_at
 from terms, sealed;
 
 insert into webhook_attempt (merchant_id, delivery_id, number, endpoint_id, event_id, event_created_at, subscription_id, status_code,
