@@ -10,6 +10,30 @@ import (
 	"time"
 )
 
+const deliveriesBetween = `-- name: DeliveriesBetween :one
+select coalesce((select max(delivery_id) from id_mark where at <= least($1::timestamptz, $2::timestamptz)), 0)::bigint as above,
+    coalesce((select min(delivery_id) from id_mark where at between $3::timestamptz and $2::timestamptz), 9223372036854775807)::bigint as before
+`
+
+type DeliveriesBetweenParams struct {
+	Since time.Time
+	Now   time.Time
+	Until time.Time
+}
+
+type DeliveriesBetweenRow struct {
+	Above  int64
+	Before int64
+}
+
+// Between which ids the deliveries lie that were created in a time.
+func (q *Queries) DeliveriesBetween(ctx context.Context, db DBTX, arg DeliveriesBetweenParams) (DeliveriesBetweenRow, error) {
+	row := db.QueryRow(ctx, deliveriesBetween, arg.Since, arg.Now, arg.Until)
+	var i DeliveriesBetweenRow
+	err := row.Scan(&i.Above, &i.Before)
+	return i, err
+}
+
 const deliveriesCreated = `-- name: DeliveriesCreated :one
 select coalesce((select max(at) from id_mark where delivery_id < $1::bigint), 'epoch')::timestamptz as since,
     coalesce((select min(at) from id_mark where delivery_id >= $2::bigint), $3::timestamptz)::timestamptz as until

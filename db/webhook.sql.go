@@ -245,20 +245,24 @@ func (q *Queries) CountWaiting(ctx context.Context, db DBTX, arg CountWaitingPar
 const deadDeliveries = `-- name: DeadDeliveries :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
-where merchant_id = $1 and delivery_id < $2 and created_at >= $3::timestamptz and created_at < $4::timestamptz
-  and outcome <> 'DELIVERED' and outcome = $5::text
-  and ($6::bigint is null or endpoint_id = $6)
+where merchant_id = $1 and delivery_id < $2 and delivery_id > $3 and created_at >= $4::timestamptz and created_at < $5::timestamptz
+  and outcome <> 'DELIVERED' and outcome = $6::text
+  and ($7::bigint is null or endpoint_id = $7)
+  and delivery_created_at >= $8::timestamptz and delivery_created_at < $9::timestamptz
 order by delivery_id desc
-limit $7
+limit $10
 `
 
 type DeadDeliveriesParams struct {
 	MerchantID int64
 	Before     int64
+	Above      int64
 	Since      time.Time
 	Until      time.Time
 	Outcome    string
 	EndpointID *int64
+	MadeSince  time.Time
+	MadeUntil  time.Time
 	Most       int32
 }
 
@@ -278,10 +282,13 @@ func (q *Queries) DeadDeliveries(ctx context.Context, db DBTX, arg DeadDeliverie
 	rows, err := db.Query(ctx, deadDeliveries,
 		arg.MerchantID,
 		arg.Before,
+		arg.Above,
 		arg.Since,
 		arg.Until,
 		arg.Outcome,
 		arg.EndpointID,
+		arg.MadeSince,
+		arg.MadeUntil,
 		arg.Most,
 	)
 	if err != nil {
@@ -328,6 +335,99 @@ type DeleteEndpointParams struct {
 func (q *Queries) DeleteEndpoint(ctx context.Context, db DBTX, arg DeleteEndpointParams) error {
 	_, err := db.Exec(ctx, deleteEndpoint, arg.Now, arg.MerchantID, arg.ID)
 	return err
+}
+
+const deliveryWaits = `-- name: DeliveryWaits :many
+select d.id, d.attempt_count, d.next_attempt_at, e.status as endpoint_status, e.breaker, e.held_until, e.rate_limit, e.next_request_at,
+    coalesce(holder.id, 0)::bigint as holder_id, (holder.hold_ends is not null)::bool as holder_tried,
+    coalesce(holder.hold_ends, $1::timestamptz)::timestamptz as hold_ends,
+    (e.rate_limit is not null and d.next_attempt_at <= $1::timestamptz and (
+        select count(*) from (
+            select from webhook_delivery a
+            where a.merchant_id = d.merchant_id and a.endpoint_id = d.endpoint_id and a.priority = d.priority
+              and a.next_attempt_at <= d.next_attempt_at and (a.next_attempt_at, a.id) < (d.next_attempt_at, d.id)
+            limit e.rate_limit
+        ) ahead
+    ) >= e.rate_limit)::bool as beyond_rate
+from webhook_delivery d
+join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
+left join lateral (
+    select h.id, h.hold_ends
+    from (
+        select u.id, case when u.first_attempt_at is not null and u.replay_id is null
+            then greatest(u.first_attempt_at, e.resumed_at) + make_interval(secs => $2::float8) end as hold_ends
+        from webhook_delivery u
+        where u.merchant_id = d.merchant_id and u.endpoint_id = d.endpoint_id and u.subscription_id = d.subscription_id
+          and u.replayed = d.replayed and u.id < d.id
+    ) h
+    where h.hold_ends is null or h.hold_ends > $1::timestamptz
+    order by h.id
+    limit 1
+) holder on true
+where d.merchant_id = $3 and d.id = any($4::bigint[])
+order by d.id
+`
+
+type DeliveryWaitsParams struct {
+	Now         time.Time
+	HoldSeconds float64
+	MerchantID  int64
+	Ids         []int64
+}
+
+type DeliveryWaitsRow struct {
+	ID             int64
+	AttemptCount   int32
+	NextAttemptAt  time.Time
+	EndpointStatus string
+	Breaker        string
+	HeldUntil      *time.Time
+	RateLimit      *int32
+	NextRequestAt  *time.Time
+	HolderID       int64
+	HolderTried    bool
+	HoldEnds       time.Time
+	BeyondRate     bool
+}
+
+// What deliveries that are to be sent wait for: the state of their endpoints, the earlier delivery that DueDeliveries would find them held
+// by, and whether so many are due before them that the endpoint's rate limit lets none of them go within a second.
+func (q *Queries) DeliveryWaits(ctx context.Context, db DBTX, arg DeliveryWaitsParams) ([]DeliveryWaitsRow, error) {
+	rows, err := db.Query(ctx, deliveryWaits,
+		arg.Now,
+		arg.HoldSeconds,
+		arg.MerchantID,
+		arg.Ids,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeliveryWaitsRow
+	for rows.Next() {
+		var i DeliveryWaitsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.AttemptCount,
+			&i.NextAttemptAt,
+			&i.EndpointStatus,
+			&i.Breaker,
+			&i.HeldUntil,
+			&i.RateLimit,
+			&i.NextRequestAt,
+			&i.HolderID,
+			&i.HolderTried,
+			&i.HoldEnds,
+			&i.BeyondRate,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const disableEndpoint = `-- name: DisableEndpoint :exec
@@ -1039,19 +1139,23 @@ func (q *Queries) FailingEndpoints(ctx context.Context, db DBTX, arg FailingEndp
 const finishedDeliveries = `-- name: FinishedDeliveries :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
-where merchant_id = $1 and delivery_id < $2 and created_at >= $3::timestamptz and created_at < $4::timestamptz
+where merchant_id = $1 and delivery_id < $2 and delivery_id > $3 and created_at >= $4::timestamptz and created_at < $5::timestamptz
   and outcome is not null
-  and ($5::text is null or outcome = $5)
+  and ($6::text is null or outcome = $6)
+  and delivery_created_at >= $7::timestamptz and delivery_created_at < $8::timestamptz
 order by delivery_id desc
-limit $6
+limit $9
 `
 
 type FinishedDeliveriesParams struct {
 	MerchantID int64
 	Before     int64
+	Above      int64
 	Since      time.Time
 	Until      time.Time
 	Outcome    *string
+	MadeSince  time.Time
+	MadeUntil  time.Time
 	Most       int32
 }
 
@@ -1071,9 +1175,12 @@ func (q *Queries) FinishedDeliveries(ctx context.Context, db DBTX, arg FinishedD
 	rows, err := db.Query(ctx, finishedDeliveries,
 		arg.MerchantID,
 		arg.Before,
+		arg.Above,
 		arg.Since,
 		arg.Until,
 		arg.Outcome,
+		arg.MadeSince,
+		arg.MadeUntil,
 		arg.Most,
 	)
 	if err != nil {
@@ -1169,22 +1276,26 @@ func (q *Queries) FinishedDeliveriesByID(ctx context.Context, db DBTX, arg Finis
 const finishedDeliveriesOfEvent = `-- name: FinishedDeliveriesOfEvent :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
-where merchant_id = $1 and event_id = $2 and delivery_id < $3 and created_at >= $4::timestamptz and created_at < $5::timestamptz
+where merchant_id = $1 and event_id = $2 and delivery_id < $3 and delivery_id > $4 and created_at >= $5::timestamptz and created_at < $6::timestamptz
   and outcome is not null
-  and ($6::bigint is null or endpoint_id = $6)
-  and ($7::text is null or outcome = $7)
+  and ($7::bigint is null or endpoint_id = $7)
+  and ($8::text is null or outcome = $8)
+  and delivery_created_at >= $9::timestamptz and delivery_created_at < $10::timestamptz
 order by delivery_id desc
-limit $8
+limit $11
 `
 
 type FinishedDeliveriesOfEventParams struct {
 	MerchantID int64
 	EventID    int64
 	Before     int64
+	Above      int64
 	Since      time.Time
 	Until      time.Time
 	EndpointID *int64
 	Outcome    *string
+	MadeSince  time.Time
+	MadeUntil  time.Time
 	Most       int32
 }
 
@@ -1205,10 +1316,13 @@ func (q *Queries) FinishedDeliveriesOfEvent(ctx context.Context, db DBTX, arg Fi
 		arg.MerchantID,
 		arg.EventID,
 		arg.Before,
+		arg.Above,
 		arg.Since,
 		arg.Until,
 		arg.EndpointID,
 		arg.Outcome,
+		arg.MadeSince,
+		arg.MadeUntil,
 		arg.Most,
 	)
 	if err != nil {
@@ -1242,20 +1356,24 @@ func (q *Queries) FinishedDeliveriesOfEvent(ctx context.Context, db DBTX, arg Fi
 const finishedDeliveriesToEndpoint = `-- name: FinishedDeliveriesToEndpoint :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
-where merchant_id = $1 and endpoint_id = $2 and delivery_id < $3 and created_at >= $4::timestamptz and created_at < $5::timestamptz
+where merchant_id = $1 and endpoint_id = $2 and delivery_id < $3 and delivery_id > $4 and created_at >= $5::timestamptz and created_at < $6::timestamptz
   and outcome is not null
-  and ($6::text is null or outcome = $6)
+  and ($7::text is null or outcome = $7)
+  and delivery_created_at >= $8::timestamptz and delivery_created_at < $9::timestamptz
 order by delivery_id desc
-limit $7
+limit $10
 `
 
 type FinishedDeliveriesToEndpointParams struct {
 	MerchantID int64
 	EndpointID int64
 	Before     int64
+	Above      int64
 	Since      time.Time
 	Until      time.Time
 	Outcome    *string
+	MadeSince  time.Time
+	MadeUntil  time.Time
 	Most       int32
 }
 
@@ -1276,9 +1394,12 @@ func (q *Queries) FinishedDeliveriesToEndpoint(ctx context.Context, db DBTX, arg
 		arg.MerchantID,
 		arg.EndpointID,
 		arg.Before,
+		arg.Above,
 		arg.Since,
 		arg.Until,
 		arg.Outcome,
+		arg.MadeSince,
+		arg.MadeUntil,
 		arg.Most,
 	)
 	if err != nil {
@@ -1818,16 +1939,19 @@ const pendingDeliveries = `-- name: PendingDeliveries :many
 
 select merchant_id, id, endpoint_id, event_id, event_created_at, attempt_count, next_attempt_at, created_at
 from webhook_delivery
-where merchant_id = $1 and id < $2
-  and ($3::bigint is null or endpoint_id = $3)
-  and ($4::bigint is null or event_id = $4)
+where merchant_id = $1 and id < $2 and id > $3 and created_at >= $4::timestamptz and created_at < $5::timestamptz
+  and ($6::bigint is null or endpoint_id = $6)
+  and ($7::bigint is null or event_id = $7)
 order by id desc
-limit $5
+limit $8
 `
 
 type PendingDeliveriesParams struct {
 	MerchantID int64
 	Before     int64
+	Above      int64
+	MadeSince  time.Time
+	MadeUntil  time.Time
 	EndpointID *int64
 	EventID    *int64
 	Most       int32
@@ -1850,6 +1974,9 @@ func (q *Queries) PendingDeliveries(ctx context.Context, db DBTX, arg PendingDel
 	rows, err := db.Query(ctx, pendingDeliveries,
 		arg.MerchantID,
 		arg.Before,
+		arg.Above,
+		arg.MadeSince,
+		arg.MadeUntil,
 		arg.EndpointID,
 		arg.EventID,
 		arg.Most,

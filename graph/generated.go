@@ -244,7 +244,7 @@ type QueryResolver interface {
 	LatestEventCursor(ctx context.Context) (string, error)
 	WebhookEndpoints(ctx context.Context, product *ProductRef, status *string, first *int32, after *string) (*Connection[WebhookEndpoint], error)
 	WebhookEndpoint(ctx context.Context, id string) (*WebhookEndpoint, error)
-	WebhookDeliveries(ctx context.Context, endpoint *string, event *string, status *string, first *int32, after *string) (*Connection[WebhookDelivery], error)
+	WebhookDeliveries(ctx context.Context, endpoint *string, event *string, status *string, since *time.Time, until *time.Time, first *int32, after *string) (*Connection[WebhookDelivery], error)
 	WebhookReplay(ctx context.Context, id string) (*WebhookReplay, error)
 	WebhookReplays(ctx context.Context, first *int32, after *string) (*Connection[WebhookReplay], error)
 	Merchants(ctx context.Context, search *string, status *string, sandbox bool, first *int32, after *string) (*Connection[Merchant], error)
@@ -270,6 +270,9 @@ type ViewerResolver interface {
 type WebhookDeliveryResolver interface {
 	Event(ctx context.Context, obj *WebhookDelivery) (*Event, error)
 
+	WaitReason(ctx context.Context, obj *WebhookDelivery) (*string, error)
+	WaitsUntil(ctx context.Context, obj *WebhookDelivery) (*time.Time, error)
+	WaitsBehindID(ctx context.Context, obj *WebhookDelivery) (*string, error)
 	Attempts(ctx context.Context, obj *WebhookDelivery) ([]*webhook.Attempt, error)
 }
 type WebhookEndpointResolver interface {
@@ -697,8 +700,14 @@ type Query {
   "One webhook endpoint; null when there is none, or it was deleted."
   webhookEndpoint(id: ID!): WebhookEndpoint @auth(allow: [MEMBER, API_KEY], scope: WEBHOOKS_READ)
   "Deliveries of events to endpoints, newest first."
-  webhookDeliveries(endpoint: ID, event: ID, status: WebhookDeliveryStatus, first: Int, after: String): WebhookDeliveryConnection!
-    @auth(allow: [MEMBER, API_KEY], scope: WEBHOOKS_READ)
+  webhookDeliveries(
+    endpoint: ID, event: ID, status: WebhookDeliveryStatus
+    "Those that were created at this time or later, mostly when their events happened."
+    since: DateTime
+    "Those that were created before."
+    until: DateTime
+    first: Int, after: String
+  ): WebhookDeliveryConnection! @auth(allow: [MEMBER, API_KEY], scope: WEBHOOKS_READ)
   "A replay of webhooks, with its progress."
   webhookReplay(id: ID!): WebhookReplay @auth(allow: [MEMBER, API_KEY], scope: WEBHOOKS_READ)
   "Replays of webhooks, newest first."
@@ -3269,6 +3278,12 @@ type WebhookDelivery implements Node {
   status: WebhookDeliveryStatus!
   attemptCount: Int!
   nextAttemptAt: DateTime
+  "While it is PENDING: what it waits for."
+  waitReason: WebhookWaitReason
+  "Not before then, or for LANE by then at the latest; null where that is not known."
+  waitsUntil: DateTime
+  "For LANE: the delivery that has to be acknowledged, or to fail for long enough, before this one is sent."
+  waitsBehindId: ID
   "The attempts so far, oldest first."
   attempts: [WebhookAttempt!]!
   createdAt: DateTime!
@@ -3285,6 +3300,22 @@ enum WebhookDeliveryStatus {
   FAILED
   "It was still to be sent when its event was too old to be kept."
   EXPIRED
+}
+
+"Why a delivery has not been made, or not yet again."
+enum WebhookWaitReason {
+  "An attempt has failed, and it is not time for the next."
+  RETRY
+  "An earlier event of its subscription has to be acknowledged first. One that keeps failing is overtaken at ` + "`" + `waitsUntil` + "`" + `."
+  LANE
+  "The endpoint has failed again and again. Its events are held until the next of them finds out whether it answers."
+  BREAKER
+  "The endpoint has had as many requests as it may get for now, by its ` + "`" + `rateLimit` + "`" + ` or because the receiver has refused more."
+  RATE_LIMIT
+  "The endpoint is disabled."
+  DISABLED
+  "It is due: it is being sent, or goes out as soon as there is a place among the endpoint's requests."
+  QUEUED
 }
 
 "One request to a receiver."
@@ -5646,22 +5677,38 @@ func (ec *executionContext) field_Query_webhookDeliveries_args(ctx context.Conte
 		return nil, err
 	}
 	args["status"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "since",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "until",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int32, error) {
 			return ec.unmarshalOInt2ᚖint32(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg4
+	args["after"] = arg6
 	return args, nil
 }
 
@@ -17665,7 +17712,7 @@ func (ec *executionContext) _Query_webhookDeliveries(ctx context.Context, field 
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().WebhookDeliveries(ctx, fc.Args["endpoint"].(*string), fc.Args["event"].(*string), fc.Args["status"].(*string), fc.Args["first"].(*int32), fc.Args["after"].(*string))
+			return ec.Resolvers.Query().WebhookDeliveries(ctx, fc.Args["endpoint"].(*string), fc.Args["event"].(*string), fc.Args["status"].(*string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(*int32), fc.Args["after"].(*string))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -18708,6 +18755,36 @@ func (ec *executionContext) _WebhookDelivery_attemptCount(ctx context.Context, f
 func (ec *executionContext) _WebhookDelivery_nextAttemptAt(ctx context.Context, field graphql.CollectedField, obj *WebhookDelivery) (ret graphql.Marshaler) {
 	defer ec.rescueLeaf(ctx, "WebhookDelivery", &field, &ret)
 	return ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.NextAttemptAt)
+}
+
+func (ec *executionContext) _WebhookDelivery_waitReason(ctx context.Context, field graphql.CollectedField, obj *WebhookDelivery) (ret graphql.Marshaler) {
+	ctx = within(ctx, "WebhookDelivery", field)
+	defer ec.rescue(ctx, &ret)
+	v, err := ec.Resolvers.WebhookDelivery().WaitReason(ctx, obj)
+	if err != nil {
+		return ec.refused(ctx, err)
+	}
+	return ec.marshalOWebhookWaitReason2ᚖstring(ctx, field.Selections, v)
+}
+
+func (ec *executionContext) _WebhookDelivery_waitsUntil(ctx context.Context, field graphql.CollectedField, obj *WebhookDelivery) (ret graphql.Marshaler) {
+	ctx = within(ctx, "WebhookDelivery", field)
+	defer ec.rescue(ctx, &ret)
+	v, err := ec.Resolvers.WebhookDelivery().WaitsUntil(ctx, obj)
+	if err != nil {
+		return ec.refused(ctx, err)
+	}
+	return ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, v)
+}
+
+func (ec *executionContext) _WebhookDelivery_waitsBehindId(ctx context.Context, field graphql.CollectedField, obj *WebhookDelivery) (ret graphql.Marshaler) {
+	ctx = within(ctx, "WebhookDelivery", field)
+	defer ec.rescue(ctx, &ret)
+	v, err := ec.Resolvers.WebhookDelivery().WaitsBehindID(ctx, obj)
+	if err != nil {
+		return ec.refused(ctx, err)
+	}
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, v)
 }
 
 func (ec *executionContext) _WebhookDelivery_attempts(ctx context.Context, field graphql.CollectedField, obj *WebhookDelivery) (ret graphql.Marshaler) {
@@ -32530,6 +32607,57 @@ func (ec *executionContext) _WebhookDelivery(ctx context.Context, sel ast.Select
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "waitReason":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *object) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._WebhookDelivery_waitReason(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "waitsUntil":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *object) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._WebhookDelivery_waitsUntil(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "waitsBehindId":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *object) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._WebhookDelivery_waitsBehindId(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "attempts":
 			field := field
 
@@ -38873,6 +39001,24 @@ func (ec *executionContext) marshalOWebhookTestResult2ᚖporticoᚋinternalᚋwe
 		return graphql.Null
 	}
 	return ec._WebhookTestResult(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOWebhookWaitReason2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := UnmarshalEnum(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOWebhookWaitReason2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := MarshalEnum(*v)
+	return res
 }
 
 func (ec *executionContext) marshalO__EnumValue2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐEnumValueᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.EnumValue) graphql.Marshaler {

@@ -92,7 +92,8 @@ func TestAFieldCostsOneStatementPerLevel(t *testing.T) {
 		"what they are of": {`{ subscriptions { nodes { product { name } plan { name } customer { name } company { name } } } }`, "subscriptions.nodes", 2 + 5},
 		"three levels":     {`{ subscriptions { nodes { plan { product { name } } customer { company { name } } } } }`, "subscriptions.nodes", 2 + 3 + 2},
 		"invoices":         {`{ subscriptions { nodes { invoices(first: 2) { nodes { number } pageInfo { hasNextPage } } } } }`, "subscriptions.nodes", 3},
-		"deliveries":       {`{ webhookDeliveries { nodes { event { type } attempts { number } } } }`, "webhookDeliveries.nodes", 3},
+		"deliveries":       {`{ webhookDeliveries { nodes { event { type } attempts { number } } } }`, "webhookDeliveries.nodes", 4}, // the days of events first
+		"their waits":      {`{ webhookDeliveries { nodes { waitReason waitsUntil waitsBehindId } } }`, "webhookDeliveries.nodes", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var a answer
@@ -101,7 +102,7 @@ func TestAFieldCostsOneStatementPerLevel(t *testing.T) {
 				who = s.owner
 			}
 			statements := w.statements(func() { a = w.must(who, c.document, nil) })
-			if name != "deliveries" { // of one product's subscriptions only
+			if name != "deliveries" && name != "their waits" { // of one product's subscriptions only
 				require.Len(t, a.at(c.list), all)
 			}
 			require.Equal(t, c.statements, statements, a.raw)

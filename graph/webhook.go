@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"slices"
+	"time"
 
 	"portico/internal/account"
 	"portico/internal/webhook"
@@ -39,7 +40,7 @@ func (r *Resolver) WebhookDelivery() WebhookDeliveryResolver { return deliveryFi
 
 // WebhookDeliveries are the merchant's, narrowed by the arguments.
 func (r query) WebhookDeliveries(
-	ctx context.Context, endpoint, event, status *string, first *int32, after *string,
+	ctx context.Context, endpoint, event, status *string, since, until *time.Time, first *int32, after *string,
 ) (*Connection[WebhookDelivery], error) {
 	request, err := pageOf(first, after)
 	if err != nil {
@@ -53,7 +54,7 @@ func (r query) WebhookDeliveries(
 	if err != nil {
 		return nil, err
 	}
-	filter := webhook.DeliveryFilter{EndpointID: endpointID, EventID: eventID, Status: status}
+	filter := webhook.DeliveryFilter{EndpointID: endpointID, EventID: eventID, Status: status, Since: since, Until: until}
 	deliveries, more, err := r.Webhooks.Deliveries(ctx, callerOf(ctx).MerchantID, filter, request)
 	return connected(deliveries, more, err, showDelivery, (*WebhookDelivery).rowID)
 }
@@ -61,6 +62,49 @@ func (r query) WebhookDeliveries(
 // Event is what is delivered.
 func (r deliveryFields) Event(ctx context.Context, delivery *WebhookDelivery) (*Event, error) {
 	return child(ctx, delivery, delivery.siblings, "event", func(d *WebhookDelivery) int64 { return d.Delivery.EventID }, r.events)
+}
+
+// wait is nil for a delivery that is finished. What is read is read for all deliveries of a level at once.
+func (r deliveryFields) wait(ctx context.Context, delivery *WebhookDelivery) (*webhook.Wait, error) {
+	waits, err := together(delivery.siblings, "wait", func(all []*WebhookDelivery) (map[int64]webhook.Wait, error) {
+		pending := slices.DeleteFunc(slices.Clone(all), func(d *WebhookDelivery) bool { return d.Status != webhook.DeliveryPending })
+		if len(pending) == 0 {
+			return nil, nil
+		}
+		return r.Webhooks.WaitsByDelivery(ctx, callerOf(ctx).MerchantID, distinct(pending, (*WebhookDelivery).rowID))
+	})
+	if wait, waiting := waits[delivery.rowID()]; waiting {
+		return &wait, err
+	}
+	return nil, err
+}
+
+// WaitReason is nil for a delivery that is finished.
+func (r deliveryFields) WaitReason(ctx context.Context, delivery *WebhookDelivery) (*string, error) {
+	wait, err := r.wait(ctx, delivery)
+	if wait == nil {
+		return nil, err
+	}
+	return &wait.Reason, nil
+}
+
+// WaitsUntil is nil where nobody knows.
+func (r deliveryFields) WaitsUntil(ctx context.Context, delivery *WebhookDelivery) (*time.Time, error) {
+	wait, err := r.wait(ctx, delivery)
+	if wait == nil {
+		return nil, err
+	}
+	return wait.Until, nil
+}
+
+// WaitsBehindID is the global id of the delivery that this one waits for.
+func (r deliveryFields) WaitsBehindID(ctx context.Context, delivery *WebhookDelivery) (*string, error) {
+	wait, err := r.wait(ctx, delivery)
+	if wait == nil || wait.Behind == 0 {
+		return nil, err
+	}
+	id := gid("WebhookDelivery", wait.Behind)
+	return &id, nil
 }
 
 // Attempts are the delivery's so far.

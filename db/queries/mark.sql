@@ -23,6 +23,11 @@ select coalesce((select max(at) from id_mark where event_id < @first::bigint), '
 select coalesce((select max(at) from id_mark where delivery_id < @first::bigint), 'epoch')::timestamptz as since,
     coalesce((select min(at) from id_mark where delivery_id >= @last::bigint), @now::timestamptz)::timestamptz as until;
 
+-- name: DeliveriesBetween :one
+-- Between which ids the deliveries lie that were created in a time.
+select coalesce((select max(delivery_id) from id_mark where at <= least(@since::timestamptz, @now::timestamptz)), 0)::bigint as above,
+    coalesce((select min(delivery_id) from id_mark where at between @until::timestamptz and @now::timestamptz), 9223372036854775807)::bigint as before;
+
 -- name: FollowingCreated :one
 -- When the events of the transactions behind a position were created, up to those that had ended at a mark so many seconds later; the
 -- greatest transaction where there is no such mark.

@@ -433,6 +433,38 @@ select t.merchant_id, t.id, t.number, t.endpoint_id, t.event_id, t.event_created
     case when t.status <> 'PENDING' then @now::timestamptz end
 from tried t;
 
+-- name: DeliveryWaits :many
+-- What deliveries that are to be sent wait for: the state of their endpoints, the earlier delivery that DueDeliveries would find them held
+-- by, and whether so many are due before them that the endpoint's rate limit lets none of them go within a second.
+select d.id, d.attempt_count, d.next_attempt_at, e.status as endpoint_status, e.breaker, e.held_until, e.rate_limit, e.next_request_at,
+    coalesce(holder.id, 0)::bigint as holder_id, (holder.hold_ends is not null)::bool as holder_tried,
+    coalesce(holder.hold_ends, @now::timestamptz)::timestamptz as hold_ends,
+    (e.rate_limit is not null and d.next_attempt_at <= @now::timestamptz and (
+        select count(*) from (
+            select from webhook_delivery a
+            where a.merchant_id = d.merchant_id and a.endpoint_id = d.endpoint_id and a.priority = d.priority
+              and a.next_attempt_at <= d.next_attempt_at and (a.next_attempt_at, a.id) < (d.next_attempt_at, d.id)
+            limit e.rate_limit
+        ) ahead
+    ) >= e.rate_limit)::bool as beyond_rate
+from webhook_delivery d
+join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
+left join lateral (
+    select h.id, h.hold_ends
+    from (
+        select u.id, case when u.first_attempt_at is not null and u.replay_id is null
+            then greatest(u.first_attempt_at, e.resumed_at) + make_interval(secs => @hold_seconds::float8) end as hold_ends
+        from webhook_delivery u
+        where u.merchant_id = d.merchant_id and u.endpoint_id = d.endpoint_id and u.subscription_id = d.subscription_id
+          and u.replayed = d.replayed and u.id < d.id
+    ) h
+    where h.hold_ends is null or h.hold_ends > @now::timestamptz
+    order by h.id
+    limit 1
+) holder on true
+where d.merchant_id = @merchant_id and d.id = any(@ids::bigint[])
+order by d.id;
+
 -- name: AskForPendingDelivery :one
 -- Has a delivery that waits for its next attempt made at once, before others that wait, with its whole schedule before it.
 update webhook_delivery d set next_attempt_at = @now::timestamptz, attempts_before = attempt_count, asked_at = @now::timestamptz, priority = 0,
@@ -462,7 +494,7 @@ returning endpoint_id;
 -- name: PendingDeliveries :many
 select merchant_id, id, endpoint_id, event_id, event_created_at, attempt_count, next_attempt_at, created_at
 from webhook_delivery
-where merchant_id = @merchant_id and id < @before
+where merchant_id = @merchant_id and id < @before and id > @above and created_at >= @made_since::timestamptz and created_at < @made_until::timestamptz
   and (sqlc.narg(endpoint_id)::bigint is null or endpoint_id = sqlc.narg(endpoint_id))
   and (sqlc.narg(event_id)::bigint is null or event_id = sqlc.narg(event_id))
 order by id desc
@@ -490,37 +522,41 @@ order by id;
 -- name: FinishedDeliveries :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
-where merchant_id = @merchant_id and delivery_id < @before and created_at >= @since::timestamptz and created_at < @until::timestamptz
+where merchant_id = @merchant_id and delivery_id < @before and delivery_id > @above and created_at >= @since::timestamptz and created_at < @until::timestamptz
   and outcome is not null
   and (sqlc.narg(outcome)::text is null or outcome = sqlc.narg(outcome))
+  and delivery_created_at >= @made_since::timestamptz and delivery_created_at < @made_until::timestamptz
 order by delivery_id desc
 limit @most;
 
 -- name: FinishedDeliveriesToEndpoint :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
-where merchant_id = @merchant_id and endpoint_id = @endpoint_id and delivery_id < @before and created_at >= @since::timestamptz and created_at < @until::timestamptz
+where merchant_id = @merchant_id and endpoint_id = @endpoint_id and delivery_id < @before and delivery_id > @above and created_at >= @since::timestamptz and created_at < @until::timestamptz
   and outcome is not null
   and (sqlc.narg(outcome)::text is null or outcome = sqlc.narg(outcome))
+  and delivery_created_at >= @made_since::timestamptz and delivery_created_at < @made_until::timestamptz
 order by delivery_id desc
 limit @most;
 
 -- name: FinishedDeliveriesOfEvent :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
-where merchant_id = @merchant_id and event_id = @event_id and delivery_id < @before and created_at >= @since::timestamptz and created_at < @until::timestamptz
+where merchant_id = @merchant_id and event_id = @event_id and delivery_id < @before and delivery_id > @above and created_at >= @since::timestamptz and created_at < @until::timestamptz
   and outcome is not null
   and (sqlc.narg(endpoint_id)::bigint is null or endpoint_id = sqlc.narg(endpoint_id))
   and (sqlc.narg(outcome)::text is null or outcome = sqlc.narg(outcome))
+  and delivery_created_at >= @made_since::timestamptz and delivery_created_at < @made_until::timestamptz
 order by delivery_id desc
 limit @most;
 
 -- name: DeadDeliveries :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
-where merchant_id = @merchant_id and delivery_id < @before and created_at >= @since::timestamptz and created_at < @until::timestamptz
+where merchant_id = @merchant_id and delivery_id < @before and delivery_id > @above and created_at >= @since::timestamptz and created_at < @until::timestamptz
   and outcome <> 'DELIVERED' and outcome = @outcome::text
   and (sqlc.narg(endpoint_id)::bigint is null or endpoint_id = sqlc.narg(endpoint_id))
+  and delivery_created_at >= @made_since::timestamptz and delivery_created_at < @made_until::timestamptz
 order by delivery_id desc
 limit @most;
 

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"portico/db"
+	"portico/internal/fault"
 	"portico/internal/page"
 )
 
@@ -52,16 +53,34 @@ type DeliveryFilter struct {
 	EndpointID *int64
 	EventID    *int64
 	Status     *string
+	Since      *time.Time // created at this time or later
+	Until      *time.Time // exclusive
 }
 
-// Deliveries is a page of the merchant's deliveries, newest first, and whether more follow.
+// listing is a filter and a page, and which deliveries that page can have.
+type listing struct {
+	DeliveryFilter
+	page.Request
+	above, before int64 // exclusive
+	made          stretch
+}
+
+// Deliveries is a page of the merchant's deliveries, newest first, and whether more follow. Fault: INVALID on since.
 func (w *Webhooks) Deliveries(ctx context.Context, merchantID int64, f DeliveryFilter, p page.Request) ([]Delivery, bool, error) {
+	if f.Since != nil && f.Until != nil && !f.Since.Before(*f.Until) {
+		return nil, false, fault.Invalid("since", "must be before until")
+	}
 	var all []Delivery
 	// A delivery that is finished between two statements would be in neither.
 	err := w.DB.Tenant(merchantID).Snapshot(ctx, func(tx pgx.Tx) error {
+		l, err := w.listing(ctx, tx, f, p)
+		if err != nil {
+			return err
+		}
 		if f.Status == nil || *f.Status == DeliveryPending {
 			rows, err := w.DB.PendingDeliveries(ctx, tx, db.PendingDeliveriesParams{
-				MerchantID: merchantID, Before: p.Before(), Most: p.Limit(), EndpointID: f.EndpointID, EventID: f.EventID,
+				MerchantID: merchantID, Above: l.above, Before: l.before, MadeSince: l.made.since, MadeUntil: l.made.until, Most: l.Limit(),
+				EndpointID: f.EndpointID, EventID: f.EventID,
 			})
 			if err != nil {
 				return err
@@ -71,7 +90,7 @@ func (w *Webhooks) Deliveries(ctx context.Context, merchantID int64, f DeliveryF
 			}
 		}
 		if f.Status == nil || *f.Status != DeliveryPending {
-			rows, err := w.finished(ctx, tx, merchantID, f, p)
+			rows, err := w.finished(ctx, tx, merchantID, l)
 			if err != nil {
 				return err
 			}
@@ -89,18 +108,39 @@ func (w *Webhooks) Deliveries(ctx context.Context, merchantID int64, f DeliveryF
 	return all, more, nil
 }
 
+// listing finds between which ids the deliveries of the filter's time lie, so that a page of a time long ago is read from there.
+func (w *Webhooks) listing(ctx context.Context, tx pgx.Tx, f DeliveryFilter, p page.Request) (listing, error) {
+	l := listing{DeliveryFilter: f, Request: p, before: p.Before(), made: everything()}
+	if f.Since == nil && f.Until == nil {
+		return l, nil
+	}
+	if f.Since != nil {
+		l.made.since = *f.Since
+	}
+	if f.Until != nil {
+		l.made.until = *f.Until
+	}
+	wide := l.made.wider(clockSkew)
+	ids, err := w.DB.DeliveriesBetween(ctx, tx, db.DeliveriesBetweenParams{Since: wide.since, Until: wide.until, Now: w.Now()})
+	if err != nil {
+		return l, fmt.Errorf("find the ids of a time: %w", err)
+	}
+	l.above, l.before = ids.Above, min(l.before, ids.Before)
+	return l, nil
+}
+
 // finished reads the days in which a page of finished deliveries should be, and more of them where they are too few. What a delivery
 // leaves lies in the day of its last attempt, be it long after its creation.
 func (w *Webhooks) finished(
-	ctx context.Context, tx pgx.Tx, merchantID int64, f DeliveryFilter, p page.Request,
+	ctx context.Context, tx pgx.Tx, merchantID int64, l listing,
 ) ([]db.FinishedDeliveriesRow, error) {
-	created, err := w.listed(ctx, tx, f, p)
+	created, err := w.listed(ctx, tx, l)
 	if err != nil {
 		return nil, err
 	}
 	for back := readDays; ; back *= readMore {
 		tried := stretch{later(created.since, created.until.Add(-back)), w.Now()}.wider(clockSkew)
-		rows, err := w.finishedWithin(ctx, tx, merchantID, f, p, tried)
+		rows, err := w.finishedWithin(ctx, tx, merchantID, l, tried)
 		if err != nil || !created.until.Add(-back).After(created.since) {
 			return rows, err
 		}
@@ -108,58 +148,59 @@ func (w *Webhooks) finished(
 		known := slices.IndexFunc(rows, func(row db.FinishedDeliveriesRow) bool {
 			return row.DeliveryCreatedAt.Before(tried.since.Add(3 * clockSkew))
 		})
-		if known < 0 && len(rows) == int(p.Limit()) {
+		if known < 0 && len(rows) == int(l.Limit()) {
 			return rows, nil
 		}
 	}
 }
 
 // listed is when the deliveries were created that a page may have.
-func (w *Webhooks) listed(ctx context.Context, tx pgx.Tx, f DeliveryFilter, p page.Request) (stretch, error) {
-	created := stretch{everything().since, w.Now()}
-	if p.After > 0 {
-		days, err := w.daysOfDeliveries(ctx, tx, []int64{p.After})
+func (w *Webhooks) listed(ctx context.Context, tx pgx.Tx, l listing) (stretch, error) {
+	created := stretch{l.made.since, earlier(l.made.until, w.Now())}
+	if l.After > 0 {
+		days, err := w.daysOfDeliveries(ctx, tx, []int64{l.After})
 		if err != nil {
 			return created, err
 		}
-		created.until = days.until
+		created.until = earlier(created.until, days.until)
 	}
-	if f.EventID != nil {
-		days, err := w.daysOfEvents(ctx, tx, []int64{*f.EventID})
+	if l.EventID != nil {
+		days, err := w.daysOfEvents(ctx, tx, []int64{*l.EventID})
 		if err != nil {
 			return created, err
 		}
-		created.since = days.since
+		created.since = later(created.since, days.since)
 	}
 	return created, nil
 }
 
 // finishedWithin asks the question whose index suits the filter best.
 func (w *Webhooks) finishedWithin(
-	ctx context.Context, tx pgx.Tx, merchantID int64, f DeliveryFilter, p page.Request, tried stretch,
+	ctx context.Context, tx pgx.Tx, merchantID int64, l listing, tried stretch,
 ) ([]db.FinishedDeliveriesRow, error) {
 	switch {
-	case f.EventID != nil:
+	case l.EventID != nil:
 		rows, err := w.DB.FinishedDeliveriesOfEvent(ctx, tx, db.FinishedDeliveriesOfEventParams{
-			MerchantID: merchantID, EventID: *f.EventID, Before: p.Before(), Most: p.Limit(), EndpointID: f.EndpointID, Outcome: f.Status,
-			Since: tried.since, Until: tried.until,
+			MerchantID: merchantID, EventID: *l.EventID, EndpointID: l.EndpointID, Outcome: l.Status, Above: l.above, Before: l.before,
+			MadeSince: l.made.since, MadeUntil: l.made.until, Since: tried.since, Until: tried.until, Most: l.Limit(),
 		})
 		return finishedRows(rows), err
-	case f.Status != nil && *f.Status != DeliveryDelivered:
+	case l.Status != nil && *l.Status != DeliveryDelivered:
 		rows, err := w.DB.DeadDeliveries(ctx, tx, db.DeadDeliveriesParams{
-			MerchantID: merchantID, Outcome: *f.Status, Before: p.Before(), Most: p.Limit(), EndpointID: f.EndpointID,
-			Since: tried.since, Until: tried.until,
+			MerchantID: merchantID, Outcome: *l.Status, EndpointID: l.EndpointID, Above: l.above, Before: l.before,
+			MadeSince: l.made.since, MadeUntil: l.made.until, Since: tried.since, Until: tried.until, Most: l.Limit(),
 		})
 		return finishedRows(rows), err
-	case f.EndpointID != nil:
+	case l.EndpointID != nil:
 		rows, err := w.DB.FinishedDeliveriesToEndpoint(ctx, tx, db.FinishedDeliveriesToEndpointParams{
-			MerchantID: merchantID, EndpointID: *f.EndpointID, Before: p.Before(), Most: p.Limit(), Outcome: f.Status,
-			Since: tried.since, Until: tried.until,
+			MerchantID: merchantID, EndpointID: *l.EndpointID, Outcome: l.Status, Above: l.above, Before: l.before,
+			MadeSince: l.made.since, MadeUntil: l.made.until, Since: tried.since, Until: tried.until, Most: l.Limit(),
 		})
 		return finishedRows(rows), err
 	default:
 		return w.DB.FinishedDeliveries(ctx, tx, db.FinishedDeliveriesParams{
-			MerchantID: merchantID, Before: p.Before(), Most: p.Limit(), Outcome: f.Status, Since: tried.since, Until: tried.until,
+			MerchantID: merchantID, Outcome: l.Status, Above: l.above, Before: l.before,
+			MadeSince: l.made.since, MadeUntil: l.made.until, Since: tried.since, Until: tried.until, Most: l.Limit(),
 		})
 	}
 }
