@@ -159,6 +159,24 @@ func (q *Queries) InsertConnectToken(ctx context.Context, db DBTX, arg InsertCon
 	return err
 }
 
+const paidUntil = `-- name: PaidUntil :one
+select coalesce(max(period_end), 'epoch')::timestamptz from invoice
+where merchant_id = $1 and subscription_id = $2 and kind = 'RENEWAL' and status = 'PAID'
+`
+
+type PaidUntilParams struct {
+	MerchantID     int64
+	SubscriptionID int64
+}
+
+// Until when a subscription has been paid for here; 1970 when nothing has been.
+func (q *Queries) PaidUntil(ctx context.Context, db DBTX, arg PaidUntilParams) (time.Time, error) {
+	row := db.QueryRow(ctx, paidUntil, arg.MerchantID, arg.SubscriptionID)
+	var column_1 time.Time
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const planOfNumber = `-- name: PlanOfNumber :one
 select id from plan where merchant_id = $1 and product_id = $2 and number = $3
 `

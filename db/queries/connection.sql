@@ -44,3 +44,8 @@ select exists (
 
 -- name: PlanOfNumber :one
 select id from plan where merchant_id = @merchant_id and product_id = @product_id and number = @number;
+
+-- name: PaidUntil :one
+-- Until when a subscription has been paid for here; 1970 when nothing has been.
+select coalesce(max(period_end), 'epoch')::timestamptz from invoice
+where merchant_id = @merchant_id and subscription_id = @subscription_id and kind = 'RENEWAL' and status = 'PAID';

@@ -37,6 +37,8 @@ type Report struct {
 	Active         bool
 	StartedAt      time.Time
 	ExpireAt       time.Time // until when has been paid with the merchant
+
+	paidUntil time.Time // until when has been paid here
 }
 
 // Connect takes a subscription over from the merchant, or follows what the merchant has changed about one that was taken over: the same
@@ -147,6 +149,10 @@ func (b *Billing) follow(ctx context.Context, tx pgx.Tx, merchantID, id int64, i
 	if err := b.DB.SaveSubscriptions(ctx, tx, []*db.Subscription{&s.Subscription}); err != nil {
 		return fmt.Errorf("save subscription %d: %w", id, err)
 	}
+	in.paidUntil, err = b.DB.PaidUntil(ctx, tx, db.PaidUntilParams{MerchantID: merchantID, SubscriptionID: id})
+	if err != nil {
+		return fmt.Errorf("read until when subscription %d has been paid for: %w", id, err)
+	}
 	subs, err := b.load(ctx, tx, []Ref{{merchantID, id}})
 	if err != nil {
 		return err
@@ -224,8 +230,12 @@ func (s *Subscription) report(now time.Time, in Report, before *db.Connection) e
 		s.schedule()
 		return nil
 	}
-	s.CurrentPeriodStart, s.CurrentPeriodEnd = &in.StartedAt, &in.ExpireAt
-	s.AnchorAt, s.PeriodIndex = in.ExpireAt, -1
+	end := in.ExpireAt
+	if end.Before(in.paidUntil) { // the merchant has reported a later end meanwhile, and takes it back
+		end = in.paidUntil
+	}
+	s.CurrentPeriodStart, s.CurrentPeriodEnd = &in.StartedAt, &end
+	s.AnchorAt, s.PeriodIndex = end, -1
 	s.goOn(now)
 	return nil
 }

@@ -383,3 +383,24 @@ func TestAProductThatIsNoLongerSoldIsConnectedByNobodyNewAndGoesOnForTheOthers(t
 	_, err = w.portal.URLCreate(t.Context(), s.owner, portal.URLCreate{Email: "ada@example.com", Product: s.ref(), Intent: portal.Manage})
 	require.NoError(t, err)
 }
+
+func TestAnEndThatIsTakenBackGoesNoFurtherThanWhatWasPaidForHere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := newConnecting(w)
+	in := s.said(s.consent(s.ada))
+	s.must(in)
+	_, err := w.portal.Billing.AttachPaymentMethod(t.Context(), s.as(s.ada), byID(s.ada), "pm_card_visa")
+	require.NoError(t, err)
+	w.setTime(s.expire.Add(time.Minute))
+	s.bill()
+	paidUntil := s.expire.AddDate(0, 1, 0)
+
+	in.ExpireAt = s.expire.AddDate(0, 3, 0)
+	require.Equal(t, in.ExpireAt, s.must(in).CurrentPeriodEnd.UTC())
+	in.ExpireAt = paidUntil.AddDate(0, 0, -2)
+	back := s.must(in)
+	require.Equal(t, paidUntil, back.CurrentPeriodEnd.UTC())
+	require.Equal(t, paidUntil, back.BillAt.UTC())
+	require.Equal(t, paidUntil, back.AnchorAt.UTC())
+}
