@@ -241,4 +241,5 @@ func TestAnAddressSaysWhichMethodsItTakes(t *testing.T) {
 	requireBareRefusal(t, w.send(http.MethodGet, paywallPath("payroll"), key(w.key), nil), 405)
 	requireBareRefusal(t, w.send(http.MethodDelete, "/api/platform/claims", nil, nil), 405)
 	requireRefused(t, w.send(http.MethodGet, "/api/nothing", key(w.key), nil), 404, "NOT_FOUND")
+	requireRefused(t, w.send(http.MethodPost, "/order/products", key(w.key), nil), 404, "NOT_FOUND")
 }

@@ -40,8 +40,8 @@ type door struct {
 	origins *http.CrossOriginProtection
 }
 
-// NewHandler makes the handler of the paths below /api/ and /shops/, of /portal and of the published keys. Addresses of requests may hold keys and tokens: nothing here
-// logs them.
+// NewHandler makes the handler of the paths below /api/, /order/ and /shops/, of /portal and of the published keys. Addresses of requests may
+// hold keys and tokens: nothing here logs them.
 func NewHandler(o Options) http.Handler {
 	d := &door{Options: o, origins: http.NewCrossOriginProtection()}
 	mux := http.NewServeMux()
@@ -62,9 +62,11 @@ func NewHandler(o Options) http.Handler {
 		_, _ = w.Write(document) // who asked has gone
 		return nil
 	}, route{}.refuse))
-	mux.HandleFunc("/api/", d.guarded(func(http.ResponseWriter, *http.Request) error {
-		return fault.New(fault.CodeNotFound, "", "there is no such address")
-	}, route{}.refuse))
+	for _, path := range []string{"/api/", "/order/"} {
+		mux.HandleFunc(path, d.guarded(func(http.ResponseWriter, *http.Request) error {
+			return fault.New(fault.CodeNotFound, "", "there is no such address")
+		}, route{}.refuse))
+	}
 	d.keyRoutes(mux)
 	d.pageRoutes(mux)
 	return mux
