@@ -54,7 +54,8 @@ func repetitionKey(header http.Header) (string, error) {
 }
 
 // once performs what a request asks for, or repeats what the same request with its key was answered. Refusals of the domain are answers;
-// those by which nothing was decided are not, and free the key: of who may not, of who must wait, and of what broke.
+// those by which nothing was decided are not, and free the key: of who may not, of who must wait (also for another request, such as the
+// payment that is under way), and of what broke.
 func (c *call) once(caller account.Caller, perform func() (any, error)) (any, error) {
 	if c.key == "" {
 		return perform()
@@ -71,7 +72,8 @@ func (c *call) once(caller account.Caller, perform func() (any, error)) (any, er
 		out, err := perform()
 		if err != nil {
 			refused := fault.List(err)
-			if refused == nil || slices.Contains([]fault.Code{fault.CodeUnauthenticated, fault.CodeForbidden, fault.CodeThrottled}, refused[0].Code) {
+			undecided := []fault.Code{fault.CodeUnauthenticated, fault.CodeForbidden, fault.CodeThrottled, fault.CodeConflict}
+			if refused == nil || slices.Contains(undecided, refused[0].Code) {
 				return idempotency.Answer{}, err
 			}
 			status, out = c.route.refusal(refused[0])

@@ -158,6 +158,22 @@ func TestARefusalOfTheDomainIsRepeatedAndNothingElse(t *testing.T) {
 	require.False(t, post("ada@example.com", "e").replayed())
 }
 
+func TestAConflictWithAnotherRequestFreesTheKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.customer(w.box, "ada@example.com", nil, &w.plan)
+	id, secret := w.client()
+	post := func() answer {
+		return w.post(claimsPath, with(basic(id, secret), keyHeader, "k"), `{"email": "ada@example.com", "claims": {"role": "admin"}, "if_version": 1}`)
+	}
+	requireBareRefusal(t, post(), 409)
+	require.Equal(t, 200, w.post(claimsPath, basic(id, secret), `{"email": "ada@example.com", "claims": {"seats": "5"}}`).status)
+	again := post()
+	require.Equal(t, 200, again.status, "what stood in the way is over: %s", again.body)
+	require.False(t, again.replayed())
+	require.True(t, post().replayed())
+}
+
 func TestAKeyIsOfWhoSentItAndOfItsRoute(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
