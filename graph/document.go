@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"regexp"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler/lru"
@@ -28,14 +29,53 @@ type documents struct {
 	schema        *ast.Schema
 	limits        Limits
 	introspection Introspection
-	kept          *lru.LRU[*ast.QueryDocument]
+	kept          *lru.LRU[*document]
 	persisted     *lru.LRU[string] // texts of valid documents by their hashes
+}
+
+// document is a valid document.
+type document struct {
+	*ast.QueryDocument
+	outlines *outlines // for all of its operations, nil where they depend on variables
+}
+
+func newDocument(parsed *ast.QueryDocument) *document {
+	for _, operation := range parsed.Operations {
+		if hasConditions(operation.SelectionSet) {
+			return &document{QueryDocument: parsed}
+		}
+	}
+	return &document{parsed, &outlines{}}
+}
+
+// hasConditions tells whether anything in a validated set has a directive.
+func hasConditions(set ast.SelectionSet) bool {
+	return slices.ContainsFunc(set, func(selection ast.Selection) bool {
+		switch selected := selection.(type) {
+		case *ast.Field:
+			return len(selected.Directives) > 0 || hasConditions(selected.SelectionSet)
+		case *ast.InlineFragment:
+			return len(selected.Directives) > 0 || hasConditions(selected.SelectionSet)
+		case *ast.FragmentSpread:
+			return len(selected.Directives) > 0 || hasConditions(selected.Definition.SelectionSet)
+		}
+		return true
+	})
+}
+
+// execution prepares the execution of an operation of the document.
+func (d *document) execution(operation *graphql.OperationContext, schema *executableSchema) *executionContext {
+	ec := newExecutionContext(operation, schema, nil)
+	if ec.outlines = d.outlines; ec.outlines == nil {
+		ec.outlines = &outlines{}
+	}
+	return ec
 }
 
 func newDocuments(schema *ast.Schema, limits Limits, introspection Introspection) *documents {
 	return &documents{
 		schema: schema, limits: limits, introspection: introspection,
-		kept: lru.New[*ast.QueryDocument](keptDocuments), persisted: lru.New[string](persistedTexts),
+		kept: lru.New[*document](keptDocuments), persisted: lru.New[string](persistedTexts),
 	}
 }
 
@@ -43,7 +83,7 @@ func newDocuments(schema *ast.Schema, limits Limits, introspection Introspection
 var surrogate = regexp.MustCompile(`\\u[dD][89a-fA-F]`)
 
 // read gives the document of a text, or why it cannot be had.
-func (d *documents) read(ctx context.Context, text string) (*ast.QueryDocument, gqlerror.List) {
+func (d *documents) read(ctx context.Context, text string) (*document, gqlerror.List) {
 	if doc, kept := d.kept.Get(ctx, text); kept {
 		return doc, nil
 	}
@@ -57,19 +97,20 @@ func (d *documents) read(ctx context.Context, text string) (*ast.QueryDocument, 
 	if hasMoreTokens(source, d.limits.Tokens) {
 		return nil, gqlerror.List{tooComplex("The document has more than %d tokens.", d.limits.Tokens)}
 	}
-	doc, err := parser.ParseQuery(source)
+	parsed, err := parser.ParseQuery(source)
 	if err != nil {
 		return nil, coded(gqlerror.List{gqlerror.WrapIfUnwrapped(err)})
 	}
-	if err := d.limits.check(doc); err != nil {
+	if err := d.limits.check(parsed); err != nil {
 		return nil, gqlerror.List{err}
 	}
-	if errs := validator.ValidateWithRules(d.schema, doc, d.rules(callerOf(ctx))); len(errs) > 0 {
+	if errs := validator.ValidateWithRules(d.schema, parsed, d.rules(callerOf(ctx))); len(errs) > 0 {
 		return nil, coded(errs[:min(len(errs), maxRefusals)])
 	}
-	if err := refusesKey(doc); err != nil {
+	if err := refusesKey(parsed); err != nil {
 		return nil, gqlerror.List{err}
 	}
+	doc := newDocument(parsed)
 	d.kept.Add(ctx, text, doc)
 	return doc, nil
 }
@@ -98,7 +139,7 @@ func coded(errs gqlerror.List) gqlerror.List {
 
 // operation prepares one of a document's operations for its execution, and tells what it costs.
 func (d *documents) operation(
-	ctx context.Context, doc *ast.QueryDocument, asked *graphql.RawParams,
+	ctx context.Context, doc *document, asked *graphql.RawParams,
 ) (operation *graphql.OperationContext, cost int, refused gqlerror.List) {
 	chosen := doc.Operations.ForName(asked.OperationName)
 	if chosen == nil {
@@ -119,7 +160,7 @@ func (d *documents) operation(
 		return nil, 0, gqlerror.List{tooComplex("The operation costs %d; %d are allowed. Ask for fewer objects at once.", cost, limit)}
 	}
 	return &graphql.OperationContext{
-		RawQuery: asked.Query, OperationName: asked.OperationName, Variables: variables, Doc: doc, Operation: chosen,
+		RawQuery: asked.Query, OperationName: asked.OperationName, Variables: variables, Doc: doc.QueryDocument, Operation: chosen,
 		RecoverFunc:            panicked,
 		ResolverMiddleware:     func(ctx context.Context, next graphql.Resolver) (any, error) { return next(ctx) },
 		RootResolverMiddleware: func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) },

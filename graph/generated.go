@@ -471,7 +471,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 type executionContext struct {
 	*graphql.ExecutionContextState[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
-	outlines outlines
+	outlines *outlines
 }
 
 func newExecutionContext(

@@ -25,9 +25,10 @@ type place struct {
 	satisfies  *string
 }
 
-// outlines are those of one operation. Objects of a list have the same, so that it is made for the first of them.
+// outlines are those of one document, or of one operation where @skip and @include make a difference. Objects of a list have the same, so that
+// it is made for the first of them.
 type outlines struct {
-	mu   sync.Mutex
+	mu   sync.RWMutex
 	made map[place]*outline
 }
 
@@ -36,10 +37,16 @@ func (s *outlines) at(operation *graphql.OperationContext, set ast.SelectionSet,
 		return &outline{}
 	}
 	here := place{&set[0], len(set), &satisfies[0]}
+	s.mu.RLock()
+	made, known := s.made[here]
+	s.mu.RUnlock()
+	if known {
+		return made
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	made, known := s.made[here]
-	if !known {
+	// Another may have made it meanwhile, and what is below it is known by its selections.
+	if made, known = s.made[here]; !known {
 		made = newOutline(graphql.CollectFields(operation, set, satisfies))
 		if s.made == nil {
 			s.made = map[place]*outline{}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,7 +51,7 @@ func written(
 	ctx = graphql.WithResponseContext(graphql.WithOperationContext(ctx, operation), present, operation.RecoverFunc)
 	asked := operation.Operation.SelectionSet[0].(*ast.Field).SelectionSet
 	var body bytes.Buffer
-	write(newExecutionContext(operation, schema, nil), ctx, asked).MarshalGQL(&body)
+	write(doc.execution(operation, schema), ctx, asked).MarshalGQL(&body)
 	for _, problem := range graphql.GetErrors(ctx) {
 		problems = append(problems, problem.Path.String()+": "+problem.Message)
 	}
@@ -137,6 +138,43 @@ func TestAPanicIsAnErrorOfItsFieldAndTheOthersAreAskedAllTheSame(t *testing.T) {
 			require.Equal(t, of.problems, problems)
 		})
 	}
+}
+
+func TestWhatAnOperationAsksForIsRememberedUnlessItsVariablesDecide(t *testing.T) {
+	t.Parallel()
+	schema := NewExecutableSchema(Config{Resolvers: &Resolver{}}).(*executableSchema)
+	documents := newDocuments(schema.Schema(), DefaultLimits(), IntrospectionAll)
+	ctx := withCaller(t.Context(), member())
+	ask := func(text string, variables map[string]any) string {
+		doc, errs := documents.read(ctx, text)
+		require.Empty(t, errs)
+		operation, _, errs := documents.operation(ctx, doc, &graphql.RawParams{Variables: variables})
+		require.Empty(t, errs)
+		var body bytes.Buffer
+		ec := doc.execution(operation, schema)
+		asked := graphql.WithResponseContext(graphql.WithOperationContext(ctx, operation), nil, nil)
+		ec._PlanConnection(asked, operation.Operation.SelectionSet[0].(*ast.Field).SelectionSet, somePlans(1, 2)).MarshalGQL(&body)
+		return body.String()
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 20 {
+				//nolint:testifylint // the order counts
+				require.Equal(t, `{"nodes":[{"name":"Plan 1","tier":"pro"},{"name":"Plan 2","tier":"pro"}]}`,
+					ask(`{ plans { nodes { name ...f } } } fragment f on Plan { tier }`, nil))
+				for _, with := range []bool{true, false} {
+					want := `{"nodes":[{"name":"Plan 1"},{"name":"Plan 2"}]}`
+					if with {
+						want = `{"nodes":[{"name":"Plan 1","number":1},{"name":"Plan 2","number":2}]}`
+					}
+					require.Equal(t, want, ask(`query($with: Boolean!) { plans { nodes { name ...f } } }
+						fragment f on Plan { ... on Plan @include(if: $with) { number } }`, map[string]any{"with": with}))
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestAPanicInAPlainFieldIsAnErrorOfThatField(t *testing.T) {

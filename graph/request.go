@@ -58,12 +58,6 @@ func readPost(w http.ResponseWriter, r *http.Request, limit int64) (*graphql.Raw
 }
 
 func readBody(body []byte) (*graphql.RawParams, *problem) {
-	switch {
-	case !utf8.Valid(body) || !json.Valid(body):
-		return nil, &problem{http.StatusBadRequest, "The body is not JSON in UTF-8."}
-	case hasHalfSurrogate(body):
-		return nil, &problem{http.StatusBadRequest, "The body has half of a surrogate pair, which is no character."}
-	}
 	var asked struct {
 		Query         *string
 		OperationName string
@@ -72,7 +66,13 @@ func readBody(body []byte) (*graphql.RawParams, *problem) {
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber() // so that integers keep their digits
-	if err := decoder.Decode(&asked); err != nil {
+	err := decoder.Decode(&asked)
+	switch {
+	case !utf8.Valid(body), err != nil && !json.Valid(body), err == nil && !blank(body[decoder.InputOffset():]):
+		return nil, &problem{http.StatusBadRequest, "The body is not JSON in UTF-8."}
+	case hasHalfSurrogate(body):
+		return nil, &problem{http.StatusBadRequest, "The body has half of a surrogate pair, which is no character."}
+	case err != nil:
 		return nil, &problem{http.StatusBadRequest,
 			"The body must be an object with the string query, and operationName and variables if need be. Batches are not supported."}
 	}
@@ -124,6 +124,9 @@ func readObject(name, text string, object *map[string]any) *problem {
 	}
 	return nil
 }
+
+// blank tells whether JSON takes a text for nothing.
+func blank(text []byte) bool { return len(bytes.Trim(text, " \t\r\n")) == 0 }
 
 // hasHalfSurrogate looks at the raw text, which is known to be JSON: Go's decoder would put U+FFFD in its place without a word.
 func hasHalfSurrogate(text []byte) bool {

@@ -225,7 +225,7 @@ func (h *handler) perform(ctx context.Context, r *http.Request, asked *graphql.R
 		return x.throttled()
 	}
 	if operation.Operation.Operation == ast.Subscription {
-		begun, errs := x.begin(ctx, r, operation, points)
+		begun, errs := x.begin(ctx, r, doc.execution(operation, h.schema), points)
 		return outcome{status: http.StatusOK, errs: errs, stream: begun}
 	}
 	limit := h.limits.QueryTime
@@ -238,14 +238,13 @@ func (h *handler) perform(ctx context.Context, r *http.Request, asked *graphql.R
 	defer cancel()
 	ctx = graphql.WithOperationContext(ctx, operation)
 	ctx = graphql.WithResponseContext(ctx, x.present, panicked)
-	data := h.execute(ctx, operation.Operation)
+	data := execute(ctx, doc.execution(operation, h.schema), operation.Operation)
 	x.settle(actualCost(points, operation.Operation, data))
 	return outcome{status: http.StatusOK, errs: graphql.GetErrors(ctx), data: data}
 }
 
 // execute does what the generated Exec does for one answer, without the machinery for further ones and for inputs in contexts.
-func (h *handler) execute(ctx context.Context, operation *ast.OperationDefinition) json.RawMessage {
-	ec := newExecutionContext(graphql.GetOperationContext(ctx), h.schema, nil)
+func execute(ctx context.Context, ec *executionContext, operation *ast.OperationDefinition) json.RawMessage {
 	perform := ec._Query
 	if operation.Operation == ast.Mutation {
 		perform = ec._Mutation

@@ -40,13 +40,14 @@ type stream struct {
 type streamKey struct{}
 
 // begin has the resolver of an operation on Live begin, which is nil when it refuses.
-func (x *exchange) begin(ctx context.Context, r *http.Request, operation *graphql.OperationContext, points int) (*stream, gqlerror.List) {
+func (x *exchange) begin(ctx context.Context, r *http.Request, ec *executionContext, points int) (*stream, gqlerror.List) {
+	operation := ec.OperationContext
 	s := &stream{x: x, request: r, caller: callerOf(ctx), points: points, operation: operation}
 	ctx, s.end = context.WithCancelCause(ctx)
 	s.ctx = graphql.WithOperationContext(context.WithValue(ctx, streamKey{}, s), operation)
 	beginning := graphql.WithResponseContext(s.ctx, x.present, panicked)
 	late := time.AfterFunc(x.handler.limits.QueryTime, func() { s.end(context.DeadlineExceeded) })
-	s.next = newExecutionContext(operation, x.handler.schema, nil)._Live(beginning, operation.Operation.SelectionSet) //nolint:contextcheck // made of ctx
+	s.next = ec._Live(beginning, operation.Operation.SelectionSet) //nolint:contextcheck // made of ctx
 	late.Stop()
 	if s.next == nil {
 		s.end(errDone)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"regexp"
+	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -23,7 +24,8 @@ var compactForm = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-
 
 // tokenShaped tells portal tokens from all other credentials, which have no dots.
 func tokenShaped(credential secret.Text) bool {
-	return len(credential) <= maxTokenLength && compactForm.MatchString(string(credential))
+	// The most credentials are none, and a look at one byte after the other is cheaper than the expression.
+	return len(credential) <= maxTokenLength && strings.Count(string(credential), ".") == 2 && compactForm.MatchString(string(credential))
 }
 
 // claims are the whole payload of a portal token.

@@ -106,7 +106,7 @@ func (w *writer) declaration(declared *ast.GenDecl) {
 	for _, spec := range declared.Specs {
 		if named, is := spec.(*ast.TypeSpec); is && named.Name.Name == "executionContext" {
 			if fields, is := named.Type.(*ast.StructType); is {
-				w.edits = append(w.edits, edit{w.at(fields.Fields.Closing), w.at(fields.Fields.Closing), "\n\noutlines outlines\n"})
+				w.edits = append(w.edits, edit{w.at(fields.Fields.Closing), w.at(fields.Fields.Closing), "\n\noutlines *outlines\n"})
 			}
 		}
 	}
