@@ -837,6 +837,48 @@ func (q *Queries) EndpointsByID(ctx context.Context, db DBTX, arg EndpointsByIDP
 	return items, nil
 }
 
+const endpointsThatAreDue = `-- name: EndpointsThatAreDue :many
+select a.merchant_id::bigint as merchant_id, a.endpoint_id::bigint as endpoint_id
+from (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as endpoint_id) a
+where exists (
+    select from webhook_delivery d
+    where d.merchant_id = a.merchant_id and d.endpoint_id = a.endpoint_id and d.next_attempt_at <= $3::timestamptz
+)
+order by a.merchant_id, a.endpoint_id
+`
+
+type EndpointsThatAreDueParams struct {
+	MerchantIds []int64
+	EndpointIds []int64
+	Now         time.Time
+}
+
+type EndpointsThatAreDueRow struct {
+	MerchantID int64
+	EndpointID int64
+}
+
+// Those of the endpoints that have something due.
+func (q *Queries) EndpointsThatAreDue(ctx context.Context, db DBTX, arg EndpointsThatAreDueParams) ([]EndpointsThatAreDueRow, error) {
+	rows, err := db.Query(ctx, endpointsThatAreDue, arg.MerchantIds, arg.EndpointIds, arg.Now)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EndpointsThatAreDueRow
+	for rows.Next() {
+		var i EndpointsThatAreDueRow
+		if err := rows.Scan(&i.MerchantID, &i.EndpointID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const endpointsToWake = `-- name: EndpointsToWake :many
 with recursive waiting as (
     (select d.merchant_id, d.endpoint_id from webhook_delivery d

@@ -26,6 +26,9 @@ import (
 	"portico/jobs"
 )
 
+// lingerFor is longer than it takes until the next event where there are so many that a job for each is too much.
+const lingerFor = 3 * time.Second
+
 // app is the domain on one database.
 type app struct {
 	db       *db.DB
@@ -92,7 +95,7 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 	a.webhooks = &webhook.Webhooks{
 		DB: d, Keys: keys, Jobs: inserter, Guard: guard, Now: now, Log: log,
 		TokenKey: a.accounts.SentTokenKey, EventRetention: days(c.EventRetentionDays), AttemptRetention: days(c.AttemptRetentionDays),
-		Mail: a.mail, PublicURL: c.PublicURL,
+		Mail: a.mail, PublicURL: c.PublicURL, Linger: lingerFor,
 	}
 	a.accounts.Webhooks = a.webhooks
 	a.catalog = &catalog.Catalog{DB: d, Keys: keys, Now: now, Webhooks: a.webhooks, PublicURL: c.PublicURL}

@@ -243,6 +243,16 @@ select exists (
       and delivery_waits(e.merchant_id, e.id, @now::timestamptz, false)
 );
 
+-- name: EndpointsThatAreDue :many
+-- Those of the endpoints that have something due.
+select a.merchant_id::bigint as merchant_id, a.endpoint_id::bigint as endpoint_id
+from (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@endpoint_ids::bigint[]) as endpoint_id) a
+where exists (
+    select from webhook_delivery d
+    where d.merchant_id = a.merchant_id and d.endpoint_id = a.endpoint_id and d.next_attempt_at <= @now::timestamptz
+)
+order by a.merchant_id, a.endpoint_id;
+
 -- name: EndHold :one
 -- Whoever asks for a delivery does not want to wait for the next probe. Answers in which queue the endpoint is.
 update webhook_endpoint set held_until = least(held_until, @now::timestamptz)

@@ -22,6 +22,8 @@ const (
 	lookEvery = 25 * time.Millisecond
 	// lookAt is how many due deliveries of the first priority a look judges.
 	lookAt = 100
+	// mostQuiet is how many looks in vain make a drain end that has had much to do.
+	mostQuiet = 20
 	// laneHold is how long a failing delivery keeps the later ones of its subscription waiting, from its first attempt or from when
 	// events that were held began to flow again.
 	laneHold = 10 * time.Minute
@@ -115,11 +117,14 @@ type drain struct {
 	more   bool // there may be something to take up already
 	held   bool // the last look has passed on held ones
 	quiet  int  // looks in a row that found nothing while nothing was under way
+
+	idle    <-chan struct{} // among the idlers of the process; nil while it looks itself
+	idleTil time.Time
 }
 
 // isQuiet is when a drain ends: after two looks, because publishers count on a drain that they see, and later the more it has had to
 // do, up to half a second. Publishers that pause for a moment need no new job then, and find no drain that is about to end.
-func (d *drain) isQuiet() bool { return d.quiet >= 2+min(d.sent, 18) }
+func (d *drain) isQuiet() bool { return d.quiet >= min(2+d.sent, mostQuiet) }
 
 // run is a dispatcher: requests, the look for what is due, and the record of what has come go on side by side.
 func (d *drain) run(ctx context.Context) error {
@@ -130,6 +135,7 @@ func (d *drain) run(ctx context.Context) error {
 	// A shutdown does not break off requests; an error of ours does, because their replies could not be booked.
 	work, breakOff := context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
+		d.rise(false)
 		breakOff()
 		for range d.requests {
 			<-d.replies
@@ -141,15 +147,19 @@ func (d *drain) run(ctx context.Context) error {
 			}
 		}
 	}()
-	var beat <-chan struct{} // the one that the next look waits for
-	pulse := time.NewTicker(pulseEvery)
-	defer pulse.Stop()
+	var beat <-chan struct{}  // the one that the next look waits for
+	var pulse <-chan struct{} // shared, because waking a process costs more than waking its drains
 	shutdown := ctx.Done()
 	for {
 		now := d.w.Now()
 		closing := ctx.Err() != nil || d.over || !now.Before(d.endAt) || d.pace.isHeld(now) || d.pace.slow && !d.inSlow
 		if closing || !now.Before(d.readyTil) {
 			d.forget()
+		}
+		if d.idle != nil && (closing || !now.Before(d.idleTil)) {
+			// After a shutdown nobody looks again for what was published while the lease was seen: that is handed over.
+			d.rise(ctx.Err() == nil)
+			beat = nil
 		}
 		if len(d.sending) == 0 && (closing || d.isQuiet()) {
 			return nil
@@ -161,10 +171,14 @@ func (d *drain) run(ctx context.Context) error {
 			d.book(work)
 		case closing || d.room(now) <= 0:
 		case d.more:
+			d.rise(false)
 			d.look(work, d.room(now))
 			beat = nil
 		case beat == nil:
-			beat = d.w.beat.after(lookEvery)
+			beat = d.rest(work, now)
+		}
+		if pulse == nil {
+			pulse = d.w.pulse.after(pulseEvery)
 		}
 		select {
 		case r := <-d.replies:
@@ -174,9 +188,11 @@ func (d *drain) run(ctx context.Context) error {
 		case found := <-d.looked:
 			err = d.takeUp(found)
 		case <-beat:
+			d.rise(false)
 			d.more, beat = true, nil
 		case <-d.turn:
-		case <-pulse.C:
+		case <-pulse:
+			pulse = nil
 		case <-shutdown:
 			shutdown = nil
 		}

@@ -31,10 +31,16 @@ type Webhooks struct {
 	// How long events and attempts are kept, in whole days from the last midnight (UTC). 0 stands for ever.
 	EventRetention, AttemptRetention time.Duration
 
+	// Linger is how long a drain that has sent everything waits for more, beside its looks, for as long as there is room among those of this
+	// process that do. Until then its endpoint costs no job for each event.
+	Linger time.Duration
+
 	// What the drains of this process share.
 	looks   group[lookFor, view]
 	records group[record, struct{}]
-	beat    beat
+	idlers  idlers
+
+	beat, pulse beat
 
 	// Who follows in this process.
 	eventWatchers, attemptWatchers watchers
