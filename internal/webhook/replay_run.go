@@ -20,7 +20,8 @@ const (
 	replaySlice = 15 * time.Second
 	// replayBatch is how many events a transaction looks at.
 	replayBatch = 100
-	// replayAhead is how many of its deliveries may wait to be attempted before a replay makes more: live events never wait for long.
+	// replayAhead is how many of its deliveries may wait to be attempted before a replay makes more: one that is canceled stops soon, and the
+	// table of what is to be sent stays small.
 	replayAhead = 200
 	// replayPause is how soon it looks again.
 	replayPause = 500 * time.Millisecond
