@@ -131,8 +131,13 @@ func TestAMerchantConnectsTheSubscriptionsThatItsCustomersHave(t *testing.T) {
 		require.Len(t, nodes, 1, "%s has one subscription", email)
 		return nodes[0]
 	}
-	events := func() int {
-		return len(m.Do(`{ events(first: 100) { nodes { id } } }`, nil).List("events.nodes"))
+	events := func() (about int) { // subscriptions
+		for _, event := range m.Do(`{ events(first: 100) { nodes { subscriptionId } } }`, nil).List("events.nodes") {
+			if event["subscriptionId"] != nil {
+				about++
+			}
+		}
+		return about
 	}
 
 	t.Run("D4: the portal sends the customer to the integration page with user_token and product_identifier", func(t *testing.T) {

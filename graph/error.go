@@ -14,6 +14,7 @@ import (
 	"portico/internal/account"
 	"portico/internal/fault"
 	"portico/internal/idempotency"
+	"portico/internal/outage"
 	"portico/internal/webhook"
 )
 
@@ -24,6 +25,7 @@ const (
 	codeThrottled       = "THROTTLED"
 	codeExpiredCursor   = "EXPIRED_CURSOR"
 	codeInternal        = "INTERNAL_SERVER_ERROR"
+	codeUnavailable     = "UNAVAILABLE"
 	internalErrorPublic = "Something went wrong on our side. Its request id helps us to find out what."
 	tooSlowPublic       = "This took too long and was given up. Ask for less at once, or try again later."
 )
@@ -85,6 +87,9 @@ func (x *exchange) present(ctx context.Context, err error) *gqlerror.Error {
 		shown.Message, code = idempotency.ErrWithheld.Error(), codeIdempotencyConflict
 	case errors.As(err, &refused):
 		shown.Message, code = describe(shown.Path, refused), codeBadRequest
+	case outage.Is(err):
+		x.logOnce(ctx, slog.LevelWarn, "the database is away", err)
+		shown.Message, code = outage.Public, codeUnavailable
 	case errors.Is(err, context.Canceled):
 		shown.Message, code = tooSlowPublic, codeInternal // nobody is waiting for the answer any more
 	case errors.Is(err, context.DeadlineExceeded):

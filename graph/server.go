@@ -21,9 +21,13 @@ import (
 
 	"portico/internal/account"
 	"portico/internal/fault"
+	"portico/internal/outage"
 	"portico/internal/peer"
 	"portico/internal/rate"
 )
+
+// unavailableFor is when to try again after the database was away.
+const unavailableFor = 5 * time.Second
 
 // Options are how the door is set up.
 type Options struct {
@@ -220,7 +224,7 @@ func (h *handler) perform(ctx context.Context, r *http.Request, asked *graphql.R
 	cancel()
 	switch {
 	case err != nil:
-		return outcome{status: http.StatusInternalServerError, errs: gqlerror.List{x.present(ctx, err)}}
+		return outcome{status: x.broke(err), errs: gqlerror.List{x.present(ctx, err)}}
 	case !paid:
 		return x.throttled()
 	}
@@ -256,7 +260,7 @@ func execute(ctx context.Context, ec *executionContext, operation *ast.Operation
 
 // fail answers a request that broke before there was an operation.
 func (x *exchange) fail(ctx context.Context, w http.ResponseWriter, err error) {
-	status := http.StatusInternalServerError
+	var status int
 	switch {
 	case fault.Is(err, fault.CodeUnauthenticated):
 		status = http.StatusUnauthorized
@@ -265,8 +269,23 @@ func (x *exchange) fail(ctx context.Context, w http.ResponseWriter, err error) {
 		status = http.StatusForbidden
 	case fault.Is(err, fault.CodeThrottled):
 		status = http.StatusTooManyRequests
+	default:
+		status = x.broke(err)
 	}
 	x.refuse(w, status, x.present(ctx, err))
+}
+
+// broke is the status of what is nobody's to mend, and says when to try again where that helps.
+func (x *exchange) broke(err error) int {
+	switch {
+	case outage.Is(err):
+		x.retryAfter = unavailableFor
+		return http.StatusServiceUnavailable
+	case errors.Is(err, context.DeadlineExceeded):
+		return http.StatusGatewayTimeout
+	default:
+		return http.StatusInternalServerError
+	}
 }
 
 // refuse answers a request without executing an operation.

@@ -25,7 +25,7 @@ const (
 )
 
 const apiDescription = "The compatible routes of Portico, for integrations that were written for other systems. Whatever is done here can " +
-	"be done with GraphQL, with the same rules, limits and audit log. Every answer has the header X-Request-Id; 429 has Retry-After. A " +
+	"be done with GraphQL, with the same rules, limits and audit log. Every answer has the header X-Request-Id; 429 and 503 have Retry-After. A " +
 	"POST that is sent again with the same Idempotency-Key is performed once; an answer that was given before has Idempotent-Replayed: true."
 
 // documentOf is the OpenAPI document of the routes. It panics over a route that cannot be described, when the door is made.
@@ -87,7 +87,8 @@ func describe(r *openapi31.Reflector, one route) error {
 	if one.bare {
 		refusal = bareError{}
 	}
-	usual := []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusInternalServerError}
+	usual := []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout}
 	for _, status := range slices.Compact(append(usual, refusals...)) {
 		operation.AddRespStructure(refusal, openapi.WithHTTPStatus(status))
 	}

@@ -4,6 +4,7 @@ package rest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -13,13 +14,18 @@ import (
 	"portico/internal/audit"
 	"portico/internal/fault"
 	"portico/internal/idempotency"
+	"portico/internal/outage"
 	"portico/internal/peer"
 	"portico/internal/portal"
 	"portico/internal/rate"
 )
 
-// requestTime bounds every request.
-const requestTime = 5 * time.Second
+const (
+	// requestTime bounds every request.
+	requestTime = 5 * time.Second
+	// unavailableFor is when to try again after the database was away.
+	unavailableFor = 5 * time.Second
+)
 
 // Options are how the door is set up.
 type Options struct {
@@ -91,10 +97,23 @@ func (d *door) guarded(h handle, refuse func(http.ResponseWriter, *http.Request,
 		}()
 		if err := h(w, r.WithContext(ctx)); err != nil {
 			if fault.List(err) == nil {
-				d.Log.ErrorContext(ctx, "request broke", "request_id", id, "error", err)
-				err = fault.New(codeInternal, "", internalPublic)
+				err = d.broke(ctx, id, err)
 			}
 			refuse(w, r, err)
 		}
 	}
+}
+
+// broke logs what is nobody's to mend and says as much of it as concerns the caller.
+func (d *door) broke(ctx context.Context, id string, err error) error {
+	level, message, shown := slog.LevelError, "request broke", fault.New(codeInternal, "", internalPublic)
+	switch {
+	case outage.Is(err):
+		level, message, shown = slog.LevelWarn, "the database is away", fault.New(codeUnavailable, "", outage.Public)
+		shown.RetryAfter = unavailableFor
+	case errors.Is(err, context.DeadlineExceeded):
+		level, message, shown = slog.LevelWarn, "request took too long", fault.New(codeTimeout, "", timeoutPublic)
+	}
+	d.Log.Log(ctx, level, message, "request_id", id, "error", err)
+	return shown
 }

@@ -206,9 +206,12 @@ func firstOf(text []byte) byte {
 }
 
 const (
-	codeMethod     = "METHOD_NOT_ALLOWED"
-	codeInternal   = "INTERNAL_SERVER_ERROR"
-	internalPublic = "Something went wrong on our side. Its request id helps us to find out what."
+	codeMethod      = "METHOD_NOT_ALLOWED"
+	codeInternal    = "INTERNAL_SERVER_ERROR"
+	codeUnavailable = "UNAVAILABLE"
+	codeTimeout     = "TIMEOUT"
+	timeoutPublic   = "This took too long and was given up. Try again later."
+	internalPublic  = "Something went wrong on our side. Its request id helps us to find out what."
 )
 
 // codedError and bareError are the two shapes in which existing integrations know errors.
@@ -262,6 +265,10 @@ func statusOf(code fault.Code) int {
 		return http.StatusMethodNotAllowed
 	case codeInternal:
 		return http.StatusInternalServerError
+	case codeUnavailable:
+		return http.StatusServiceUnavailable
+	case codeTimeout:
+		return http.StatusGatewayTimeout
 	default:
 		return http.StatusBadRequest
 	}

@@ -7,9 +7,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"portico/internal/account"
@@ -214,6 +216,32 @@ func TestWhatBreaksIsLoggedAndSaysNothing(t *testing.T) {
 	require.Contains(t, w.log.String(), a.header.Get("X-Request-Id"))
 	require.NotContains(t, w.log.String(), w.key)
 	requireRefused(t, w.send(http.MethodGet, "/api/nothing", nil, nil), 404, "NOT_FOUND")
+}
+
+func TestARequestThatTakesTooLongIsGivenUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	held, release := make(chan struct{}), make(chan struct{})
+	done := make(chan error, 1)
+	go func() {
+		done <- w.db.System().Tx(t.Context(), func(tx pgx.Tx) error {
+			_, err := tx.Exec(t.Context(), `lock table customer in access exclusive mode`)
+			close(held)
+			<-release
+			return err
+		})
+	}()
+	<-held
+	var all sync.WaitGroup
+	all.Go(func() {
+		requireRefused(t, w.send(http.MethodGet, tokenPath+"?customerId=1", key(w.key), nil), 504, "TIMEOUT")
+	})
+	all.Go(func() { requireBareRefusal(t, w.paywall("payroll", w.key, `{"email": "ada@example.com"}`), 504) })
+	all.Wait()
+	close(release)
+	require.NoError(t, <-done)
+	require.Contains(t, w.log.String(), "request took too long")
+	require.Equal(t, 200, w.paywall("payroll", w.key, `{"email": "ada@example.com"}`).status)
 }
 
 func TestEveryRouteThatDoesSomethingLeavesAnEntry(t *testing.T) {
