@@ -27,6 +27,11 @@ func tokenKind(mutation string) (kind audit.TokenKind, mints bool) {
 	return "", false
 }
 
+// tokenBeside tells which mutations make a token after something else: they have an entry of their own, and their token is counted.
+func tokenBeside(mutation string) (kind audit.TokenKind, mints bool) {
+	return audit.PortalToken, mutation == "portalUrlCreate"
+}
+
 // minting is for the resolver of a mutation that mints a token.
 type minting struct{ customerID int64 }
 
@@ -66,6 +71,19 @@ func perform(ctx context.Context, refused error, next graphql.Resolver) (any, er
 		})
 		if err != nil {
 			return nil, err // the token in the payload among them
+		}
+		return payload, nil
+	}
+	if kind, mints := tokenBeside(field.Name); mints {
+		minted := &minting{}
+		err := log.RecordToken(ctx, caller, act, kind, func() (result audit.Result, err error) {
+			payload, err = next(context.WithValue(ctx, mintingKey{}, minted))
+			result = resultOf(payload)
+			result.CustomerID = minted.customerID
+			return result, err
+		})
+		if err != nil {
+			return nil, err
 		}
 		return payload, nil
 	}

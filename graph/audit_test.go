@@ -119,14 +119,19 @@ func TestTheAuditLogSaysWhoDidWhatToWhichObjectFromWhere(t *testing.T) {
 
 	t.Run("a token is its customer's", func(t *testing.T) {
 		w.must(s.key, `mutation { launchTokenCreate(input: {customer: {email: "ada@acorn.test"}, product: {identifier: "acorn"}}) { token userErrors { code } } }`, nil)
+		const url = `mutation($intent: PortalUrlIntent!) { portalUrlCreate(input: {email: "ada@acorn.test", product: {identifier: "acorn"}, intent: $intent}) {
+			url userErrors { code field message } } }`
+		w.must(s.key, url, variables{"intent": "MANAGE"})
+		w.ask(s.key, url, variables{"intent": "BUY"}).refuses("portalUrlCreate", "ACTIVE_PURCHASE_EXISTS input.product")
 		require.NoError(t, w.resolver.Audit.Count(t.Context()))
+		require.Len(t, log(s.owner, `(action: "portalUrlCreate")`).at("auditLog.nodes"), 2, "one each, the refusal too")
 		a := log(s.owner, `(action: "launchTokenCreate")`)
 		require.Len(t, a.at("auditLog.nodes"), 1)
 		require.Equal(t, s.ids["Customer"], a.text("auditLog.nodes.0.object"))
 		a = w.must(s.owner, `query($id: ID!) { customer(ref: {id: $id}) { tokenUsage { hour kind count flagged } } }`, variables{"id": s.ids["Customer"]})
 		require.Equal(t, []any{
 			map[string]any{"hour": "2026-01-31T09:00:00Z", "kind": "LAUNCH", "count": json.Number("1"), "flagged": false},
-			map[string]any{"hour": "2026-01-31T09:00:00Z", "kind": "PORTAL", "count": json.Number("1"), "flagged": false},
+			map[string]any{"hour": "2026-01-31T09:00:00Z", "kind": "PORTAL", "count": json.Number("2"), "flagged": false},
 		}, a.at("customer.tokenUsage"))
 		w.ask(s.key, `{ customers { nodes { tokenUsage { count } } } }`, nil).fails("FORBIDDEN")
 		w.ask(s.key, `mutation { launchTokenCreate(input: {customer: {email: "nobody@acorn.test"}, product: {identifier: "acorn"}}) { userErrors { code field message } } }`, nil).

@@ -92,6 +92,7 @@ func (r mutation) PortalURLCreate(ctx context.Context, in PortalURLCreateInput) 
 		payload.UserErrors, err = userErrors(err)
 		return payload, err
 	}
+	mintedFor(ctx, minted.Customer.ID)
 	payload.URL, payload.ExpiresAt = reveal(minted.URL), &minted.ExpiresAt
 	return payload, nil
 }

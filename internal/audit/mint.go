@@ -53,13 +53,33 @@ func (l *Log) Mint(ctx context.Context, caller account.Caller, act Act, kind Tok
 	if result.CustomerID == 0 || entry.Object == nil || entry.MerchantID == nil {
 		return fmt.Errorf("record %s: a token is some customer's", act.Action)
 	}
-	err = l.DB.RecordMint(ctx, l.scope(entry.MerchantID), db.RecordMintParams{
-		MerchantID: *entry.MerchantID, MintedAt: entry.BegunAt, Kind: string(kind), CustomerID: result.CustomerID, ActorKind: entry.ActorKind,
+	return l.count(ctx, entry, kind, result.CustomerID)
+}
+
+// RecordToken is Record for an act that makes a token after it has done something else: the token is counted as those of Mint are, before
+// RecordToken returns.
+func (l *Log) RecordToken(ctx context.Context, caller account.Caller, act Act, kind TokenKind, do func() (Result, error)) error {
+	var result Result
+	err := l.Record(ctx, caller, act, func() (_ Result, err error) {
+		result, err = do()
+		return result, err
+	})
+	if outcome, _ := outcomeOf(result, err); outcome != Done || result.CustomerID == 0 {
+		return err
+	}
+	entry := l.entryOf(caller, act)
+	entry.Object, entry.RequestID = &result.Object, ""
+	return l.count(ctx, entry, kind, result.CustomerID)
+}
+
+func (l *Log) count(ctx context.Context, entry db.RecordAuditEntryParams, kind TokenKind, customerID int64) error {
+	err := l.DB.RecordMint(ctx, l.scope(entry.MerchantID), db.RecordMintParams{
+		MerchantID: *entry.MerchantID, MintedAt: entry.BegunAt, Kind: string(kind), CustomerID: customerID, ActorKind: entry.ActorKind,
 		ActorID: entry.ActorID, Action: entry.Action, Fields: entry.Fields, Object: *entry.Object, RequestID: entry.RequestID,
 		Address: entry.Address, UserAgent: entry.UserAgent,
 	})
 	if err != nil {
-		return fmt.Errorf("record a token of %s: %w", act.Action, err)
+		return fmt.Errorf("record a token of %s: %w", entry.Action, err)
 	}
 	return nil
 }

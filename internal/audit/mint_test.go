@@ -15,7 +15,7 @@ import (
 func (w *world) mint(n int) {
 	w.t.Helper()
 	for range n {
-		require.NoError(w.t, w.Mint(w.t.Context(), w.key, audit.Act{Action: "launchTokenCreate"}, audit.LaunchToken, func() (audit.Result, error) {
+		require.NoError(w.t, w.Mint(w.t.Context(), w.key, audit.Act{Action: "launchTokenCreate", RequestID: "R1"}, audit.LaunchToken, func() (audit.Result, error) {
 			return audit.Result{Object: "gid://portico/Customer/1", CustomerID: w.customer}, nil
 		}))
 	}
@@ -56,6 +56,28 @@ func TestTokensAreCountedByCustomerKindAndHour(t *testing.T) {
 	found, err = w.TokenUsage(t.Context(), stranger, []int64{w.customer})
 	require.NoError(t, err)
 	require.Empty(t, found)
+}
+
+func TestATokenThatIsMadeBesideSomethingElseIsCountedAndHasOneEntry(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	require.NoError(t, w.RecordToken(t.Context(), w.key, act(), audit.PortalToken, func() (audit.Result, error) {
+		require.Len(t, w.entries(w.key, audit.Query{}), 1, "there is an entry before anything is done")
+		return audit.Result{CustomerID: w.customer, Object: "gid://portico/Customer/1"}, nil
+	}))
+	require.NoError(t, w.Count(t.Context()))
+	require.Len(t, w.entries(w.key, audit.Query{}), 1)
+	found, err := w.TokenUsage(t.Context(), w.key, []int64{w.customer})
+	require.NoError(t, err)
+	require.Equal(t, map[int64][]audit.Usage{w.customer: {{Hour: noon, Kind: audit.PortalToken, Count: 1}}}, found)
+
+	for _, refused := range []error{fault.New(fault.CodeActivePurchaseExists, "product", "is there"), errors.New("broken")} {
+		err := w.RecordToken(t.Context(), w.key, act(), audit.PortalToken, func() (audit.Result, error) {
+			return audit.Result{CustomerID: w.customer, Object: "gid://portico/Customer/1"}, refused
+		})
+		require.ErrorIs(t, err, refused)
+	}
+	require.Zero(t, w.insert(`select count(*) from token_mint`), "no token")
 }
 
 func TestATokenThatIsNotMintedIsRecordedAndNotCounted(t *testing.T) {

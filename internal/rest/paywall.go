@@ -50,9 +50,9 @@ func (c *call) customerPortal() (any, error) {
 		return nil, err
 	}
 	var minted portal.Minted
-	err = c.record(caller, func() (audit.Result, error) {
+	err = c.Audit.RecordToken(c.r.Context(), caller, c.act(c.w, c.r, c.route.action), audit.PortalToken, func() (audit.Result, error) {
 		minted, err = c.Portal.URLCreate(c.r.Context(), caller, in)
-		return audit.Result{Object: customerObject(minted.Customer)}, err
+		return audit.Result{CustomerID: minted.Customer.ID, Object: customerObject(minted.Customer)}, err
 	})
 	if fault.Is(err, fault.CodeNotFound) {
 		return nil, fault.Invalid("paywallId", "is not the id or the identifier of a product")
