@@ -242,7 +242,7 @@ func (drains) Timeout(*river.Job[webhook.DrainArgs]) time.Duration { return webh
 
 // NewInserter makes the client that API processes and the domain insert jobs with. It works none.
 func NewInserter(pool *pgxpool.Pool, log *slog.Logger) (*river.Client[pgx.Tx], error) {
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{FetchCooldown: cooldown, Logger: log})
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{FetchCooldown: cooldown, Logger: slog.New(quiet{log.Handler()})})
 	if err != nil {
 		return nil, fmt.Errorf("make River client: %w", err)
 	}
@@ -271,7 +271,7 @@ func NewWorker(pool *pgxpool.Pool, domain Domain, names []string, log *slog.Logg
 		JobTimeout:                  jobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
 		CompletedJobRetentionPeriod: keepDone,
-		Logger:                      log,
+		Logger:                      slog.New(quiet{log.Handler()}),
 	}
 	if _, leads := chosen[billing.QueueMaintenance]; leads {
 		config.PeriodicJobs = schedule()

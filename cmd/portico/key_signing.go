@@ -13,7 +13,7 @@ import (
 
 type signingKeyCommand struct {
 	List   signingListCommand   `cmd:"" help:"Show the keys that sign access tokens, and from when."`
-	Roll   signingRollCommand   `cmd:"" help:"Sign with new keys at once. Tokens that are out stay valid."`
+	Roll   signingRollCommand   `cmd:"" help:"Publish new keys, which sign in ten minutes. Tokens that are out stay valid."`
 	Revoke signingRevokeCommand `cmd:"" help:"End a key with all tokens that it has signed."`
 }
 
@@ -61,12 +61,18 @@ func printSigningKeys(ctx context.Context, w io.Writer, a *access.Access) error 
 	return table.Flush()
 }
 
-type signingRollCommand struct{}
+type signingRollCommand struct {
+	Now bool `help:"Sign with them at once, before apps that keep the published keys have fetched them."`
+}
 
 // Run rolls the keys.
-func (*signingRollCommand) Run(ctx context.Context) error {
+func (s *signingRollCommand) Run(ctx context.Context) error {
+	ahead := access.KeyRollAhead
+	if s.Now {
+		ahead = 0
+	}
 	return withAccess(ctx, func(a *access.Access) error {
-		if err := a.SigningKeysRoll(ctx); err != nil {
+		if err := a.SigningKeysRoll(ctx, ahead); err != nil {
 			return err
 		}
 		return printSigningKeys(ctx, os.Stdout, a)

@@ -134,7 +134,7 @@ func TestTheLibrariesOfAppsVerifyTokens(t *testing.T) {
 
 	// The keys are rolled: what is out stays valid, and every library finds the new key.
 	require.Contains(t, said(t, env, "key", "signing", "list"), kidOf(t, token))
-	require.Contains(t, said(t, env, "key", "signing", "roll"), "published for the tokens that it has signed")
+	require.Contains(t, said(t, env, "key", "signing", "roll", "--now"), "published for the tokens that it has signed")
 	rolled := token
 	require.Eventually(t, func() bool {
 		rolled = mint("rosterly")

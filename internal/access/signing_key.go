@@ -27,6 +27,8 @@ import (
 const (
 	KeySignsFor     = 30 * 24 * time.Hour
 	KeyPublishAhead = 24 * time.Hour
+	// How long a key that is rolled by hand is published before it signs: twice what the published keys may be cached for.
+	KeyRollAhead = 10 * time.Minute
 	// A process may sign with a key for a moment after its successor has begun to, until it reads the keys again.
 	keyMemory = 10 * time.Second
 	keyLinger = MaxAccessTTL + 5*time.Minute
@@ -126,11 +128,12 @@ func (a *Access) SigningKeysRotate(ctx context.Context) error {
 	return a.changeSigningKeys(ctx, func(context.Context, pgx.Tx, time.Time) error { return nil })
 }
 
-// SigningKeysRoll makes keys that sign at once. Those that have signed until now stay published for their tokens.
-func (a *Access) SigningKeysRoll(ctx context.Context) error {
+// SigningKeysRoll makes keys that sign after a while, which is KeyRollAhead for every app to know them by then, or 0. Those that have
+// signed until then stay published for their tokens.
+func (a *Access) SigningKeysRoll(ctx context.Context, ahead time.Duration) error {
 	return a.changeSigningKeys(ctx, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
 		for _, algorithm := range catalog.AccessTokenAlgorithms() {
-			if err := a.makeSigningKey(ctx, tx, algorithm, now, now); err != nil {
+			if err := a.makeSigningKey(ctx, tx, algorithm, now, now.Add(ahead)); err != nil {
 				return err
 			}
 		}

@@ -142,11 +142,27 @@ func TestAnotherProcessNoticesNewKeysWithinSeconds(t *testing.T) {
 	s.a.Now = func() time.Time { return now }
 	other := &Access{DB: s.a.DB, Keys: s.a.Keys, Now: s.a.Now, Issuer: s.a.Issuer}
 	old := s.mint()
-	require.NoError(t, other.SigningKeysRoll(t.Context()))
+	require.NoError(t, other.SigningKeysRoll(t.Context(), 0))
 	require.Equal(t, kid(t, old), kid(t, s.mint()))
 	now = now.Add(keyMemory)
 	require.NotEqual(t, kid(t, old), kid(t, s.mint()))
 	require.Equal(t, TokenValid, s.verify(old), "rolling ends no token")
+}
+
+func TestAKeyRolledByHandIsPublishedBeforeItSigns(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, newAccess(t), "acme")
+	s.person()
+	old := s.mint()
+	require.NoError(t, s.a.SigningKeysRoll(t.Context(), KeyRollAhead))
+	require.Len(t, s.published(), 4)
+	s.at(piDay.Add(KeyRollAhead - time.Second))
+	require.Equal(t, kid(t, old), kid(t, s.mint()), "apps may not know the new one yet")
+	s.at(piDay.Add(KeyRollAhead))
+	next := s.mint()
+	require.NotEqual(t, kid(t, old), kid(t, next))
+	require.Contains(t, s.published(), kid(t, old))
+	require.Equal(t, TokenValid, s.verify(next))
 }
 
 func TestARevokedKeyEndsItsTokensAtOnce(t *testing.T) {
