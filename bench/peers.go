@@ -169,7 +169,7 @@ func (d *database) startPeers(ctx context.Context, folder string) (all []peer, e
 	for _, p := range requests {
 		if p.label == "serve" {
 			// It counts as always, but answers of 200 objects would soon use up what a key may spend.
-			p.process, err = d.lab.porticoWith(ctx, d, []string{"PORTICO_RATE_LIMIT=1000000000:1000000"}, "serve", "--addr", "127.0.0.1:0")
+			p.process, err = d.lab.porticoWith(ctx, d, []string{freely}, "serve", "--addr", "127.0.0.1:0")
 		} else {
 			p.process, err = spawn(ctx, p.label, env, "node", filepath.Join(folder, p.label+".js"))
 		}
