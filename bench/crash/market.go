@@ -203,10 +203,7 @@ func (m *merchant) listen(ctx context.Context) error {
 		path := fmt.Sprintf("/merchant-%d-%d", m.n, try)
 		endpoint, err := must(m.client.do(ctx, "webhookEndpointCreate", `mutation($in: WebhookEndpointCreateInput!) {
 			webhookEndpointCreate(input: $in) { secret userErrors { code message } } }`, object{"in": object{
-			"url": m.market.inbox.url + path, "eventTypes": []string{
-				"subscription.created", "subscription.updated", "subscription.canceled", "subscription.renewed", "subscription.past_due",
-				"subscription.expired", "invoice.created", "payment.succeeded", "payment.failed",
-			},
+			"url": m.market.inbox.url + path, "eventTypes": []string{"*"},
 		}}))
 		if err != nil {
 			return err
