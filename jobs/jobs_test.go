@@ -69,9 +69,9 @@ func TestTheScheduleRunsEverySweep(t *testing.T) {
 	require.Eventually(t, func() bool {
 		var done int
 		err := d.Pool().QueryRow(t.Context(), `select count(distinct kind) from river_job where state = 'completed' and kind in
-			('renewal.sweep', 'expiry.sweep', 'charge.resume', 'test_clock.resume', 'webhook.wake', 'webhook.partition', 'mail.retire', 'portal.retire',
+			('renewal.sweep', 'expiry.sweep', 'charge.resume', 'test_clock.resume', 'webhook.wake', 'webhook.judge', 'webhook.partition', 'mail.retire', 'portal.retire',
 			'webhook.replay_resume', 'merchant.close', 'claim.expire', 'reminder.sweep', 'signing_key.rotate', 'account.tidy', 'token.count', 'audit.retire', 'rate.retire', 'idempotency.retire')`).Scan(&done)
-		return err == nil && done == 18
+		return err == nil && done == 19
 	}, 30*time.Second, 50*time.Millisecond)
 }
 

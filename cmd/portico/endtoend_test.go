@@ -277,7 +277,7 @@ func abuse(v *vault, base, database, key, session string) {
 	breaks(`create trigger broken before insert on audit_entry for each row when (new.action = '` + marker + `') execute function broken('object')`)
 	require.NoError(v.t, d.System().Tx(v.t.Context(), func(tx pgx.Tx) error {
 		_, err := tx.Exec(v.t.Context(), `insert into token_mint (merchant_id, minted_at, kind, customer_id, actor_kind, action, fields, object, request_id, user_agent)
-			values (1, now(), 'LAUNCH', 1, 'API_KEY', $1, '{}', $1, '', '')`, marker)
+			values (1, now(), 'LAUNCH', 1, 'API_KEY', $1, '{}', $1, 'R1', '')`, marker)
 		return err
 	}))
 	require.Eventually(v.t, func() bool {

@@ -111,10 +111,11 @@ func TestAReceiverThatLosesEventsFindsAndRepairsItsGaps(t *testing.T) {
 			proctest.Object{"id": clock, "to": to})
 	}
 
-	const perPeriod = 3 * 3 // of three subscriptions, more than a page of events in all: the invoice, the payment, and the beginning or renewal
+	const customers = 3
+	const perPeriod = customers * 3 // more than a page of events in all: the invoice, the payment, and the beginning or renewal
 	advance("2027-02-28T09:30:00Z")
-	ids := published(14 * perPeriod)
-	require.Len(t, ids, 14*perPeriod)
+	ids := published(customers + 14*perPeriod)
+	require.Len(t, ids, customers+14*perPeriod)
 	before := state()
 	require.Positive(t, before["lost"])
 	require.Positive(t, before["gaps"])
@@ -127,7 +128,7 @@ func TestAReceiverThatLosesEventsFindsAndRepairsItsGaps(t *testing.T) {
 
 	// The next repair begins where this one ended.
 	advance("2027-08-31T09:30:00Z")
-	ids = published(20 * perPeriod)
+	ids = published(customers + 20*perPeriod)
 	require.NotEqual(t, cursor, repair())
 	after = state()
 	require.ElementsMatch(t, ids, after["ids"])

@@ -59,7 +59,7 @@ type Config struct {
 
 	APIKey secret.Text `env:"PORTICO_API_KEY" doc:"What portico listen and portico trigger sign in to an installation with: an API key, or a member's session token. serve and work do not read it."`
 
-	LogLevel slog.Level `env:"PORTICO_LOG_LEVEL" envDefault:"info" doc:"Least level that is logged: debug, info, warn or error."`
+	LogLevel slog.Level `env:"PORTICO_LOG_LEVEL" envDefault:"info" doc:"Least level that is logged: debug, info, warn or error. What River says about itself below a warning is logged with debug only."`
 }
 
 // Load reads the environment. Its errors name every variable that is wrong and never show a value that is secret.

@@ -187,6 +187,6 @@ func TestEveryVariableIsDescribed(t *testing.T) {
 		}
 	}
 	require.Contains(t, variables, Variable{
-		"PORTICO_LOG_LEVEL", "info", "Least level that is logged: debug, info, warn or error.",
+		"PORTICO_LOG_LEVEL", "info", "Least level that is logged: debug, info, warn or error. What River says about itself below a warning is logged with debug only.",
 	})
 }
