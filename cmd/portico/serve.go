@@ -57,7 +57,7 @@ func (s *serveCommand) Run(ctx context.Context) error {
 // collection many times a second. A GOGC other than that in the environment is kept. The soft limit is where collections become frequent
 // again, long before memory grows without bound; a GOMEMLIMIT is kept.
 func collectLess() {
-	const usual, percent, limit = 100, 400, 192 << 20
+	const usual, percent, limit = 100, 200, 192 << 20
 	if before := debug.SetGCPercent(percent); before != usual {
 		debug.SetGCPercent(before)
 	}
