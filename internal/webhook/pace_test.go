@@ -49,8 +49,7 @@ func TestAReceiverThatRefusesMoreThanFourAtOnceGetsFourAndLosesNothing(t *testin
 		require.Equal(t, 1, n)
 	}
 	require.NotEmpty(t, refused, "it begins with ten")
-	require.LessOrEqual(t, len(refused), 20)
-	require.Less(t, refused[len(refused)-1], 60, "it has settled by then")
+	require.LessOrEqual(t, len(refused), 20, "it settles")
 	require.Equal(t, strings.TrimSpace(strings.Repeat("DELIVERED ", events)), statuses(m.deliveries(t)))
 }
 
