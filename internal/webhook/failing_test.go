@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,13 +78,7 @@ func TestAnEndpointThatFailsForDaysIsWarnedOfAndThenDisabled(t *testing.T) {
 	m.keeper(t, "ada@acorn.test", "OWNER")
 	m.keeper(t, "bo@acorn.test", "ADMIN")
 	m.keeper(t, "cy@acorn.test", "VIEWER")
-	var broken atomic.Bool
-	broken.Store(true)
-	r := receive(t, func(out http.ResponseWriter, _ string) {
-		if broken.Load() {
-			out.WriteHeader(http.StatusBadGateway)
-		}
-	})
+	r, _ := fickle(t)
 	witness := receive(t, nil)
 	e, _ := m.endpoint(t, r.URL)
 	other, _, err := w.EndpointCreate(t.Context(), m.id, webhook.EndpointCreate{URL: witness.URL, EventTypes: []string{"endpoint.*"}})
@@ -135,13 +128,7 @@ func TestASuccessOrALongSilenceEndsAStreak(t *testing.T) {
 	w := newWorld(t)
 	m := w.merchant(t)
 	m.keeper(t, "ada@acorn.test", "OWNER")
-	var broken atomic.Bool
-	broken.Store(true)
-	r := receive(t, func(out http.ResponseWriter, _ string) {
-		if broken.Load() {
-			out.WriteHeader(http.StatusBadGateway)
-		}
-	})
+	r, broken := fickle(t)
 	e, _ := m.endpoint(t, r.URL)
 	subscription := m.subscription(t)
 	m.endure(t, e, subscription, 60*time.Hour, 6*time.Hour)
@@ -229,13 +216,7 @@ func TestAnEndpointThatIsEnabledGetsEverythingInOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.merchant(t)
-	var broken atomic.Bool
-	broken.Store(true)
-	r := receive(t, func(out http.ResponseWriter, _ string) {
-		if broken.Load() {
-			out.WriteHeader(http.StatusBadGateway)
-		}
-	})
+	r, broken := fickle(t)
 	e, _ := m.endpoint(t, r.URL)
 	subscriptions := m.subscriptions(t, 5)
 	m.publish(t, subscriptions[0])

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -281,6 +282,18 @@ func hold(t *testing.T, which func(body string) bool) *inbox {
 
 func answering(code int) func(http.ResponseWriter, string) {
 	return func(w http.ResponseWriter, _ string) { w.WriteHeader(code) }
+}
+
+// fickle is a receiver that answers with an error as long as it is down, and it is at first.
+func fickle(t *testing.T) (r *inbox, down *atomic.Bool) {
+	t.Helper()
+	down = &atomic.Bool{}
+	down.Store(true)
+	return receive(t, func(out http.ResponseWriter, _ string) {
+		if down.Load() {
+			out.WriteHeader(http.StatusBadGateway)
+		}
+	}), down
 }
 
 func (r *inbox) got() []got {

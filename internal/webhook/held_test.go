@@ -35,13 +35,7 @@ func TestABrokenEndpointsEventsAreHeldAndCatchUpInOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.merchant(t)
-	var broken atomic.Bool
-	broken.Store(true)
-	r := receive(t, func(out http.ResponseWriter, _ string) {
-		if broken.Load() {
-			out.WriteHeader(http.StatusBadGateway)
-		}
-	})
+	r, broken := fickle(t)
 	e, _ := m.endpoint(t, r.URL)
 	subscriptions := m.subscriptions(t, 12)
 	m.publish(t, subscriptions...)

@@ -34,13 +34,7 @@ func TestAReceiverThatIsBackGetsWhatIsNewBeforeWhatHasFailed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.merchant(t)
-	var down atomic.Bool
-	down.Store(true)
-	r := receive(t, func(out http.ResponseWriter, _ string) {
-		if down.Load() {
-			out.WriteHeader(http.StatusInternalServerError)
-		}
-	})
+	r, down := fickle(t)
 	e, _ := m.endpoint(t, r.URL)
 	missed, fresh := m.subscriptions(t, 8), m.subscriptions(t, 24)
 	m.publish(t, missed...)
@@ -68,13 +62,7 @@ func TestAFreshEventWaitsForTheRetryOfAnEarlierOneOfItsSubscriptionOnly(t *testi
 	t.Parallel()
 	w := newWorld(t)
 	m := w.merchant(t)
-	var down atomic.Bool
-	down.Store(true)
-	r := receive(t, func(out http.ResponseWriter, _ string) {
-		if down.Load() {
-			out.WriteHeader(http.StatusInternalServerError)
-		}
-	})
+	r, down := fickle(t)
 	e, _ := m.endpoint(t, r.URL)
 	subscriptions := m.subscriptions(t, 9)
 	m.publish(t, subscriptions...)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,13 +42,7 @@ func TestADeliveryWaitsForItsRetryAndThoseBehindItWaitForIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.merchant(t)
-	var down atomic.Bool
-	down.Store(true)
-	r := receive(t, func(out http.ResponseWriter, _ string) {
-		if down.Load() {
-			out.WriteHeader(http.StatusInternalServerError)
-		}
-	})
+	r, down := fickle(t)
 	e, _ := m.endpoint(t, r.URL)
 	subscription := m.subscription(t)
 	m.publish(t, subscription, subscription, subscription)
