@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"portico/db"
+	"portico/internal/port"
 	"portico/internal/secret"
 )
 
@@ -93,6 +94,7 @@ type site struct {
 	db       *db.DB
 	house    *house
 	keys     *secret.Keyring
+	claims   []*port.Claim
 	api      string // the URL of GraphQL
 }
 
@@ -111,7 +113,7 @@ func openSite(ctx context.Context, o options) (s *site, err error) {
 	if s.postgres, err = startPostgres(ctx, filepath.Join(o.folder, "postgres")); err != nil {
 		return s, err
 	}
-	port, err := freePort(ctx)
+	address, err := s.address()
 	if err != nil {
 		return s, err
 	}
@@ -120,7 +122,7 @@ func openSite(ctx context.Context, o options) (s *site, err error) {
 		return s, err
 	}
 	h := &house{folder: o.folder, binary: binary, environment: []string{
-		"DATABASE_URL=" + s.postgres.url, "PORTICO_ADDR=127.0.0.1:" + port,
+		"DATABASE_URL=" + s.postgres.url, "PORTICO_ADDR=" + address,
 		"PORTICO_KEYS=" + string(keys), "PORTICO_PEPPER=" + string(pepper),
 		"PORTICO_WEBHOOK_ALLOW_LOOPBACK=true", "PORTICO_WEBHOOK_ALLOW_HTTP=true",
 		"PORTICO_TEST_GATEWAY_LOSS=" + gatewayLoss, "PORTICO_LOG_LEVEL=warn",
@@ -134,11 +136,26 @@ func openSite(ctx context.Context, o options) (s *site, err error) {
 	if err := h.open(ctx); err != nil {
 		return s, err
 	}
-	s.house, s.api = h, "http://127.0.0.1:"+port+"/graphql"
-	return s, awaitReady(ctx, "http://127.0.0.1:"+port)
+	s.house, s.api = h, "http://"+address+"/graphql"
+	return s, awaitReady(ctx, "http://"+address)
+}
+
+// address is one that a process of the site can listen on.
+func (s *site) address() (string, error) {
+	claim, err := port.Take()
+	if err != nil {
+		return "", err
+	}
+	s.claims = append(s.claims, claim)
+	return fmt.Sprintf("127.0.0.1:%d", claim.Number), nil
 }
 
 func (s *site) close(ctx context.Context) error {
+	defer func() {
+		for _, claim := range s.claims {
+			_ = claim.Release()
+		}
+	}()
 	if s.house != nil {
 		s.house.close()
 	}

@@ -34,11 +34,11 @@ type soak struct {
 func runSoak(ctx context.Context, o options) (r *report, err error) {
 	s := &soak{o: o}
 	s.o.naive = false // Portico is as it is
-	receivers := "as they should be"
+	kind := "as they should be"
 	if o.naive {
-		receivers = "that acknowledge what they have not kept"
+		kind = "that acknowledge what they have not kept"
 	}
-	o.say("\nseed %d: kill workers and receivers %d times in %s, receivers %s", o.seed, o.kills, o.lasting, receivers)
+	o.say("\nseed %d: kill workers and receivers %d times in %s, receivers %s", o.seed, o.kills, o.lasting, kind)
 	if s.site, err = openSite(ctx, s.o); err != nil {
 		return nil, err
 	}
@@ -66,6 +66,12 @@ func runSoak(ctx context.Context, o options) (r *report, err error) {
 		return nil, err
 	}
 	s.site.house.close()
+	if o.naive {
+		// Who is killed last keeps nothing, whichever were killed before.
+		if err := s.hooks.program(receivers()[1]).kill(ctx); err != nil {
+			return nil, err
+		}
+	}
 	s.hooks.close()
 	return r, s.judge(ctx, r)
 }
@@ -98,11 +104,11 @@ func (s *soak) openReceivers(ctx context.Context, naive bool) error {
 		{{Path: "/slow", Types: everyType(), Slow: true}},
 		{{Path: "/failing", Types: everyType(), Failing: true}, {Path: "/beside", Types: everyType()}},
 	} {
-		port, err := freePort(ctx)
+		address, err := s.site.address()
 		if err != nil {
 			return err
 		}
-		in := &inbox{Name: receivers()[i], Address: "127.0.0.1:" + port, Ill: ill, Naive: naive, Endpoints: endpoints}
+		in := &inbox{Name: receivers()[i], Address: address, Ill: ill, Naive: naive, Endpoints: endpoints}
 		in.Log = filepath.Join(s.o.folder, strings.ReplaceAll(in.Name, " ", "")+".events")
 		for i := range in.Endpoints {
 			if err := s.register(ctx, in.Address, &in.Endpoints[i]); err != nil {

@@ -5,7 +5,6 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"portico/internal/port"
 )
 
 // Patience bounds every wait for a process; nothing here measures speed.
@@ -174,13 +175,13 @@ func (p *Process) Ended() error {
 	return p.err
 }
 
-// FreePort is a port that nothing listens on for now.
+// FreePort is a port that nothing else gets until the test ends.
 func FreePort(t *testing.T) int {
 	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	claim, err := port.Take()
 	require.NoError(t, err)
-	defer func() { require.NoError(t, listener.Close()) }()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Cleanup(func() { require.NoError(t, claim.Release()) })
+	return claim.Number
 }
 
 // Browser is the path of this machine's Chromium.
