@@ -43,7 +43,7 @@ func (w *world) tryToFollow(who credentials, document string, vars variables) *f
 	w.t.Helper()
 	body, err := json.Marshal(map[string]any{"query": document, "variables": vars})
 	require.NoError(w.t, err)
-	ctx, hangUp := context.WithTimeout(w.t.Context(), 15*time.Second)
+	ctx, hangUp := context.WithTimeout(w.t.Context(), time.Minute)
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.server.URL+"/graphql", bytes.NewReader(body))
 	require.NoError(w.t, err)
 	request.Header.Set("Content-Type", "application/json")

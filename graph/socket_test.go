@@ -98,7 +98,7 @@ func (s *socket) say(messages ...string) *socket {
 
 func (s *socket) hears(holding string) string {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
 	_, text, err := s.conn.Read(ctx)
 	require.NoError(s.t, err)
@@ -109,7 +109,7 @@ func (s *socket) hears(holding string) string {
 // isClosed asserts that the connection ends with the code, whatever came before.
 func (s *socket) isClosed(code websocket.StatusCode) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
 	for {
 		if _, _, err := s.conn.Read(ctx); err != nil {
