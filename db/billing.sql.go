@@ -880,7 +880,7 @@ func (q *Queries) LockDueReminders(ctx context.Context, db DBTX, arg LockDueRemi
 }
 
 const lockLiveSubscription = `-- name: LockLiveSubscription :one
-select id, customer_id, source, status, charging, open_invoice_id from subscription
+select id, customer_id, source, status, charging, open_invoice_id, price_id, quantity from subscription
 where merchant_id = $1 and product_id = $2 and company_id = $3
   and status in ('SCHEDULED', 'INCOMPLETE', 'TRIALING', 'ACTIVE', 'PAST_DUE', 'PAUSED')
 for update
@@ -899,6 +899,8 @@ type LockLiveSubscriptionRow struct {
 	Status        string
 	Charging      bool
 	OpenInvoiceID *int64
+	PriceID       int64
+	Quantity      int32
 }
 
 // The holder's live subscription to a product.
@@ -912,6 +914,8 @@ func (q *Queries) LockLiveSubscription(ctx context.Context, db DBTX, arg LockLiv
 		&i.Status,
 		&i.Charging,
 		&i.OpenInvoiceID,
+		&i.PriceID,
+		&i.Quantity,
 	)
 	return i, err
 }

@@ -115,7 +115,7 @@ const hasBought = `-- name: HasBought :one
 select exists (
     select from subscription
     where merchant_id = $1 and product_id = $2 and company_id = $3 and source = 'PORTAL'
-      and status in ('SCHEDULED', 'INCOMPLETE', 'TRIALING', 'ACTIVE', 'PAST_DUE', 'PAUSED')
+      and status in ('SCHEDULED', 'TRIALING', 'ACTIVE', 'PAST_DUE', 'PAUSED')
 )
 `
 
@@ -125,7 +125,7 @@ type HasBoughtParams struct {
 	CompanyID  int64
 }
 
-// Whether the company has a live subscription to the product that was bought here.
+// Whether the company has a live subscription to the product that was bought here. A checkout that is still unpaid is none.
 func (q *Queries) HasBought(ctx context.Context, db DBTX, arg HasBoughtParams) (bool, error) {
 	row := db.QueryRow(ctx, hasBought, arg.MerchantID, arg.ProductID, arg.CompanyID)
 	var exists bool

@@ -854,7 +854,8 @@ type Mutation {
   """
   Sells a plan to a customer. With a trial or a free plan the subscription starts at once. Otherwise the default payment method is
   charged before the answer: on success the subscription is ACTIVE; on PAYMENT_FAILED it stays INCOMPLETE for 24 hours, is in the
-  payload, and the next call for the same customer and product tries again with it.
+  payload, and the next call for the same customer and product tries again with it, with the plan that it asks for. While the charge is
+  under way, the same order again gives the same subscription and charges nothing, and another one is a CONFLICT.
   """
   subscriptionCreate(input: SubscriptionCreateInput!): SubscriptionCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: SUBSCRIPTIONS_WRITE) @idempotency
   """

@@ -105,7 +105,7 @@ returning id;
 
 -- name: LockLiveSubscription :one
 -- The holder's live subscription to a product.
-select id, customer_id, source, status, charging, open_invoice_id from subscription
+select id, customer_id, source, status, charging, open_invoice_id, price_id, quantity from subscription
 where merchant_id = @merchant_id and product_id = @product_id and company_id = @company_id
   and status in ('SCHEDULED', 'INCOMPLETE', 'TRIALING', 'ACTIVE', 'PAST_DUE', 'PAUSED')
 for update;

@@ -35,11 +35,11 @@ on conflict (merchant_id, subscription_id) do update set access_token_cipher = e
     expire_at = excluded.expire_at, reported_at = excluded.reported_at;
 
 -- name: HasBought :one
--- Whether the company has a live subscription to the product that was bought here.
+-- Whether the company has a live subscription to the product that was bought here. A checkout that is still unpaid is none.
 select exists (
     select from subscription
     where merchant_id = @merchant_id and product_id = @product_id and company_id = @company_id and source = 'PORTAL'
-      and status in ('SCHEDULED', 'INCOMPLETE', 'TRIALING', 'ACTIVE', 'PAST_DUE', 'PAUSED')
+      and status in ('SCHEDULED', 'TRIALING', 'ACTIVE', 'PAST_DUE', 'PAUSED')
 );
 
 -- name: PlanOfNumber :one

@@ -116,6 +116,22 @@ func TestADeclinedFirstPaymentLeavesTheCheckoutOpenForADay(t *testing.T) {
 		require.EqualValues(t, 1, w.count(`select count(*) from invoice where status = 'VOID'`))
 		require.EqualValues(t, 1, w.count(`select count(*) from payment`))
 	})
+	t.Run("another order takes its place", func(t *testing.T) {
+		eve := w.customer("eve@example.test", "pm_card_chargeCustomerFail", nil)
+		first, err := w.create(eve, plan)
+		require.True(t, fault.Is(err, fault.CodePaymentFailed), "%v", err)
+		w.attach(eve, "pm_card_visa")
+		bigger := w.plan(4999, 0)
+		second, err := w.createFor(eve, bigger, 2)
+		require.NoError(t, err)
+		require.Equal(t, first.ID, second.ID)
+		require.Equal(t, bigger.ID, second.PlanID)
+		require.Equal(t, billing.Active, second.Status)
+		invoices := w.invoices(second)
+		require.Equal(t, billing.InvoicePaid, invoices[0].Status)
+		require.EqualValues(t, 9998, invoices[0].Total().Minor)
+		require.Equal(t, billing.InvoiceVoid, invoices[1].Status)
+	})
 	t.Run("a second one is in the way", func(t *testing.T) {
 		_, err := w.create(customer, plan)
 		require.True(t, fault.Is(err, fault.CodeActivePurchaseExists))
@@ -269,8 +285,16 @@ func TestALostAnswerIsFoundOutAndNeverChargedTwice(t *testing.T) {
 		require.True(t, sub.Charging)
 		_, err := w.billing.Cancel(t.Context(), w.caller, billing.Cancel{SubscriptionID: sub.ID})
 		require.True(t, fault.Is(err, fault.CodeConflict), "money may be on its way")
-		_, err = w.create(account.Customer{ID: sub.CustomerID}, plan)
+		customer := account.Customer{ID: sub.CustomerID}
+		again, err := w.create(customer, plan)
+		require.NoError(t, err)
+		require.Equal(t, sub.ID, again.ID, "the same order again is the same order")
+		require.Equal(t, billing.Incomplete, again.Status)
+		_, err = w.create(customer, w.plan(2999, 0))
 		require.True(t, fault.Is(err, fault.CodeConflict), "a second charge would be one too many")
+		_, err = w.createFor(customer, plan, 2)
+		require.True(t, fault.Is(err, fault.CodeConflict), "a second charge would be one too many")
+		require.EqualValues(t, 1, w.count(`select count(*) from payment_attempt where subscription_id = $1`, sub.ID))
 		w.setTime(w.time().Add(48 * time.Hour))
 		w.runDueWithoutCharges()
 		require.Equal(t, billing.Incomplete, w.read(sub).Status, "nothing ends while money may be on its way")
@@ -307,23 +331,27 @@ func TestConcurrentPurchasesLeaveOneSubscriptionAndOneCharge(t *testing.T) {
 	w := newWorld(t)
 	customer, plan := w.customer("ada@example.test", "pm_card_visa", nil), w.plan(1999, 0)
 	const n = 8
-	results := make(chan error, n)
+	type result struct {
+		sub *billing.Subscription
+		err error
+	}
+	results := make(chan result, n)
 	for range n {
 		go func() {
-			_, err := w.create(customer, plan)
-			results <- err
+			sub, err := w.create(customer, plan)
+			results <- result{sub, err}
 		}()
 	}
-	sold := 0
+	sold := map[int64]bool{}
 	for range n {
-		err := <-results
-		if err == nil {
-			sold++
+		one := <-results
+		if one.err == nil {
+			sold[one.sub.ID] = true // who came while it was charged
 			continue
 		}
-		require.True(t, fault.Is(err, fault.CodeActivePurchaseExists) || fault.Is(err, fault.CodeConflict), "%v", err)
+		require.True(t, fault.Is(one.err, fault.CodeActivePurchaseExists), "%v", one.err)
 	}
-	require.Equal(t, 1, sold)
+	require.Len(t, sold, 1)
 	require.EqualValues(t, 1, w.count(`select count(*) from subscription`))
 	require.EqualValues(t, 1, w.count(`select count(*) from test_gateway_charge`))
 }

@@ -23,6 +23,7 @@ const (
 	reasonRanOut  = "no_payment_method"
 	reasonPast    = "reported_expired"
 	reasonBack    = "reported_active"
+	reasonElse    = "connected" // why a checkout that was never paid is canceled
 )
 
 // Report is what a merchant says of a subscription that a customer has with it.
@@ -43,6 +44,7 @@ type Report struct {
 
 // Connect takes a subscription over from the merchant, or follows what the merchant has changed about one that was taken over: the same
 // report twice changes nothing. From ExpireAt on Portico renews it with the customer's payment method; without one it ends then.
+// A checkout of the holder's that is still unpaid makes room for what has been paid for with the merchant.
 //
 // Faults: CONFLICT on accessToken when it stands for another customer's subscription, and while a payment is under way;
 // ACTIVE_PURCHASE_EXISTS on product when the holder has bought the product here.
@@ -92,6 +94,10 @@ func (b *Billing) placeOf(ctx context.Context, tx pgx.Tx, merchantID int64, in R
 	switch {
 	case err == nil && live.Source == FromMerchant && live.CustomerID == in.CustomerID:
 		return live.ID, nil
+	case err == nil && live.Status == Incomplete && in.runs(now):
+		if err := b.dropCheckout(ctx, tx, merchantID, live.ID); err != nil {
+			return 0, err
+		}
 	case err == nil:
 		return 0, activePurchaseExists()
 	case !db.IsNoRows(err):
@@ -113,6 +119,32 @@ func (b *Billing) placeOf(ctx context.Context, tx pgx.Tx, merchantID int64, in R
 		return 0, fmt.Errorf("insert subscription: %w", err)
 	}
 	return id, nil
+}
+
+// runs tells whether what is reported gives access now.
+func (in Report) runs(now time.Time) bool { return in.Active && now.Before(in.ExpireAt) }
+
+// dropCheckout cancels a subscription whose first payment failed, and voids its invoice.
+func (b *Billing) dropCheckout(ctx context.Context, tx pgx.Tx, merchantID, id int64) error {
+	s, err := b.lockOne(ctx, tx, merchantID, id)
+	if err != nil {
+		return err
+	}
+	if s.Charging {
+		return errPaymentUnderWay()
+	}
+	c, err := b.begin(ctx, tx, 0)
+	if err != nil {
+		return err
+	}
+	if err := c.cancel(s, false, at(reasonElse)); err != nil {
+		return err
+	}
+	return c.flush(ctx, 0)
+}
+
+func errPaymentUnderWay() error {
+	return fault.New(fault.CodeConflict, "", "a payment for this subscription is under way: send the report again in a moment")
 }
 
 // follow brings a subscription to what is reported, unless that is what was reported before.
@@ -214,7 +246,7 @@ func (c *change) emitLoss(s *Subscription, lost bool, reason string) error {
 // merchant reports counts only where it ends later.
 func (s *Subscription) report(now time.Time, in Report, before *db.Connection) error {
 	if s.Charging {
-		return fault.New(fault.CodeConflict, "", "a payment for this subscription is under way: send the report again in a moment")
+		return errPaymentUnderWay()
 	}
 	switch {
 	case !in.Active:

@@ -37,8 +37,9 @@ type Create struct {
 
 // Create sells a plan. Trials and free plans start at once; otherwise the customer's default payment method is charged before
 // Create returns. When that fails, the error is a PAYMENT_FAILED fault and the subscription is returned as well: it stays
-// INCOMPLETE for 24 hours and the next call takes it up again. A charge whose outcome is still unknown is no error: the
-// subscription is INCOMPLETE until a worker has found out.
+// INCOMPLETE for 24 hours and the next call takes it up again, with the plan that it asks for. A charge whose outcome is still unknown is
+// no error: the subscription is INCOMPLETE until a worker has found out. To ask for the same again meanwhile gives the same
+// subscription and charges nothing; to ask for anything else is a CONFLICT.
 func (b *Billing) Create(ctx context.Context, caller account.Caller, in Create) (*Subscription, error) {
 	sale, err := b.prepareSale(ctx, caller, in)
 	if err != nil {
@@ -143,16 +144,16 @@ func (b *Billing) sell(ctx context.Context, tx pgx.Tx, caller account.Caller, sa
 	if err != nil {
 		return 0, nil, err
 	}
-	id, fresh, err := b.claimPlace(ctx, c, caller, sale, company, now)
-	if err != nil {
-		return 0, nil, err
+	id, standing, err := b.claimPlace(ctx, c, caller, sale, company, now)
+	if err != nil || standing == beingPaid {
+		return id, nil, err
 	}
 	subs, err := b.load(ctx, tx, []Ref{{caller.MerchantID, id}})
 	if err != nil {
 		return 0, nil, err
 	}
 	s := subs[0]
-	if !fresh {
+	if standing == unpaid {
 		s.checkOutAgain(now, sale)
 		// The terms that the row was read with are those of the earlier try.
 		if err := b.DB.SaveSubscriptions(ctx, tx, []*db.Subscription{&s.Subscription}); err != nil {
@@ -188,9 +189,18 @@ func (b *Billing) lockPayer(ctx context.Context, tx pgx.Tx, merchantID, customer
 	return now, nil
 }
 
+// standing is how far the subscription has come that a sale is written to.
+type standing int
+
+const (
+	fresh     standing = iota
+	unpaid             // an earlier try's, which failed
+	beingPaid          // the charge for exactly this sale is under way
+)
+
 // claimPlace finds the holder's unpaid subscription to the product, or inserts a new one. Any other live one is in the way.
 func (b *Billing) claimPlace(ctx context.Context, c *change, caller account.Caller, sale sale, company int64, now time.Time,
-) (id int64, fresh bool, err error) {
+) (id int64, found standing, err error) {
 	live, err := b.DB.LockLiveSubscription(ctx, c.tx, db.LockLiveSubscriptionParams{
 		MerchantID: caller.MerchantID, ProductID: sale.plan.ProductID, CompanyID: company,
 	})
@@ -202,20 +212,23 @@ func (b *Billing) claimPlace(ctx context.Context, c *change, caller account.Call
 			TestClockID: sale.customer.TestClockID, CreatedAt: now,
 		})
 		if err != nil {
-			return 0, false, fmt.Errorf("insert subscription: %w", err)
+			return 0, fresh, fmt.Errorf("insert subscription: %w", err)
 		}
-		return id, true, nil
+		return id, fresh, nil
 	case err != nil:
-		return 0, false, fmt.Errorf("look for a live subscription: %w", err)
+		return 0, fresh, fmt.Errorf("look for a live subscription: %w", err)
 	case live.Status != Incomplete:
-		return 0, false, activePurchaseExists()
+		return 0, fresh, activePurchaseExists()
+	case live.Charging && live.CustomerID == sale.customer.ID && live.PriceID == sale.price.ID && live.Quantity == sale.quantity:
+		return live.ID, beingPaid, nil
 	case live.Charging:
-		return 0, false, fault.New(fault.CodeConflict, "", "a payment for this subscription is under way; ask for its status")
+		return 0, fresh, fault.New(fault.CodeConflict, "plan",
+			"the payment for an earlier order of this product is under way: order another plan or quantity when its outcome is known")
 	}
 	if live.OpenInvoiceID != nil {
 		c.close(&Invoice{db.Invoice{MerchantID: caller.MerchantID, ID: *live.OpenInvoiceID}}, InvoiceVoid, now)
 	}
-	return live.ID, false, nil
+	return live.ID, unpaid, nil
 }
 
 func activePurchaseExists() error {

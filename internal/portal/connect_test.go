@@ -295,6 +295,46 @@ func TestAReportThatCannotBeIsRefusedAndChangesNothing(t *testing.T) {
 	require.EqualValues(t, 2, w.count(`select count(*) from subscription`))
 }
 
+func TestWhatIsPaidForWithTheMerchantIsConnectedInPlaceOfAnUnpaidCheckout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := newConnecting(w)
+	_, err := w.portal.Billing.AttachPaymentMethod(t.Context(), s.owner, byID(s.ada), "pm_card_chargeCustomerFail")
+	require.NoError(t, err)
+	open, err := w.portal.Billing.Create(t.Context(), s.owner, billing.Create{Customer: byID(s.ada), PlanID: s.plan.ID, Interval: "MONTH", Quantity: 1})
+	require.True(t, fault.Is(err, fault.CodePaymentFailed), "%v", err)
+	in := s.said(s.consent(s.ada))
+
+	over := in
+	over.StartedAt, over.ExpireAt = newYear.AddDate(0, -2, 0), newYear
+	off := in
+	off.Active = false
+	for name, ended := range map[string]portal.Connected{"past": over, "inactive": off} {
+		_, err := s.report(ended)
+		requireFault(t, err, fault.CodeActivePurchaseExists, "product")
+		require.EqualValues(t, 1, w.count(`select count(*) from subscription where status = 'INCOMPLETE'`), name+": the checkout stays")
+	}
+
+	w.exec(`update subscription set charging = true, end_at = null`)
+	_, err = s.report(in)
+	requireFault(t, err, fault.CodeConflict, "")
+	w.exec(`update subscription set charging = false, end_at = anchor_at + interval '1 day'`)
+
+	sub := s.must(in)
+	require.Equal(t, billing.Active, sub.Status)
+	require.Equal(t, billing.FromMerchant, sub.Source)
+	dropped, err := w.portal.Billing.Get(t.Context(), s.owner, open.ID)
+	require.NoError(t, err)
+	require.Equal(t, billing.Canceled, dropped.Status)
+	require.Equal(t, "connected", *dropped.CancelReason)
+	require.EqualValues(t, 1, w.count(`select count(*) from invoice where status = 'VOID'`))
+	require.Zero(t, w.count(`select count(*) from payment`))
+	require.Equal(t, []string{
+		"invoice.created -", "payment.failed payment_failed", "subscription.updated canceled", "subscription.created -",
+	}, s.events())
+	require.Equal(t, sub.ID, s.must(in).ID, "the same report again")
+}
+
 func TestWhatWasPaidForHereIsNotTakenBackByAReport(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
