@@ -1,6 +1,7 @@
 package access
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -338,7 +339,12 @@ func TestGates(t *testing.T) {
 		{"an unlimited one is never reached", "maxProjects", 9007199254740990, true, 9007199254740991, ""},
 		{"a limit of nothing allows nothing", "noUploads", 0, false, 0, "The plan does not include noUploads."},
 		{"a missing limit is nothing", "missing", 0, false, 0, "The plan does not include missing."},
-		{"a boolean is no limit", "advancedReporting", 0, false, 0, "The plan does not include advancedReporting."},
+		{
+			"a boolean is no limit", "advancedReporting", 0, false, 0,
+			"advancedReporting is no limit: it is a BOOLEAN, which is on or off. Ask for it with feature.",
+		},
+		{"a text is no limit", "region", 0, false, 0, "region is no limit: it is a TEXT. Read it in features."},
+		{"no name is long", strings.Repeat("x", 65), 0, false, 0, "The plan does not include a limit of that name: no name is so long."},
 		{"negative usage does not open a missing limit", "missing", -1, false, 0, "The plan does not include missing."},
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
@@ -353,4 +359,12 @@ func TestGates(t *testing.T) {
 	refused := Decision{Reason: Expired, UpgradeURL: "https://acme.example/buy"}
 	require.False(t, refused.Feature("advancedReporting"))
 	require.Equal(t, LimitCheck{Error: ptr("There is no active subscription."), UpgradeURL: "https://acme.example/buy"}, refused.Limit("maxEmployees", 0))
+
+	// Access was asked with another feature, which is not in the plan.
+	asked := allowed.Asking("missing")
+	require.False(t, asked.Allowed)
+	require.Equal(t, "The plan allows 50 for maxEmployees.", *asked.Limit("maxEmployees", 50).Error)
+	require.Equal(t, "There is no such customer.", *Decision{Reason: CustomerNotFound}.Limit("maxEmployees", 0).Error)
+	require.Equal(t, "The company's subscription is for those with a seat, and the customer has none.",
+		*Decision{Reason: SeatNotAssigned}.Limit("maxEmployees", 0).Error)
 }

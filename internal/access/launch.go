@@ -53,9 +53,7 @@ func (a *Access) LaunchTokenCreate(
 		return LaunchToken{}, fault.NotFound("customer", "customer")
 	}
 	if !decision.Allowed {
-		refused := fault.New(fault.CodeNoActiveSubscription, "", "the customer has no active subscription for this product")
-		refused.URL = decision.UpgradeURL
-		return LaunchToken{}, refused
+		return LaunchToken{}, noAccess(decision)
 	}
 	// JWT counts whole seconds.
 	issuedAt := a.Now().UTC().Truncate(time.Second)

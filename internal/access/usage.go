@@ -74,11 +74,12 @@ func (a *Access) use(ctx context.Context, caller account.Caller, in Usage, absol
 	check.Current, check.Allowed, check.Error = counted.Used, true, nil
 	switch {
 	case counted.Absolute != absolute || counted.Quantity != in.Quantity:
-		return LimitCheck{}, fault.New(fault.CodeConflict, "id", "has been used for another quantity")
+		return LimitCheck{}, fault.New(fault.CodeConflict, "id", "has been used by %s with the quantity %d", callOf(counted.Absolute), counted.Quantity)
 	case !counted.Counted:
 		sentence := fmt.Sprintf("The plan allows %d for %s, and %d are used.", check.Limit, in.Feature, check.Current)
 		check.Allowed, check.Error = false, &sentence
-		return check, refusal(fault.CodePlanLimitReached, "quantity", "exceeds the limit", decision.UpgradeURL)
+		return check, refusal(fault.CodePlanLimitReached, "quantity", decision.UpgradeURL,
+			"exceeds the limit: the plan allows %d for %s, and %d are used", check.Limit, in.Feature, check.Current)
 	}
 	return check, nil
 }
@@ -89,7 +90,7 @@ func (in *Usage) check(absolute bool) error {
 	case in.Feature == "":
 		check.Add(fault.Required("feature"))
 	case len(in.Feature) > maxFeatureName || !storable(in.Feature):
-		check.Add(fault.Invalid("feature", "must be the name of a feature"))
+		check.Add(fault.Invalid("feature", "must be the name of a feature: up to %d letters, digits and underscores", maxFeatureName))
 	}
 	switch {
 	case absolute && (in.Quantity < 0 || in.Quantity > catalog.Unlimited):
@@ -112,17 +113,39 @@ func (d Decision) refuses(feature string) error {
 	case d.Reason == CustomerNotFound:
 		return fault.NotFound("customer", "customer")
 	case !d.Allowed:
-		return refusal(fault.CodeNoActiveSubscription, "", "the customer has no active subscription for this product", d.UpgradeURL)
-	case !d.Features.Named(feature).Counts():
-		return refusal(fault.CodeFeatureNotInPlan, "feature", "is no limit of the plan", d.UpgradeURL)
+		return noAccess(d)
 	}
-	return nil
+	switch kind := d.Features.Named(feature).Kind; kind {
+	case catalog.FeatureLimit, catalog.FeatureUnlimited:
+		return nil
+	case "":
+		return refusal(fault.CodeFeatureNotInPlan, "feature", d.UpgradeURL, "is not in the plan: it has nothing of the name %s", feature)
+	default:
+		return refusal(fault.CodeFeatureNotInPlan, "feature", d.UpgradeURL, "is no limit of the plan: %s is a %s, of which nothing is counted", feature, kind)
+	}
 }
 
-func refusal(code fault.Code, field, sentence, url string) error {
-	refused := fault.New(code, field, "%s", sentence)
+// noAccess is NO_ACTIVE_SUBSCRIPTION: what is asked for needs access.
+func noAccess(d Decision) error {
+	sentence := "the customer has no active subscription for this product"
+	if d.Reason == SeatNotAssigned {
+		sentence = d.refused()
+	}
+	return refusal(fault.CodeNoActiveSubscription, "", d.UpgradeURL, "%s", sentence)
+}
+
+func refusal(code fault.Code, field, url, format string, args ...any) error {
+	refused := fault.New(code, field, format, args...)
 	refused.URL = url
 	return refused
+}
+
+// callOf is the mutation that counts so.
+func callOf(absolute bool) string {
+	if absolute {
+		return "usageSet"
+	}
+	return "usageRecord"
 }
 
 // count counts in one statement. Whoever comes with an id at the same time as another asks twice, as the first answer may be that the

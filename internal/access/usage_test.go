@@ -93,7 +93,9 @@ func TestUsageIsAddedUpToTheLimit(t *testing.T) {
 		}
 		require.True(t, fault.Is(err, fault.CodePlanLimitReached), step.sentence)
 		require.Equal(t, check.UpgradeURL, fault.List(err)[0].URL)
-		require.Equal(t, fmt.Sprintf("The plan allows 50 for maxEmployees, and %d are used.", step.used), *check.Error)
+		sentence := fmt.Sprintf("he plan allows 50 for maxEmployees, and %d are used", step.used)
+		require.Equal(t, "T"+sentence+".", *check.Error)
+		require.Equal(t, "exceeds the limit: t"+sentence, fault.List(err)[0].Message)
 	}
 }
 
@@ -180,6 +182,7 @@ func TestARepetitionIsNotCountedAgain(t *testing.T) {
 
 	_, err = s.record("exports", 1, "order-1")
 	require.True(t, fault.Is(err, fault.CodeConflict))
+	require.EqualError(t, err, "id: has been used by usageRecord with the quantity 2")
 	_, err = s.set("exports", 2, "order-1")
 	require.True(t, fault.Is(err, fault.CodeConflict))
 	_, err = s.record("maxEmployees", 7, "order-1")
@@ -293,13 +296,18 @@ func TestUsageThatCannotBeCounted(t *testing.T) {
 	require.Equal(t, "There is no active subscription.", *check.Error)
 	s.subscribe(activeFor(customer, personal))
 
-	for feature, code := range map[string]fault.Code{
-		"missing": fault.CodeFeatureNotInPlan, "advancedReporting": fault.CodeFeatureNotInPlan, "region": fault.CodeFeatureNotInPlan,
-		"": fault.CodeRequired, "\x00": fault.CodeInvalid,
+	for feature, want := range map[string]fault.Error{
+		"missing":           {Code: fault.CodeFeatureNotInPlan, Message: "is not in the plan: it has nothing of the name missing"},
+		"advancedReporting": {Code: fault.CodeFeatureNotInPlan, Message: "is no limit of the plan: advancedReporting is a BOOLEAN, of which nothing is counted"},
+		"region":            {Code: fault.CodeFeatureNotInPlan, Message: "is no limit of the plan: region is a TEXT, of which nothing is counted"},
+		"":                  {Code: fault.CodeRequired, Message: "is required"},
+		"\x00":              {Code: fault.CodeInvalid, Message: "must be the name of a feature: up to 64 letters, digits and underscores"},
 	} {
 		_, err := s.record(feature, 1)
-		require.True(t, fault.Is(err, code), "%q: %v", feature, err)
-		require.Equal(t, []string{"feature"}, fault.List(err)[0].Field)
+		found := fault.List(err)
+		require.Len(t, found, 1, feature)
+		require.Equal(t, []string{"feature"}, found[0].Field)
+		require.Equal(t, want, fault.Error{Code: found[0].Code, Message: found[0].Message})
 	}
 	for _, quantity := range []int64{catalog.Unlimited + 1, -catalog.Unlimited - 1} {
 		_, err := s.record("maxEmployees", quantity)
