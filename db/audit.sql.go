@@ -183,11 +183,11 @@ func (q *Queries) CompleteAuditEntry(ctx context.Context, db DBTX, arg CompleteA
 
 const countMints = `-- name: CountMints :one
 with moved as (
-    delete from token_mint where token_mint.id < (select min(oldest.id) from token_mint oldest) + $1::bigint returning merchant_id, id, minted_at, kind, customer_id, actor_kind, actor_id, action, fields, object, request_id, address, user_agent
+    delete from token_mint where token_mint.id < (select min(oldest.id) from token_mint oldest) + $1::bigint returning merchant_id, id, minted_at, kind, customer_id, actor_kind, actor_id, action, fields, object, request_id, address, user_agent, has_entry
 ), entry as (
     insert into audit_entry (merchant_id, begun_at, actor_kind, actor_id, action, fields, object, outcome, request_id, address, user_agent)
     select merchant_id, minted_at, actor_kind, actor_id, action, fields, object, 'DONE', request_id, address, user_agent
-    from moved where request_id <> '' order by id
+    from moved where not has_entry order by id
 ), counted as (
     insert into token_count (merchant_id, customer_id, kind, hour, count)
     select moved.merchant_id, moved.customer_id, moved.kind, date_trunc('hour', moved.minted_at, 'UTC'), count(*)
@@ -231,7 +231,7 @@ type CountMintsRow struct {
 }
 
 // Makes entries of the oldest tokens, counts them, and flags the days on which a customer's tokens come at an unusual rate. Returns how
-// many tokens there were, and whose days were flagged. Asks for the system. The act that made a token without a request id has its entry.
+// many tokens there were, and whose days were flagged. Asks for the system.
 func (q *Queries) CountMints(ctx context.Context, db DBTX, arg CountMintsParams) (CountMintsRow, error) {
 	row := db.QueryRow(ctx, countMints,
 		arg.Most,
@@ -399,9 +399,10 @@ func (q *Queries) RecordAuditEntry(ctx context.Context, db DBTX, arg RecordAudit
 }
 
 const recordMint = `-- name: RecordMint :exec
-insert into token_mint (merchant_id, minted_at, kind, customer_id, actor_kind, actor_id, action, fields, object, request_id, address, user_agent)
+insert into token_mint (merchant_id, minted_at, kind, customer_id, actor_kind, actor_id, action, fields, object, request_id, address, user_agent,
+    has_entry)
 select $1::bigint, $2::timestamptz, $3::text, $4::bigint, $5::text, $6::bigint,
-       $7::text, $8::text[], $9::text, $10::text, $11::inet, $12::text
+       $7::text, $8::text[], $9::text, $10::text, $11::inet, $12::text, $13::boolean
 from set_config('synchronous_commit', 'off', true)
 `
 
@@ -418,6 +419,7 @@ type RecordMintParams struct {
 	RequestID  string
 	Address    *netip.Addr
 	UserAgent  string
+	HasEntry   bool
 }
 
 func (q *Queries) RecordMint(ctx context.Context, db DBTX, arg RecordMintParams) error {
@@ -434,6 +436,7 @@ func (q *Queries) RecordMint(ctx context.Context, db DBTX, arg RecordMintParams)
 		arg.RequestID,
 		arg.Address,
 		arg.UserAgent,
+		arg.HasEntry,
 	)
 	return err
 }

@@ -650,6 +650,7 @@ type TokenMint struct {
 	RequestID  string
 	Address    *netip.Addr
 	UserAgent  string
+	HasEntry   bool
 }
 
 type Totp struct {

@@ -24,20 +24,21 @@ select sqlc.narg('merchant_id')::bigint, @begun_at::timestamptz, @actor_kind::te
 from set_config('synchronous_commit', 'off', true);
 
 -- name: RecordMint :exec
-insert into token_mint (merchant_id, minted_at, kind, customer_id, actor_kind, actor_id, action, fields, object, request_id, address, user_agent)
+insert into token_mint (merchant_id, minted_at, kind, customer_id, actor_kind, actor_id, action, fields, object, request_id, address, user_agent,
+    has_entry)
 select @merchant_id::bigint, @minted_at::timestamptz, @kind::text, @customer_id::bigint, @actor_kind::text, sqlc.narg('actor_id')::bigint,
-       @action::text, @fields::text[], @object::text, @request_id::text, sqlc.narg('address')::inet, @user_agent::text
+       @action::text, @fields::text[], @object::text, @request_id::text, sqlc.narg('address')::inet, @user_agent::text, @has_entry::boolean
 from set_config('synchronous_commit', 'off', true);
 
 -- name: CountMints :one
 -- Makes entries of the oldest tokens, counts them, and flags the days on which a customer's tokens come at an unusual rate. Returns how
--- many tokens there were, and whose days were flagged. Asks for the system. The act that made a token without a request id has its entry.
+-- many tokens there were, and whose days were flagged. Asks for the system.
 with moved as (
     delete from token_mint where token_mint.id < (select min(oldest.id) from token_mint oldest) + @most::bigint returning *
 ), entry as (
     insert into audit_entry (merchant_id, begun_at, actor_kind, actor_id, action, fields, object, outcome, request_id, address, user_agent)
     select merchant_id, minted_at, actor_kind, actor_id, action, fields, object, 'DONE', request_id, address, user_agent
-    from moved where request_id <> '' order by id
+    from moved where not has_entry order by id
 ), counted as (
     insert into token_count (merchant_id, customer_id, kind, hour, count)
     select moved.merchant_id, moved.customer_id, moved.kind, date_trunc('hour', moved.minted_at, 'UTC'), count(*)

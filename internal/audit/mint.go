@@ -53,7 +53,7 @@ func (l *Log) Mint(ctx context.Context, caller account.Caller, act Act, kind Tok
 	if result.CustomerID == 0 || entry.Object == nil || entry.MerchantID == nil {
 		return fmt.Errorf("record %s: a token is some customer's", act.Action)
 	}
-	return l.count(ctx, entry, kind, result.CustomerID)
+	return l.count(ctx, entry, kind, result.CustomerID, false)
 }
 
 // RecordToken is Record for an act that makes a token after it has done something else: the token is counted as those of Mint are, before
@@ -68,15 +68,16 @@ func (l *Log) RecordToken(ctx context.Context, caller account.Caller, act Act, k
 		return err
 	}
 	entry := l.entryOf(caller, act)
-	entry.Object, entry.RequestID = &result.Object, ""
-	return l.count(ctx, entry, kind, result.CustomerID)
+	entry.Object = &result.Object
+	return l.count(ctx, entry, kind, result.CustomerID, true)
 }
 
-func (l *Log) count(ctx context.Context, entry db.RecordAuditEntryParams, kind TokenKind, customerID int64) error {
+// count has a token counted, and made an entry unless its act has one.
+func (l *Log) count(ctx context.Context, entry db.RecordAuditEntryParams, kind TokenKind, customerID int64, hasEntry bool) error {
 	err := l.DB.RecordMint(ctx, l.scope(entry.MerchantID), db.RecordMintParams{
 		MerchantID: *entry.MerchantID, MintedAt: entry.BegunAt, Kind: string(kind), CustomerID: customerID, ActorKind: entry.ActorKind,
 		ActorID: entry.ActorID, Action: entry.Action, Fields: entry.Fields, Object: *entry.Object, RequestID: entry.RequestID,
-		Address: entry.Address, UserAgent: entry.UserAgent,
+		Address: entry.Address, UserAgent: entry.UserAgent, HasEntry: hasEntry,
 	})
 	if err != nil {
 		return fmt.Errorf("record a token of %s: %w", entry.Action, err)

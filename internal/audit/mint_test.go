@@ -80,6 +80,24 @@ func TestATokenThatIsMadeBesideSomethingElseIsCountedAndHasOneEntry(t *testing.T
 	require.Zero(t, w.insert(`select count(*) from token_mint`), "no token")
 }
 
+// The release before knows no has_entry: an empty request id says it there.
+func TestTokensAreCountedAlikeBesideTheReleaseBefore(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	for _, requestID := range []string{"", "R1"} {
+		require.NoError(t, w.exec(`insert into token_mint (merchant_id, minted_at, kind, customer_id, actor_kind, action, fields, object, request_id, user_agent)
+			values ($1, $2, 'PORTAL', $3, 'API_KEY', 'portalUrlCreate', '{}', 'gid://portico/Customer/1', $4, '')`,
+			w.key.MerchantID, noon, w.customer, requestID))
+	}
+	require.NoError(t, w.RecordToken(t.Context(), w.key, act(), audit.PortalToken, func() (audit.Result, error) {
+		return audit.Result{CustomerID: w.customer, Object: "gid://portico/Customer/1"}, nil
+	}))
+	require.EqualValues(t, 1, w.insert(`select count(*) from token_mint where request_id <> ''`), "what the release before makes an entry of")
+	require.NoError(t, w.Count(t.Context()))
+	require.Len(t, w.entries(w.key, audit.Query{}), 2, "that of the act, and that of the token without one")
+	require.EqualValues(t, 3, w.insert(`select count from token_count`))
+}
+
 func TestATokenThatIsNotMintedIsRecordedAndNotCounted(t *testing.T) {
 	t.Parallel()
 	w := open(t)
