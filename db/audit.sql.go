@@ -12,7 +12,7 @@ import (
 )
 
 const auditEntries = `-- name: AuditEntries :many
-select entry.merchant_id, entry.id, entry.begun_at, entry.actor_kind, entry.actor_id, entry.action, entry.fields, entry.object, entry.outcome, entry.code, entry.request_id, entry.address, entry.user_agent, api_key.name as key_name, client.name as client_name
+select entry.merchant_id, entry.id, entry.begun_at, entry.actor_kind, entry.actor_id, entry.action, entry.fields, entry.object, entry.outcome, entry.code, entry.request_id, entry.address, entry.user_agent, entry.actor_name, api_key.name as key_name, client.name as client_name
 from audit_entry entry
 left join api_key on api_key.merchant_id = $1 and entry.actor_kind = 'API_KEY' and api_key.id = entry.actor_id
 left join client on client.merchant_id = $1 and entry.actor_kind = 'CLIENT' and client.id = entry.actor_id
@@ -54,6 +54,7 @@ type AuditEntriesRow struct {
 	RequestID  string
 	Address    *netip.Addr
 	UserAgent  string
+	ActorName  *string
 	KeyName    *string
 	ClientName *string
 }
@@ -93,6 +94,7 @@ func (q *Queries) AuditEntries(ctx context.Context, db DBTX, arg AuditEntriesPar
 			&i.RequestID,
 			&i.Address,
 			&i.UserAgent,
+			&i.ActorName,
 			&i.KeyName,
 			&i.ClientName,
 		); err != nil {

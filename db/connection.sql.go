@@ -10,6 +10,22 @@ import (
 	"time"
 )
 
+const accessTokenCipher = `-- name: AccessTokenCipher :one
+select access_token_cipher from connection where merchant_id = $1 and subscription_id = $2
+`
+
+type AccessTokenCipherParams struct {
+	MerchantID     int64
+	SubscriptionID int64
+}
+
+func (q *Queries) AccessTokenCipher(ctx context.Context, db DBTX, arg AccessTokenCipherParams) ([]byte, error) {
+	row := db.QueryRow(ctx, accessTokenCipher, arg.MerchantID, arg.SubscriptionID)
+	var access_token_cipher []byte
+	err := row.Scan(&access_token_cipher)
+	return access_token_cipher, err
+}
+
 const connectToken = `-- name: ConnectToken :one
 select merchant_id, id, customer_id, product_id, token_hash, created_at, expires_at, subscription_id from connect_token where merchant_id = $1 and token_hash = $2
 `
@@ -31,36 +47,6 @@ func (q *Queries) ConnectToken(ctx context.Context, db DBTX, arg ConnectTokenPar
 		&i.CreatedAt,
 		&i.ExpiresAt,
 		&i.SubscriptionID,
-	)
-	return i, err
-}
-
-const connection = `-- name: Connection :one
-select merchant_id, subscription_id, product_id, access_token_cipher, access_token_hash, plan_id, price_id, amount_minor, active, started_at, expire_at, reported_at, reminded_for from connection where merchant_id = $1 and subscription_id = $2
-`
-
-type ConnectionParams struct {
-	MerchantID     int64
-	SubscriptionID int64
-}
-
-func (q *Queries) Connection(ctx context.Context, db DBTX, arg ConnectionParams) (Connection, error) {
-	row := db.QueryRow(ctx, connection, arg.MerchantID, arg.SubscriptionID)
-	var i Connection
-	err := row.Scan(
-		&i.MerchantID,
-		&i.SubscriptionID,
-		&i.ProductID,
-		&i.AccessTokenCipher,
-		&i.AccessTokenHash,
-		&i.PlanID,
-		&i.PriceID,
-		&i.AmountMinor,
-		&i.Active,
-		&i.StartedAt,
-		&i.ExpireAt,
-		&i.ReportedAt,
-		&i.RemindedFor,
 	)
 	return i, err
 }
@@ -157,6 +143,42 @@ func (q *Queries) InsertConnectToken(ctx context.Context, db DBTX, arg InsertCon
 		arg.ExpiresAt,
 	)
 	return err
+}
+
+const lastReport = `-- name: LastReport :one
+select access_token_hash, plan_id, price_id, amount_minor, active, started_at, expire_at
+from connection where merchant_id = $1 and subscription_id = $2
+`
+
+type LastReportParams struct {
+	MerchantID     int64
+	SubscriptionID int64
+}
+
+type LastReportRow struct {
+	AccessTokenHash []byte
+	PlanID          int64
+	PriceID         int64
+	AmountMinor     int64
+	Active          bool
+	StartedAt       time.Time
+	ExpireAt        time.Time
+}
+
+// What was last reported of a connected subscription.
+func (q *Queries) LastReport(ctx context.Context, db DBTX, arg LastReportParams) (LastReportRow, error) {
+	row := db.QueryRow(ctx, lastReport, arg.MerchantID, arg.SubscriptionID)
+	var i LastReportRow
+	err := row.Scan(
+		&i.AccessTokenHash,
+		&i.PlanID,
+		&i.PriceID,
+		&i.AmountMinor,
+		&i.Active,
+		&i.StartedAt,
+		&i.ExpireAt,
+	)
+	return i, err
 }
 
 const paidUntil = `-- name: PaidUntil :one

@@ -43,6 +43,7 @@ type AuditEntry struct {
 	RequestID  string
 	Address    *netip.Addr
 	UserAgent  string
+	ActorName  *string
 }
 
 type ClaimChange struct {

@@ -15,8 +15,13 @@ where (merchant_id, id) in (
     select t.merchant_id, t.id from connect_token t where t.subscription_id is null and t.expires_at <= @before
     order by t.expires_at limit @most for update skip locked);
 
--- name: Connection :one
-select * from connection where merchant_id = @merchant_id and subscription_id = @subscription_id;
+-- name: LastReport :one
+-- What was last reported of a connected subscription.
+select access_token_hash, plan_id, price_id, amount_minor, active, started_at, expire_at
+from connection where merchant_id = @merchant_id and subscription_id = @subscription_id;
+
+-- name: AccessTokenCipher :one
+select access_token_cipher from connection where merchant_id = @merchant_id and subscription_id = @subscription_id;
 
 -- name: ConnectionOfAccessToken :one
 select c.subscription_id, s.customer_id

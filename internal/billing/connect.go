@@ -153,8 +153,8 @@ func (b *Billing) follow(ctx context.Context, tx pgx.Tx, merchantID, id int64, i
 	if err != nil {
 		return err
 	}
-	var before *db.Connection
-	last, err := b.DB.Connection(ctx, tx, db.ConnectionParams{MerchantID: merchantID, SubscriptionID: id})
+	var before *db.LastReportRow
+	last, err := b.DB.LastReport(ctx, tx, db.LastReportParams{MerchantID: merchantID, SubscriptionID: id})
 	switch {
 	case err == nil:
 		before = &last
@@ -203,13 +203,13 @@ func (b *Billing) follow(ctx context.Context, tx pgx.Tx, merchantID, id int64, i
 }
 
 // repeats tells whether nothing is new.
-func (in Report) repeats(before *db.Connection, hash []byte) bool {
+func (in Report) repeats(before *db.LastReportRow, hash []byte) bool {
 	return before != nil && string(before.AccessTokenHash) == string(hash) && before.PlanID == in.Plan.ID && before.PriceID == in.Price.ID &&
 		before.AmountMinor == in.AmountMinor && before.Active == in.Active && before.StartedAt.Equal(in.StartedAt) && before.ExpireAt.Equal(in.ExpireAt)
 }
 
 // report changes a subscription to what is reported and says so.
-func (c *change) report(s *Subscription, in Report, before *db.Connection) error {
+func (c *change) report(s *Subscription, in Report, before *db.LastReportRow) error {
 	now, hadAccess, wasLive, open := s.now(c.now), s.hasAccess(), s.Live(), s.OpenInvoiceID
 	if err := s.report(now, in, before); err != nil {
 		return err
@@ -244,7 +244,7 @@ func (c *change) emitLoss(s *Subscription, lost bool, reason string) error {
 
 // report decides what a merchant's report makes of the subscription. What has been paid for here is not taken back: a period that the
 // merchant reports counts only where it ends later.
-func (s *Subscription) report(now time.Time, in Report, before *db.Connection) error {
+func (s *Subscription) report(now time.Time, in Report, before *db.LastReportRow) error {
 	if s.Charging {
 		return errPaymentUnderWay()
 	}
@@ -303,14 +303,14 @@ func AccessTokenIdentity(subscriptionID int64) string {
 
 // AccessToken is the merchant's own name for a connected subscription, nil for others.
 func (b *Billing) AccessToken(ctx context.Context, merchantID, subscriptionID int64) (*secret.Text, error) {
-	row, err := b.DB.Connection(ctx, b.DB.Tenant(merchantID), db.ConnectionParams{MerchantID: merchantID, SubscriptionID: subscriptionID})
+	cipher, err := b.DB.AccessTokenCipher(ctx, b.DB.Tenant(merchantID), db.AccessTokenCipherParams{MerchantID: merchantID, SubscriptionID: subscriptionID})
 	if db.IsNoRows(err) {
 		return nil, nil //nolint:nilnil // there is none
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the connection of subscription %d: %w", subscriptionID, err)
 	}
-	token, err := b.Accounts.Keys.Open(AccessTokenIdentity(subscriptionID), row.AccessTokenCipher)
+	token, err := b.Accounts.Keys.Open(AccessTokenIdentity(subscriptionID), cipher)
 	if err != nil {
 		return nil, fmt.Errorf("open the access token of subscription %d: %w", subscriptionID, err)
 	}
