@@ -38,7 +38,7 @@ func (d *devCommand) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer remove()
-	log := slog.New(slog.NewTextHandler(os.Stderr, logging(max(c.LogLevel, slog.LevelWarn))))
+	log := logger(textLines, os.Stderr, max(c.LogLevel, slog.LevelWarn))
 	if c, err = d.configure(c, folder); err != nil {
 		return err
 	}

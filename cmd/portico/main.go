@@ -59,10 +59,5 @@ func settings() (config.Config, *slog.Logger, error) {
 	if err := c.RequireDatabase(); err != nil {
 		return config.Config{}, nil, err
 	}
-	return c, slog.New(slog.NewJSONHandler(os.Stderr, logging(c.LogLevel))), nil
-}
-
-// logging is how every process logs: whatever is logged anywhere passes redact.
-func logging(level slog.Level) *slog.HandlerOptions {
-	return &slog.HandlerOptions{Level: level, ReplaceAttr: redact.Attr}
+	return c, logger(jsonLines, os.Stderr, c.LogLevel), nil
 }

@@ -51,6 +51,9 @@ func metadata() []string {
 // another way has zeros at its end, which are refused.
 var localNAT64 = netip.MustParsePrefix("64:ff9b:1::/48")
 
+// errNoStatus is of an answer whose status has three digits and means nothing, such as 000.
+var errNoStatus = errors.New("no status of HTTP")
+
 // Guard decides which URLs of merchants Portico calls, when they are saved, tested and sent to. What a URL looks like is checked by
 // CheckURL; where it leads is only known after DNS, so the address is checked when the connection is made, for every connection.
 //
@@ -279,7 +282,22 @@ func (t *guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 		cancel()
 		return nil, explain(err)
 	}
+	if resp.StatusCode < http.StatusContinue || resp.StatusCode == http.StatusSwitchingProtocols {
+		return withoutBody(resp, cancel)
+	}
 	resp.Body = &guardedBody{resp.Body, cancel}
+	return resp, nil
+}
+
+// withoutBody ends the connection of an answer that has none. What follows a 101 is another protocol, and reading it has no timeout: the
+// transport lets go of such a connection, so that its receiver could hold a request for as long as it likes.
+func withoutBody(resp *http.Response, cancel context.CancelFunc) (*http.Response, error) {
+	defer cancel()
+	_ = resp.Body.Close()
+	if resp.StatusCode < http.StatusContinue {
+		return nil, explain(errNoStatus)
+	}
+	resp.Body = http.NoBody
 	return resp, nil
 }
 

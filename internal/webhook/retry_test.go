@@ -49,6 +49,7 @@ func TestOutcomes(t *testing.T) {
 		{"Retry-After does not bring the retry forward", 1, 503, "1", DeliveryPending, delay},
 		{"nor does a date in the past", 1, 503, "Mon, 02 Mar 2026 08:30:00 GMT", DeliveryPending, delay},
 		{"Retry-After counts up to a day", 1, 503, "9999999", DeliveryPending, 24 * time.Hour},
+		{"however long the number is", 1, 503, "99999999999999999999", DeliveryPending, 24 * time.Hour},
 		{"also as a date", 1, 503, "Wed, 02 Mar 2050 10:30:00 GMT", DeliveryPending, 24 * time.Hour},
 		{"a Retry-After that means nothing means nothing", 1, 503, "-5", DeliveryPending, delay},
 		{"a receiver that is gone keeps its delivery", 1, 410, "", DeliveryPending, delay},
