@@ -8,6 +8,7 @@ import (
 	"portico/internal/access"
 	"portico/internal/account"
 	"portico/internal/catalog"
+	"portico/internal/fault"
 	"portico/internal/webhook"
 )
 
@@ -74,6 +75,9 @@ func (r mutation) setClaims(ctx context.Context, in ClaimsSetInput) (access.Cust
 	}
 	expiries := make(map[string]*time.Time, len(in.Expiries))
 	for _, expiry := range in.Expiries {
+		if _, twice := expiries[expiry.Key]; twice {
+			return access.CustomerClaims{}, fault.Invalid("expiries", "name %q twice", expiry.Key)
+		}
 		expiries[expiry.Key] = expiry.ExpiresAt
 	}
 	return r.Access.ClaimsSet(ctx, callerOf(ctx), access.ClaimsSet{

@@ -35,6 +35,8 @@ func TestClaimsAreSetReadAndUnset(t *testing.T) {
 	conflict.refuses("claimsSet", "CONFLICT input.ifVersion")
 	require.EqualValues(t, 1, conflict.number("claimsSet.claims.version"), "with what there is")
 	w.ask(s.client, set, variables{"email": s.email, "claims": variables{"exp": 1, "role": variables{}}}).refuses("claimsSet", "INVALID input.claims.exp", "INVALID input.claims.role")
+	twice := []any{variables{"key": "beta"}, variables{"key": "beta", "expiresAt": "2026-03-01T00:00:00Z"}}
+	w.ask(s.client, set, variables{"email": s.email, "claims": variables{"beta": true}, "expiries": twice}).refuses("claimsSet", "INVALID input.expiries")
 	w.ask(s.client, set, variables{"email": "nobody", "claims": variables{"role": "x"}}).refuses("claimsSet", "INVALID input.customer.email")
 	created := w.must(s.client, set, variables{"email": "new@acorn.test", "claims": variables{"role": "viewer"}})
 	require.Equal(t, "viewer", created.text("claimsSet.claims.object.role"))

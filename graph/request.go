@@ -10,10 +10,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
+
+	"portico/internal/jsontext"
 )
 
 const (
@@ -70,7 +71,7 @@ func readBody(body []byte) (*graphql.RawParams, *problem) {
 	switch {
 	case !utf8.Valid(body), err != nil && !json.Valid(body), err == nil && !blank(body[decoder.InputOffset():]):
 		return nil, &problem{http.StatusBadRequest, "The body is not JSON in UTF-8."}
-	case hasHalfSurrogate(body):
+	case jsontext.HalfSurrogate(body):
 		return nil, &problem{http.StatusBadRequest, "The body has half of a surrogate pair, which is no character."}
 	case err != nil:
 		return nil, &problem{http.StatusBadRequest,
@@ -119,7 +120,7 @@ func readObject(name, text string, object *map[string]any) *problem {
 	}
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
-	if !utf8.ValidString(text) || !json.Valid([]byte(text)) || hasHalfSurrogate([]byte(text)) || decoder.Decode(object) != nil {
+	if !utf8.ValidString(text) || !json.Valid([]byte(text)) || jsontext.HalfSurrogate([]byte(text)) || decoder.Decode(object) != nil {
 		return &problem{http.StatusBadRequest, "The parameter " + name + " is not an object in JSON and UTF-8."}
 	}
 	return nil
@@ -127,34 +128,6 @@ func readObject(name, text string, object *map[string]any) *problem {
 
 // blank tells whether JSON takes a text for nothing.
 func blank(text []byte) bool { return len(bytes.Trim(text, " \t\r\n")) == 0 }
-
-// hasHalfSurrogate looks at the raw text, which is known to be JSON: Go's decoder would put U+FFFD in its place without a word.
-func hasHalfSurrogate(text []byte) bool {
-	for {
-		at := bytes.IndexByte(text, '\\')
-		if at < 0 {
-			return false
-		}
-		text = text[at:]
-		if text[1] != 'u' {
-			text = text[2:]
-			continue
-		}
-		if first := escaped(text); utf16.IsSurrogate(first) {
-			if !bytes.HasPrefix(text[6:], []byte(`\u`)) || utf16.DecodeRune(first, escaped(text[6:])) == utf8.RuneError {
-				return true
-			}
-			text = text[6:]
-		}
-		text = text[6:]
-	}
-}
-
-// escaped reads the \uXXXX that a text begins with.
-func escaped(text []byte) rune {
-	r, _ := strconv.ParseUint(string(text[2:6]), 16, 16)
-	return rune(r)
-}
 
 // media are the types that a client names in Accept, in its order.
 type media []string

@@ -41,7 +41,7 @@ func (v *value) UnmarshalJSON(text []byte) error {
 	} else {
 		var number json.Number
 		if err := json.Unmarshal(text, &number); err != nil {
-			return &json.UnmarshalTypeError{Value: "list, an object or a boolean"}
+			return err
 		}
 		given = number.String()
 	}

@@ -5,14 +5,17 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"portico/internal/account"
 	"portico/internal/audit"
 	"portico/internal/credential"
 	"portico/internal/fault"
+	"portico/internal/jsontext"
 )
 
 const maxBody = 64 << 10
@@ -151,21 +154,45 @@ func (c *call) record(caller account.Caller, do func() (audit.Result, error)) er
 	return c.Audit.Record(c.r.Context(), caller, c.act(c.w, c.r, c.route.action), do)
 }
 
-// read reads the body, a JSON object. Members that are not known are ignored: published clients send more than is used.
+// read reads the body, a JSON object, into a struct. Names count as they are written, as they do for JSON elsewhere: Go's decoder would take
+// any case of their letters. Members that are not known are ignored: published clients send more than is used.
 func (c *call) read(into any) error {
 	text, err := c.body()
 	if err != nil {
 		return err
 	}
-	var wrong *json.UnmarshalTypeError
-	err = json.Unmarshal(text, into)
-	switch {
-	case errors.As(err, &wrong) && wrong.Field != "":
-		return fault.Invalid(wrong.Field, "must not be a %s", wrong.Value)
-	case err != nil || len(text) == 0 || firstOf(text) != '{':
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(text, &given); err != nil || given == nil {
 		return fault.Invalid("", "the body must be a JSON object")
 	}
+	fields := reflect.ValueOf(into).Elem()
+	for i := range fields.NumField() {
+		name := fields.Type().Field(i).Tag.Get("json")
+		member, is := given[name]
+		if !is || name == "-" {
+			continue
+		}
+		// What is any JSON is looked at where it is known what it is for.
+		if member[0] == '"' && jsontext.HalfSurrogate(member) {
+			return fault.Invalid(name, "must not contain half of a surrogate pair")
+		}
+		if err := json.Unmarshal(member, fields.Field(i).Addr().Interface()); err != nil {
+			return fault.Invalid(name, "must be %s", kindOf(fields.Field(i).Type()))
+		}
+	}
 	return nil
+}
+
+// kindOf says what a member of a body must be.
+func kindOf(member reflect.Type) string {
+	switch {
+	case member == reflect.TypeFor[value]():
+		return "a string or a number"
+	case member == reflect.TypeFor[*int64]():
+		return "a whole number"
+	default:
+		return "a string"
+	}
 }
 
 // body is the text of the body, as often as it is asked for.
@@ -180,6 +207,8 @@ func (c *call) body() ([]byte, error) {
 		return nil, fault.Invalid("", "the body must have at most %d KiB", maxBody>>10)
 	case err != nil:
 		return nil, fault.Invalid("", "the body cannot be read")
+	case !utf8.Valid(text):
+		return nil, fault.Invalid("", "the body must be UTF-8")
 	}
 	c.text = text
 	return text, nil
@@ -193,16 +222,6 @@ func renamed(err error, names map[string]string) error {
 		}
 	}
 	return err
-}
-
-// firstOf is the first character of a JSON text.
-func firstOf(text []byte) byte {
-	for _, c := range text {
-		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
-			return c
-		}
-	}
-	return 0
 }
 
 const (
