@@ -125,6 +125,11 @@ func TestAFieldCostsOneStatementPerLevel(t *testing.T) {
 		require.EqualValues(t, 2+2+1, statements)
 	})
 
+	t.Run("an id that is none is told with the argument that it came in", func(t *testing.T) {
+		require.Contains(t, w.ask(s.key, `{ node(id: "8") { id } }`, nil).raw, `"message":"id: must be a global id such as`)
+		require.Contains(t, w.ask(s.key, `{ nodes(ids: ["8"]) { id } }`, nil).raw, `"message":"ids: must be a global id such as`)
+	})
+
 	t.Run("the features of plans are read wherever they are asked for", func(t *testing.T) {
 		const features = `[{"name":"advancedReporting"},{"name":"maxEmployees"}]`
 		for _, document := range []string{

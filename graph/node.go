@@ -18,7 +18,7 @@ const maxNodes = 100
 
 // Node is the object with the id.
 func (r query) Node(ctx context.Context, id string) (Node, error) {
-	nodes, err := r.Nodes(ctx, []string{id})
+	nodes, err := r.nodes(ctx, "id", id)
 	if err != nil {
 		return nil, err
 	}
@@ -28,13 +28,18 @@ func (r query) Node(ctx context.Context, id string) (Node, error) {
 // Nodes are the objects with the ids, read with one statement per type.
 func (r query) Nodes(ctx context.Context, ids []string) ([]Node, error) {
 	if len(ids) > maxNodes {
-		return nil, fault.Invalid("ids", "must be at most %d", maxNodes)
+		return nil, fault.Invalid("ids", "must be at most %d ids", maxNodes)
 	}
+	return r.nodes(ctx, "ids", ids...)
+}
+
+// nodes are the objects with the ids that an argument gives.
+func (r query) nodes(ctx context.Context, argument string, ids ...string) ([]Node, error) {
 	rows := map[string][]int64{}
 	for _, id := range ids {
 		typename, row, ok := parseGID(id)
 		if !ok {
-			return nil, fault.Invalid("ids", "must be global ids such as %s", gid("Customer", exampleID))
+			return nil, fault.Invalid(argument, "must be a global id such as %s", gid("Customer", exampleID))
 		}
 		rows[typename] = append(rows[typename], row)
 	}
