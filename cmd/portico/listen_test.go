@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -208,9 +210,39 @@ func TestListenForwardsWhatAnEndpointGetsAndResumesWithoutAGap(t *testing.T) {
 	}
 }
 
+// shape is a body without its values: which members there are, and of which types. Merchants' own data has none.
+func shape(value any) any {
+	of, isObject := value.(map[string]any)
+	if !isObject {
+		return fmt.Sprintf("%T", value)
+	}
+	members := map[string]any{}
+	for name, member := range of {
+		switch name {
+		case "userMeta", "features", "claims":
+		default:
+			members[name] = shape(member)
+		}
+	}
+	return members
+}
+
+// requireAlike holds a sample against an event that has happened: a receiver that works with one works with the other.
+func requireAlike(t *testing.T, kind string, happened, sample map[string]any) {
+	t.Helper()
+	require.ElementsMatch(t, slices.Collect(maps.Keys(happened)), slices.Collect(maps.Keys(sample)), "members of %s", kind)
+	for name, value := range happened {
+		if similar := sample[name]; value != nil && similar != nil {
+			require.Equal(t, shape(map[string]any{name: value}), shape(map[string]any{name: similar}), "%s of %s", name, kind)
+		}
+	}
+}
+
 func TestTriggerMakesEachEventHappen(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h, in := newHouse(t), newInbox(t)
+	endpoint := h.merchant.Do(`mutation($url: String!) { webhookEndpointCreate(input: {url: $url, eventTypes: ["product.approved"]}) {
+		webhookEndpoint { id } userErrors { message } } }`, proctest.Object{"url": in.URL + "/sample"}).Text("webhookEndpointCreate.webhookEndpoint.id")
 	listed := h.command(t, "trigger", "--list")
 	listed.Wait()
 	for _, kind := range webhook.Types() {
@@ -233,6 +265,16 @@ func TestTriggerMakesEachEventHappen(t *testing.T) {
 		body, err := json.Marshal(event.At("node.body"))
 		require.NoError(t, err)
 		require.Contains(t, string(body), "trigger", "of the product, or of the customer of this run")
+
+		tested := h.merchant.Do(`mutation($id: ID!, $type: String!) { webhookEndpointTest(input: {id: $id, eventType: $type}) {
+			result { requestBody } userErrors { message } } }`, proctest.Object{"id": endpoint, "type": string(kind)})
+		var sample proctest.Object
+		require.NoError(t, json.Unmarshal([]byte(tested.Text("webhookEndpointTest.result.requestBody")), &sample))
+		happened := proctest.Object{"body": event.At("node.body")}
+		requireAlike(t, string(kind), happened.At("body.data").(map[string]any), sample.At("data").(map[string]any))
+		if until, has := happened.At("body.data.accessUntil").(string); has {
+			require.Equal(t, until > happened.Text("body.createdAt"), sample.Text("data.accessUntil") > sample.Text("createdAt"), "is there access after %s", kind)
+		}
 	}
 	products := h.merchant.Do(`{ products { nodes { identifier plans { id } } } }`, nil).List("products.nodes")
 	require.Len(t, products, 1, "made once")

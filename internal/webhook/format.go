@@ -27,11 +27,11 @@ var errNoNotification = errors.New("the event tells of no payment")
 type story struct {
 	Event, ID, Sequence, CreatedAt, Test json.RawMessage
 	Data                                 struct {
-		SubscriptionID, CustomerID, CompanyID, ProductID, ProductIdentifier json.RawMessage
-		UserMeta                                                            json.RawMessage
-		Customer                                                            struct{ ID, Email json.RawMessage }
-		Invoice                                                             struct{ ID json.RawMessage }
-		Payment                                                             struct {
+		SubscriptionID, CustomerID, CompanyID, ProductID, ProductIdentifier, EndpointID json.RawMessage
+		UserMeta                                                                        json.RawMessage
+		Customer                                                                        struct{ ID, Email json.RawMessage }
+		Invoice                                                                         struct{ ID json.RawMessage }
+		Payment                                                                         struct {
 			ID          json.RawMessage
 			AmountMinor json.Number // or the text of one, beyond what a number holds
 			Currency    string
@@ -95,7 +95,7 @@ func (s story) thin() Object {
 		Member{"data", known(
 			Member{"subscriptionId", s.Data.SubscriptionID}, Member{"customerId", s.Data.CustomerID}, Member{"companyId", s.Data.CompanyID},
 			Member{"productId", s.Data.ProductID}, Member{"productIdentifier", s.Data.ProductIdentifier},
-			Member{"invoiceId", s.Data.Invoice.ID}, Member{"paymentId", s.Data.Payment.ID},
+			Member{"invoiceId", s.Data.Invoice.ID}, Member{"paymentId", s.Data.Payment.ID}, Member{"endpointId", s.Data.EndpointID},
 		)},
 		Member{"fetch", Object{
 			{"query", "query($id: ID!) { node(id: $id) { ... on Event { body } } }"},

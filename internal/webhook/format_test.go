@@ -153,6 +153,16 @@ func TestAThinBodyHasIdsAndNoPersonalData(t *testing.T) {
 	require.Equal(t, []int{0}, portal)
 }
 
+func TestAThinBodySaysWhichEndpointWasDisabled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	r := receive(t, nil)
+	e, _ := m.endpointOf(t, r.URL, webhook.FormatThin)
+	require.Nil(t, m.try(t, e, string(webhook.EndpointIsDisabled)).ErrorClass)
+	require.Contains(t, r.got()[0].body, `"data":{"productIdentifier":"sample","endpointId":1}`)
+}
+
 func TestAnEventOfNoPaymentIsNoPaymentNotification(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

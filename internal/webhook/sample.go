@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"slices"
 	"strings"
 	"time"
 )
@@ -41,39 +40,58 @@ func sampleData(kind Type, productIdentifier string, at time.Time) Object {
 			{"customerId", 1}, {"companyId", 1}, {"email", sampleEmail}, {"name", "Sample"}, {"role", "user"}, {"userMeta", Object{{"sample", true}}},
 		}
 	}
-	status, reason := "active", any(nil)
-	switch kind {
-	case SubscriptionCanceled:
-		status, reason = "canceled", "canceled"
-	case SubscriptionExpired:
-		status, reason = "expired", "canceled"
-	case SubscriptionTrialEnding:
-		status = "trialing"
-	case SubscriptionPastDue, PaymentFailed:
-		status, reason = "past_due", "unpaid"
-	}
-	end := at.AddDate(0, 0, 30)
+	told := circumstances(kind, at)
 	data := Object{
 		{"subscriptionId", 1}, {"customerId", 1}, {"companyId", 1}, {"productIdentifier", productIdentifier},
-		{"status", status}, {"reason", reason}, {"currentPeriodStart", at}, {"currentPeriodEnd", end},
-		{"accessUntil", end.AddDate(0, 0, 7)}, {"cancelAtPeriodEnd", false}, {"seats", 1},
+		{"status", told.status}, {"reason", told.reason}, {"currentPeriodStart", told.start}, {"currentPeriodEnd", told.end},
+		{"accessUntil", told.accessUntil}, {"cancelAtPeriodEnd", false}, {"seats", 1},
 		{"tier", Object{{"name", "pro"}, {"features", Object{{"advancedReporting", true}, {"maxEmployees", 50}}}}},
 		{"customer", Object{{"id", 1}, {"email", sampleEmail}}}, {"userMeta", Object{{"sample", true}}},
 	}
-	if slices.Contains([]Type{
-		SubscriptionCreated, SubscriptionRenewed, SubscriptionPastDue, InvoiceCreated, PaymentSucceeded, PaymentFailed,
-	}, kind) {
-		state := "paid"
-		if kind == SubscriptionPastDue || kind == InvoiceCreated || kind == PaymentFailed {
-			state = "open"
-		}
+	if told.invoice != "" {
 		data = append(data, Member{"invoice", Object{
-			{"id", 1}, {"number", "SAMPLE-1"}, {"status", state}, {"amountMinor", 1999}, {"currency", "USD"},
-			{"periodStart", at}, {"periodEnd", end},
+			{"id", 1}, {"number", 1}, {"status", told.invoice}, {"amountMinor", 1999}, {"currency", "USD"},
+			{"periodStart", at}, {"periodEnd", at.Add(samplePeriod)},
 		}})
 	}
 	if kind == PaymentSucceeded {
 		data = append(data, Member{"payment", Object{{"id", 1}, {"amountMinor", 1999}, {"currency", "USD"}, {"paidAt", at}}})
 	}
 	return data
+}
+
+const (
+	samplePeriod, sampleTrial = 30 * day, 14 * day
+	sampleNotice, sampleGrace = 3 * day, 7 * day
+)
+
+// circumstance is how a subscription stands when an event happens to it.
+type circumstance struct {
+	status                  string
+	reason                  any
+	start, end, accessUntil time.Time
+	invoice                 string // its status; "" for events that tell of none
+}
+
+// circumstances are such as billing has them, so that a receiver that works with samples works with events: whoever has lost access has
+// none any more, and what could not be paid is the period that begins.
+func circumstances(kind Type, at time.Time) circumstance {
+	since := at.Add(-samplePeriod)
+	switch kind {
+	case SubscriptionCanceled:
+		return circumstance{"canceled", "canceled", since.Add(sampleGrace), at.Add(sampleGrace), at, ""}
+	case SubscriptionExpired:
+		return circumstance{"expired", "payment_failed", since.Add(-sampleGrace), at.Add(-sampleGrace), at, ""}
+	case SubscriptionTrialEnding:
+		end := at.Add(sampleNotice)
+		return circumstance{"trialing", nil, end.Add(-sampleTrial), end, end, ""}
+	case SubscriptionPastDue, PaymentFailed:
+		return circumstance{"past_due", "payment_failed", since, at, at.Add(sampleGrace), "open"}
+	case InvoiceCreated:
+		return circumstance{"active", nil, since, at, at.Add(sampleGrace), "open"}
+	case SubscriptionUpdated:
+		return circumstance{"active", nil, at, at.Add(samplePeriod), at.Add(samplePeriod + sampleGrace), ""}
+	default:
+		return circumstance{"active", nil, at, at.Add(samplePeriod), at.Add(samplePeriod + sampleGrace), "paid"}
+	}
 }
