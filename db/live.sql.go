@@ -11,7 +11,8 @@ import (
 )
 
 const attemptsAfter = `-- name: AttemptsAfter :many
-select merchant_id, delivery_id, number, endpoint_id, xid::text::bigint as position, status_code, error, response_body, duration_ms, created_at
+select merchant_id, delivery_id, number, endpoint_id, xid::text::bigint as position, status_code, error_class, error, response_body,
+  duration_ms, created_at
 from webhook_attempt
 where merchant_id = $1 and created_at > $2::timestamptz
   and (xid, delivery_id, number) > (cast(cast($3::bigint as text) as xid8), $4::bigint, $5::int)
@@ -36,6 +37,7 @@ type AttemptsAfterRow struct {
 	EndpointID   int64
 	Position     int64
 	StatusCode   *int32
+	ErrorClass   *string
 	Error        *string
 	ResponseBody string
 	DurationMs   int32
@@ -66,6 +68,7 @@ func (q *Queries) AttemptsAfter(ctx context.Context, db DBTX, arg AttemptsAfterP
 			&i.EndpointID,
 			&i.Position,
 			&i.StatusCode,
+			&i.ErrorClass,
 			&i.Error,
 			&i.ResponseBody,
 			&i.DurationMs,

@@ -1031,7 +1031,7 @@ type Live {
   """
   The merchant's events in commit order, as ` + "`" + `events` + "`" + ` lists them: those behind the cursor ` + "`" + `after` + "`" + ` that are stored, then each as it happens.
   Without ` + "`" + `after` + "`" + ` it begins now; the empty cursor is the beginning. Whoever comes back with the cursor of the last event that was received
-  gets every later one, once. ` + "`" + `types` + "`" + ` leaves out events of others.
+  gets every later one, once. ` + "`" + `types` + "`" + ` leaves out events of others; patterns such as ` + "`" + `subscription.*` + "`" + ` are types, too.
   """
   eventPublished(types: [String!], after: String): EventEdge! @auth(allow: [MEMBER, API_KEY], scope: WEBHOOKS_READ)
   """
@@ -3170,14 +3170,17 @@ type WebhookEndpoint implements Node {
   createdAt: DateTime!
 }
 
-"How an endpoint is doing. Counts are of the last 24 hours, by the hour."
+"How an endpoint is doing, as of a few seconds ago while it is being sent to. Counts are of the last 24 hours, by the hour."
 type WebhookEndpointHealth {
   state: WebhookEndpointState!
   "Since when it is in this state."
   since: DateTime!
   "While it is FAILING: when the next request finds out whether it answers again."
   heldUntil: DateTime
-  "Failures since the last success."
+  """
+  Failures since the last success, those by which the receiver only asked for fewer requests at once left out: 429 and 503 while it gets
+  several.
+  """
   consecutiveFailures: Int!
   """
   The first failure since the last success, or since a silence of a day and a half. Five days after it the endpoint is disabled if nothing has

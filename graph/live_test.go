@@ -206,6 +206,12 @@ func TestAFollowerWhoComesBackHasEveryEventOnceInCommitOrder(t *testing.T) {
 		s.publish(before+after+3, webhook.SubscriptionRenewed, func() {})
 		require.Equal(t, "subscription.renewed", f.next().text("eventPublished.node.type"))
 	})
+	t.Run("of a kind", func(t *testing.T) {
+		f := w.follow(s.key, followEvents, variables{"types": []string{" payment.* ", "subscription.past_due"}})
+		s.publish(before+after+4, webhook.SubscriptionUpdated, func() {})
+		s.publish(before+after+5, webhook.PaymentFailed, func() {})
+		require.Equal(t, "payment.failed", f.next().text("eventPublished.node.type"))
+	})
 }
 
 // pages are the first n events of a merchant.

@@ -28,7 +28,7 @@ const (
 type listenCommand struct {
 	installation
 	ForwardTo     string   `help:"Address of the receiver, such as http://localhost:3000/hook." required:"" placeholder:"URL"`
-	Events        []string `help:"Types of event, separated by commas; all when left out." placeholder:"TYPE,..."`
+	Events        []string `help:"Types of event, or all of a kind such as payment.*, separated by commas; all when left out." placeholder:"TYPE,..."`
 	FromBeginning bool     `help:"Begin with the first event that is kept, instead of now." xor:"from"`
 	After         string   `help:"Begin behind a cursor, such as the one that is printed at the end." xor:"from" placeholder:"CURSOR"`
 	Secret        string   `help:"Signing secret, whsec_ and base64 of 24 to 64 bytes. Made from the API key and this machine's name when left out." placeholder:"WHSEC"`

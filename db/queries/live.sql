@@ -29,7 +29,8 @@ order by m.id;
 
 -- name: AttemptsAfter :many
 -- The attempts that were recorded behind a position, in the order of the transactions that recorded them.
-select merchant_id, delivery_id, number, endpoint_id, xid::text::bigint as position, status_code, error, response_body, duration_ms, created_at
+select merchant_id, delivery_id, number, endpoint_id, xid::text::bigint as position, status_code, error_class, error, response_body,
+  duration_ms, created_at
 from webhook_attempt
 where merchant_id = @merchant_id and created_at > @recent::timestamptz
   and (xid, delivery_id, number) > (cast(cast(@after_xid::bigint as text) as xid8), @after_delivery_id::bigint, @after_number::int)

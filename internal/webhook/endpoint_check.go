@@ -86,15 +86,21 @@ func eventTypes(asked []string, format string, check *fault.Check) []string {
 	if asked == nil {
 		return typeNames(DefaultTypes())
 	}
+	return typesAmong(asked, "eventTypes", check)
+}
+
+// typesAmong is the types and patterns that a field asks for, each once.
+func typesAmong(asked []string, field string, check *fault.Check) []string {
 	if len(asked) == 0 {
-		check.Add(fault.Invalid("eventTypes", "must name at least one type of event, or be left out"))
+		check.Add(fault.Invalid(field, "must name at least one type of event, or be left out"))
 	}
 	known := typeNames(Types())
 	var types []string
 	for i, t := range asked {
+		t = strings.TrimSpace(t)
 		switch {
 		case !slices.Contains(known, t) && !isPattern(t, known):
-			check.Add(fault.Invalid("eventTypes."+strconv.Itoa(i), "must be one of %s, all of a kind such as subscription.*, or *", strings.Join(known, ", ")))
+			check.Add(fault.Invalid(field+"."+strconv.Itoa(i), "must be one of %s, all of a kind such as subscription.*, or *", strings.Join(known, ", ")))
 		case !slices.Contains(types, t):
 			types = append(types, t)
 		}
@@ -107,6 +113,14 @@ func isPattern(text string, known []string) bool {
 	kind, isKind := strings.CutSuffix(text, "*")
 	return text == everyType || isKind && strings.Count(kind, ".") == 1 && strings.HasSuffix(kind, ".") &&
 		slices.ContainsFunc(known, func(t string) bool { return strings.HasPrefix(t, kind) })
+}
+
+// isWanted tells whether a type is among types and patterns.
+func isWanted(t Type, among []string) bool {
+	return slices.ContainsFunc(among, func(one string) bool {
+		kind, isKind := strings.CutSuffix(one, "*")
+		return one == string(t) || isKind && strings.HasPrefix(string(t), kind)
+	})
 }
 
 func typeNames(types []Type) []string {

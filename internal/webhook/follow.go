@@ -7,8 +7,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
-	"strings"
 
 	"portico/db"
 	"portico/internal/fault"
@@ -30,15 +28,15 @@ func (w *Webhooks) EventsEnd(ctx context.Context, merchantID int64) (Position, e
 }
 
 // Follow gives the merchant's events behind a position, in the order of Events: those that are stored, then each as it becomes
-// readable, until ctx ends or an error ends it. With types, only those; INVALID on types for one that does not exist. Events wait in
-// the database for as long as the follower takes.
+// readable, until ctx ends or an error ends it. With types, which may be patterns as for an endpoint, only those; INVALID on types for one
+// that does not exist. Events wait in the database for as long as the follower takes.
 func (w *Webhooks) Follow(ctx context.Context, merchantID int64, after Position, types []string) (iter.Seq2[StoredEvent, error], error) {
-	if types != nil && len(types) == 0 {
-		return nil, fault.Invalid("types", "must name at least one type of event, or be left out")
-	}
-	for i, one := range types {
-		if !slices.Contains(Types(), Type(one)) {
-			return nil, fault.Invalid("types."+strconv.Itoa(i), "must be one of %s", strings.Join(typeNames(Types()), ", "))
+	wanted := []string{everyType}
+	if types != nil {
+		var check fault.Check
+		wanted = typesAmong(types, "types", &check)
+		if err := check.Err(); err != nil {
+			return nil, err
 		}
 	}
 	return func(yield func(StoredEvent, error) bool) {
@@ -48,7 +46,7 @@ func (w *Webhooks) Follow(ctx context.Context, merchantID int64, after Position,
 				return
 			}
 			for _, event := range events {
-				if (len(types) == 0 || slices.Contains(types, string(event.Type))) && !yield(event, nil) {
+				if isWanted(event.Type, wanted) && !yield(event, nil) {
 					return
 				}
 			}
@@ -126,8 +124,8 @@ func (w *Webhooks) FollowAttempts(ctx context.Context, merchantID int64) (iter.S
 		recorded := make([]Recorded, len(rows))
 		for i, row := range rows {
 			recorded[i] = Recorded{row.DeliveryID, row.EndpointID, Attempt{
-				Number: row.Number, StatusCode: row.StatusCode, Error: row.Error, ResponseBody: row.ResponseBody, DurationMs: row.DurationMs,
-				CreatedAt: row.CreatedAt,
+				Number: row.Number, StatusCode: row.StatusCode, ErrorClass: (*ErrorClass)(row.ErrorClass), Error: row.Error,
+				ResponseBody: row.ResponseBody, DurationMs: row.DurationMs, CreatedAt: row.CreatedAt,
 			}}
 			after.AfterXid, after.AfterDeliveryID, after.AfterNumber = row.Position, row.DeliveryID, row.Number
 		}

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"portico/internal/webhook"
 )
 
 func TestAttemptsAreFollowedByTheirMerchantOnlyAndEachOnce(t *testing.T) {
@@ -49,4 +51,26 @@ func TestAttemptsAreFollowedByTheirMerchantOnlyAndEachOnce(t *testing.T) {
 	hangUp()
 	_, _, more = next()
 	require.False(t, more)
+}
+
+func TestAFollowedAttemptSaysWhyItFailed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	r := receive(t, answering(500))
+	e, _ := m.endpoint(t, r.URL)
+	ctx, hangUp := context.WithTimeout(t.Context(), patience)
+	defer hangUp()
+	attempts, err := w.FollowAttempts(ctx, m.id)
+	require.NoError(t, err)
+	next, stop := iter.Pull2(attempts)
+	defer stop()
+	m.publish(t, m.subscription(t))
+	m.drain(t, e)
+	page, err, more := next()
+	require.NoError(t, err)
+	require.True(t, more)
+	require.Len(t, page, 1)
+	require.Equal(t, m.lastAttempt(t, e), page[0].Attempt, "as the delivery's own list has it")
+	require.Equal(t, webhook.ErrorStatus, *page[0].ErrorClass)
 }
