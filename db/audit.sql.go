@@ -41,20 +41,7 @@ type AuditEntriesParams struct {
 }
 
 type AuditEntriesRow struct {
-	MerchantID *int64
-	ID         int64
-	BegunAt    time.Time
-	ActorKind  string
-	ActorID    *int64
-	Action     string
-	Fields     []string
-	Object     *string
-	Outcome    *string
-	Code       *string
-	RequestID  string
-	Address    *netip.Addr
-	UserAgent  string
-	ActorName  *string
+	AuditEntry AuditEntry
 	KeyName    *string
 	ClientName *string
 }
@@ -81,20 +68,20 @@ func (q *Queries) AuditEntries(ctx context.Context, db DBTX, arg AuditEntriesPar
 	for rows.Next() {
 		var i AuditEntriesRow
 		if err := rows.Scan(
-			&i.MerchantID,
-			&i.ID,
-			&i.BegunAt,
-			&i.ActorKind,
-			&i.ActorID,
-			&i.Action,
-			&i.Fields,
-			&i.Object,
-			&i.Outcome,
-			&i.Code,
-			&i.RequestID,
-			&i.Address,
-			&i.UserAgent,
-			&i.ActorName,
+			&i.AuditEntry.MerchantID,
+			&i.AuditEntry.ID,
+			&i.AuditEntry.BegunAt,
+			&i.AuditEntry.ActorKind,
+			&i.AuditEntry.ActorID,
+			&i.AuditEntry.Action,
+			&i.AuditEntry.Fields,
+			&i.AuditEntry.Object,
+			&i.AuditEntry.Outcome,
+			&i.AuditEntry.Code,
+			&i.AuditEntry.RequestID,
+			&i.AuditEntry.Address,
+			&i.AuditEntry.UserAgent,
+			&i.AuditEntry.ActorName,
 			&i.KeyName,
 			&i.ClientName,
 		); err != nil {
@@ -110,9 +97,10 @@ func (q *Queries) AuditEntries(ctx context.Context, db DBTX, arg AuditEntriesPar
 
 const beginAuditEntry = `-- name: BeginAuditEntry :one
 
-insert into audit_entry (merchant_id, begun_at, actor_kind, actor_id, action, fields, object, request_id, address, user_agent)
-select $1::bigint, $2::timestamptz, $3::text, $4::bigint, $5::text,
-       $6::text[], $7::text, $8::text, $9::inet, $10::text
+insert into audit_entry (merchant_id, begun_at, actor_kind, actor_id, actor_name, action, fields, object, request_id, address, user_agent)
+select $1::bigint, $2::timestamptz, $3::text, $4::bigint,
+       $5::text, $6::text, $7::text[], $8::text, $9::text,
+       $10::inet, $11::text
 from set_config('synchronous_commit', 'off', true)
 returning id
 `
@@ -122,6 +110,7 @@ type BeginAuditEntryParams struct {
 	BegunAt    time.Time
 	ActorKind  string
 	ActorID    *int64
+	ActorName  *string
 	Action     string
 	Fields     []string
 	Object     *string
@@ -138,6 +127,7 @@ func (q *Queries) BeginAuditEntry(ctx context.Context, db DBTX, arg BeginAuditEn
 		arg.BegunAt,
 		arg.ActorKind,
 		arg.ActorID,
+		arg.ActorName,
 		arg.Action,
 		arg.Fields,
 		arg.Object,
@@ -349,6 +339,85 @@ func (q *Queries) MemberAddresses(ctx context.Context, db DBTX, arg MemberAddres
 	return items, nil
 }
 
+const operatorAuditEntries = `-- name: OperatorAuditEntries :many
+select entry.merchant_id, entry.id, entry.begun_at, entry.actor_kind, entry.actor_id, entry.action, entry.fields, entry.object, entry.outcome, entry.code, entry.request_id, entry.address, entry.user_agent, entry.actor_name, operator.email as operator_email
+from audit_entry entry
+left join operator on entry.actor_kind = 'OPERATOR' and operator.id = entry.actor_id
+where entry.actor_kind in ('OPERATOR', 'SHELL')
+  and ($1::text is null or (entry.actor_kind = $1 and entry.actor_id = $2))
+  and ($3::text is null or entry.action = $3)
+  and ($4::text is null or entry.object = $4)
+  and ($5::timestamptz is null or entry.begun_at >= $5)
+  and ($6::timestamptz is null or entry.begun_at < $6)
+  and (entry.begun_at, entry.id) < ($7::timestamptz, $8::bigint)
+order by entry.begun_at desc, entry.id desc
+limit $9
+`
+
+type OperatorAuditEntriesParams struct {
+	ActorKind *string
+	ActorID   *int64
+	Action    *string
+	Object    *string
+	Since     *time.Time
+	Until     *time.Time
+	BeforeAt  time.Time
+	BeforeID  int64
+	RowLimit  int32
+}
+
+type OperatorAuditEntriesRow struct {
+	AuditEntry    AuditEntry
+	OperatorEmail *string
+}
+
+// What operators did and what was done from the shell, newest first. Asks for the system, as both are about every merchant.
+func (q *Queries) OperatorAuditEntries(ctx context.Context, db DBTX, arg OperatorAuditEntriesParams) ([]OperatorAuditEntriesRow, error) {
+	rows, err := db.Query(ctx, operatorAuditEntries,
+		arg.ActorKind,
+		arg.ActorID,
+		arg.Action,
+		arg.Object,
+		arg.Since,
+		arg.Until,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OperatorAuditEntriesRow
+	for rows.Next() {
+		var i OperatorAuditEntriesRow
+		if err := rows.Scan(
+			&i.AuditEntry.MerchantID,
+			&i.AuditEntry.ID,
+			&i.AuditEntry.BegunAt,
+			&i.AuditEntry.ActorKind,
+			&i.AuditEntry.ActorID,
+			&i.AuditEntry.Action,
+			&i.AuditEntry.Fields,
+			&i.AuditEntry.Object,
+			&i.AuditEntry.Outcome,
+			&i.AuditEntry.Code,
+			&i.AuditEntry.RequestID,
+			&i.AuditEntry.Address,
+			&i.AuditEntry.UserAgent,
+			&i.AuditEntry.ActorName,
+			&i.OperatorEmail,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const planForValues = `-- name: PlanForValues :exec
 select set_config('plan_cache_mode', 'force_custom_plan', true)
 `
@@ -360,10 +429,11 @@ func (q *Queries) PlanForValues(ctx context.Context, db DBTX) error {
 }
 
 const recordAuditEntry = `-- name: RecordAuditEntry :exec
-insert into audit_entry (merchant_id, begun_at, actor_kind, actor_id, action, fields, object, outcome, code, request_id, address, user_agent)
-select $1::bigint, $2::timestamptz, $3::text, $4::bigint, $5::text,
-       $6::text[], $7::text, $8::text, $9::text, $10::text,
-       $11::inet, $12::text
+insert into audit_entry (merchant_id, begun_at, actor_kind, actor_id, actor_name, action, fields, object, outcome, code, request_id,
+    address, user_agent)
+select $1::bigint, $2::timestamptz, $3::text, $4::bigint,
+       $5::text, $6::text, $7::text[], $8::text, $9::text, $10::text,
+       $11::text, $12::inet, $13::text
 from set_config('synchronous_commit', 'off', true)
 `
 
@@ -372,6 +442,7 @@ type RecordAuditEntryParams struct {
 	BegunAt    time.Time
 	ActorKind  string
 	ActorID    *int64
+	ActorName  *string
 	Action     string
 	Fields     []string
 	Object     *string
@@ -388,6 +459,7 @@ func (q *Queries) RecordAuditEntry(ctx context.Context, db DBTX, arg RecordAudit
 		arg.BegunAt,
 		arg.ActorKind,
 		arg.ActorID,
+		arg.ActorName,
 		arg.Action,
 		arg.Fields,
 		arg.Object,

@@ -103,8 +103,8 @@ func (q *Queries) NextSigningKeyID(ctx context.Context, db DBTX) (int64, error) 
 	return column_1, err
 }
 
-const revokeSigningKey = `-- name: RevokeSigningKey :execrows
-update signing_key set revoked_at = coalesce(revoked_at, $1) where kid = $2
+const revokeSigningKey = `-- name: RevokeSigningKey :one
+update signing_key set revoked_at = coalesce(revoked_at, $1) where kid = $2 returning id
 `
 
 type RevokeSigningKeyParams struct {
@@ -113,11 +113,10 @@ type RevokeSigningKeyParams struct {
 }
 
 func (q *Queries) RevokeSigningKey(ctx context.Context, db DBTX, arg RevokeSigningKeyParams) (int64, error) {
-	result, err := db.Exec(ctx, revokeSigningKey, arg.RevokedAt, arg.Kid)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := db.QueryRow(ctx, revokeSigningKey, arg.RevokedAt, arg.Kid)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
 }
 
 const signingKeyByKID = `-- name: SigningKeyByKID :one

@@ -67,6 +67,26 @@ func actorTypes() map[string]account.Kind {
 func (r query) AuditLog(
 	ctx context.Context, actor, action, object *string, since, until *time.Time, first *int32, after *string,
 ) (*Connection[AuditEntry], error) {
+	asked := audit.Query{Action: action, Object: object, Since: since, Until: until}
+	return auditEntries(asked, actor, first, after, func(q audit.Query, behind audit.Place, limit int32) ([]audit.Entry, error) {
+		return r.Audit.Entries(ctx, callerOf(ctx), q, behind, limit)
+	})
+}
+
+// OperatorAuditLog is what operators did, and what was done from the shell.
+func (r query) OperatorAuditLog(
+	ctx context.Context, actor, action, object *string, since, until *time.Time, first *int32, after *string,
+) (*Connection[AuditEntry], error) {
+	asked := audit.Query{Action: action, Object: object, Since: since, Until: until}
+	return auditEntries(asked, actor, first, after, func(q audit.Query, behind audit.Place, limit int32) ([]audit.Entry, error) {
+		return r.Audit.OperatorEntries(ctx, q, behind, limit)
+	})
+}
+
+// auditEntries is a page of a log, which read reads.
+func auditEntries(
+	asked audit.Query, actor *string, first *int32, after *string, read func(audit.Query, audit.Place, int32) ([]audit.Entry, error),
+) (*Connection[AuditEntry], error) {
 	request, err := pageOf(first, nil)
 	if err != nil {
 		return nil, err
@@ -79,16 +99,15 @@ func (r query) AuditLog(
 		}
 		behind = audit.Place{At: time.UnixMicro(at), ID: id}
 	}
-	asked := audit.Query{Action: action, Object: object, Since: since, Until: until}
 	if asked.Actor, err = actorRef(actor); err != nil {
 		return nil, err
 	}
-	if object != nil {
-		if _, _, ok := parseGID(*object); !ok {
+	if asked.Object != nil {
+		if _, _, ok := parseGID(*asked.Object); !ok {
 			return nil, fault.Invalid("object", "must be a global id such as %s", gid("Customer", exampleID))
 		}
 	}
-	rows, err := r.Audit.Entries(ctx, callerOf(ctx), asked, behind, request.Limit())
+	rows, err := read(asked, behind, request.Limit())
 	if err != nil {
 		return nil, err
 	}

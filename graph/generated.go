@@ -249,6 +249,7 @@ type QueryResolver interface {
 	WebhookReplays(ctx context.Context, first *int32, after *string) (*Connection[WebhookReplay], error)
 	Merchants(ctx context.Context, search *string, status *string, sandbox bool, first *int32, after *string) (*Connection[Merchant], error)
 	ProductReviews(ctx context.Context, status *string, first *int32, after *string) (*Connection[ProductReview], error)
+	OperatorAuditLog(ctx context.Context, actor *string, action *string, object *string, since *time.Time, until *time.Time, first *int32, after *string) (*Connection[AuditEntry], error)
 }
 type SeatResolver interface {
 	Customer(ctx context.Context, obj *Seat) (*Customer, error)
@@ -718,6 +719,12 @@ type Query {
     @auth(allow: [OPERATOR], merchant: false)
   "The reviews of all merchants' products, oldest first: with ` + "`" + `IN_REVIEW` + "`" + ` the queue."
   productReviews(status: ProductReviewStatus, first: Int, after: String): ProductReviewConnection! @auth(allow: [OPERATOR], merchant: false)
+  """
+  What operators did, to whichever merchant, and what was done with commands on this installation, newest first, narrowed as auditLog is.
+  ` + "`" + `actor` + "`" + ` is an operator's global id.
+  """
+  operatorAuditLog(actor: ID, action: String, object: ID, since: DateTime, until: DateTime, first: Int, after: String): AuditEntryConnection!
+    @auth(allow: [OPERATOR], merchant: false)
 }
 
 "What can be done."
@@ -1783,7 +1790,10 @@ type AuditEntry {
   "When it began."
   at: DateTime!
   actor: AuditActor!
-  "The mutation's name, such as ` + "`" + `productCreate` + "`" + `; TOKEN_RATE_UNUSUAL for a customer whose tokens are minted at an unusual rate."
+  """
+  The mutation's name, such as ` + "`" + `productCreate` + "`" + `; what a command does in the same manner, such as ` + "`" + `operatorCreate` + "`" + `; TOKEN_RATE_UNUSUAL for
+  a customer whose tokens are minted at an unusual rate.
+  """
   action: String!
   "The names of the input's fields that were given, never their values."
   fields: [String!]!
@@ -1796,7 +1806,7 @@ type AuditEntry {
   address: String
   "The programs that the client names itself, with their versions."
   userAgent: String!
-  "The X-Request-Id of the answer."
+  "The X-Request-Id of the answer; empty for what was no request."
   requestId: String!
 }
 
@@ -1805,11 +1815,14 @@ type AuditActor {
   kind: AuditActorKind!
   "The global id of whoever acted; null for nobody in particular."
   id: ID
-  "What it is called today: the member's e-mail address, the name of the API key or the client. Null when it has no name, or is no member any more."
+  """
+  What it is called today: the member's e-mail address, the name of the API key or the client, in operatorAuditLog the operator's e-mail
+  address. Of SHELL the operating system's user. Null when it has no name, or is no member any more.
+  """
   label: String
 }
 
-"The kinds of actor: those of callers, and Portico itself."
+"The kinds of actor: those of callers, the shell, and Portico itself."
 enum AuditActorKind {
   "Nobody in particular: no credential was needed."
   ANONYMOUS
@@ -1827,6 +1840,8 @@ enum AuditActorKind {
   PERSON
   "Who runs this installation."
   OPERATOR
+  "Whoever ran a command on this installation."
+  SHELL
   "Portico itself."
   SYSTEM
 }
@@ -5369,6 +5384,68 @@ func (ec *executionContext) field_Query_nodes_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["ids"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_operatorAuditLog_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actor",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actor"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "action",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["action"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "object",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["object"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "since",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "until",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg6
 	return args, nil
 }
 
@@ -18060,6 +18137,75 @@ func (ec *executionContext) fieldContext_Query_productReviews(ctx context.Contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_productReviews_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_operatorAuditLog(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_operatorAuditLog(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().OperatorAuditLog(ctx, fc.Args["actor"].(*string), fc.Args["action"].(*string), fc.Args["object"].(*string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(*int32), fc.Args["after"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"OPERATOR"})
+				if err != nil {
+					var zeroVal *Connection[AuditEntry]
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "VIEWER")
+				if err != nil {
+					var zeroVal *Connection[AuditEntry]
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *Connection[AuditEntry]
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *Connection[AuditEntry]
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, nil, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *Connection[AuditEntry]) graphql.Marshaler {
+			return ec.marshalNAuditEntryConnection2ᚖporticoᚋgraphᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_operatorAuditLog(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_operatorAuditLog_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -31210,6 +31356,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_productReviews(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "operatorAuditLog":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *object) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_operatorAuditLog(ctx, field)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}

@@ -156,7 +156,7 @@ func (a *app) approveDemo(ctx context.Context, merchants []demoMerchant) error {
 	if err != nil {
 		return fmt.Errorf("make an operator: %w", err)
 	}
-	if err := a.accounts.OperatorDisable(ctx, operator.Email); err != nil {
+	if _, err := a.accounts.OperatorDisable(ctx, operator.Email); err != nil {
 		return fmt.Errorf("disable the operator: %w", err)
 	}
 	for _, m := range merchants {

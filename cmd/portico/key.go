@@ -125,18 +125,11 @@ type keyRotateCommand struct{}
 
 // Run starts a rotation; the workers do it.
 func (*keyRotateCommand) Run(ctx context.Context) error {
-	c, log, err := settings()
-	if err != nil {
-		return err
-	}
-	a, err := wire(ctx, c, log)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	if err := a.vault.RotationStart(ctx); err != nil {
-		return err
-	}
-	_, err = fmt.Println("The workers encrypt every stored secret with the first of PORTICO_KEYS; portico key list shows what is left.")
-	return err
+	return act(ctx, "keyRotate", nil, func(a *app) (string, error) {
+		if err := a.vault.RotationStart(ctx); err != nil {
+			return "", err
+		}
+		_, err := fmt.Println("The workers encrypt every stored secret with the first of PORTICO_KEYS; portico key list shows what is left.")
+		return "", err
+	})
 }

@@ -17,25 +17,11 @@ type signingKeyCommand struct {
 	Revoke signingRevokeCommand `cmd:"" help:"End a key with all tokens that it has signed."`
 }
 
-// withAccess does something about the signing keys.
-func withAccess(ctx context.Context, do func(*access.Access) error) error {
-	c, log, err := settings()
-	if err != nil {
-		return err
-	}
-	a, err := wire(ctx, c, log)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	return do(a.access)
-}
-
 type signingListCommand struct{}
 
 // Run prints the keys.
 func (*signingListCommand) Run(ctx context.Context) error {
-	return withAccess(ctx, func(a *access.Access) error { return printSigningKeys(ctx, os.Stdout, a) })
+	return withApp(ctx, func(a *app) error { return printSigningKeys(ctx, os.Stdout, a.access) })
 }
 
 func printSigningKeys(ctx context.Context, w io.Writer, a *access.Access) error {
@@ -71,12 +57,11 @@ func (s *signingRollCommand) Run(ctx context.Context) error {
 	if s.Now {
 		ahead = 0
 	}
-	return withAccess(ctx, func(a *access.Access) error {
-		if err := a.SigningKeysRoll(ctx, ahead); err != nil {
-			return err
-		}
-		return printSigningKeys(ctx, os.Stdout, a)
-	})
+	err := act(ctx, "signingKeysRoll", nil, func(a *app) (string, error) { return "", a.access.SigningKeysRoll(ctx, ahead) })
+	if err != nil {
+		return err
+	}
+	return new(signingListCommand).Run(ctx)
 }
 
 type signingRevokeCommand struct {
@@ -85,10 +70,15 @@ type signingRevokeCommand struct {
 
 // Run revokes a key.
 func (s *signingRevokeCommand) Run(ctx context.Context) error {
-	return withAccess(ctx, func(a *access.Access) error {
-		if err := a.SigningKeyRevoke(ctx, s.KID); err != nil {
-			return err
+	err := act(ctx, "signingKeyRevoke", []string{"kid"}, func(a *app) (string, error) {
+		id, err := a.access.SigningKeyRevoke(ctx, s.KID)
+		if err != nil {
+			return "", err
 		}
-		return printSigningKeys(ctx, os.Stdout, a)
+		return fmt.Sprintf("gid://portico/SigningKey/%d", id), nil
 	})
+	if err != nil {
+		return err
+	}
+	return new(signingListCommand).Run(ctx)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -41,25 +40,25 @@ type (
 
 // Run makes an operator.
 func (o *operatorCreate) Run(ctx context.Context) error {
-	return withAccounts(ctx, func(a *account.Accounts) error {
-		password, err := readPassword(os.Stdin, os.Stderr)
+	password, err := readPassword(os.Stdin, os.Stderr)
+	if err != nil {
+		return err
+	}
+	return act(ctx, "operatorCreate", []string{"email", "password"}, func(a *app) (string, error) {
+		operator, made, err := a.accounts.OperatorCreate(ctx, o.Email, password)
 		if err != nil {
-			return err
-		}
-		operator, made, err := a.OperatorCreate(ctx, o.Email, password)
-		if err != nil {
-			return err
+			return "", err
 		}
 		fmt.Printf("Operator %s is made.\n", operator.Email)
 		printTOTP(made)
-		return nil
+		return operatorObject(operator), nil
 	})
 }
 
 // Run lists the operators.
 func (*operatorList) Run(ctx context.Context) error {
-	return withAccounts(ctx, func(a *account.Accounts) error {
-		operators, err := a.Operators(ctx)
+	return withApp(ctx, func(a *app) error {
+		operators, err := a.accounts.Operators(ctx)
 		if err != nil {
 			return err
 		}
@@ -78,49 +77,41 @@ func (*operatorList) Run(ctx context.Context) error {
 
 // Run lets an operator in no more.
 func (o *operatorDisable) Run(ctx context.Context) error {
-	return withAccounts(ctx, func(a *account.Accounts) error { return a.OperatorDisable(ctx, o.Email) })
+	return act(ctx, "operatorDisable", []string{"email"}, func(a *app) (string, error) {
+		operator, err := a.accounts.OperatorDisable(ctx, o.Email)
+		return operatorObject(operator), err
+	})
 }
 
 // Run lets an operator in again.
 func (o *operatorEnable) Run(ctx context.Context) error {
-	return withAccounts(ctx, func(a *account.Accounts) error { return a.OperatorEnable(ctx, o.Email) })
+	return act(ctx, "operatorEnable", []string{"email"}, func(a *app) (string, error) {
+		operator, err := a.accounts.OperatorEnable(ctx, o.Email)
+		return operatorObject(operator), err
+	})
 }
 
 // Run gives an operator another TOTP secret.
 func (o *operatorResetTOTP) Run(ctx context.Context) error {
-	return withAccounts(ctx, func(a *account.Accounts) error {
-		made, err := a.OperatorResetTOTP(ctx, o.Email)
-		if err != nil {
-			return err
+	return act(ctx, "operatorResetTotp", []string{"email"}, func(a *app) (string, error) {
+		operator, made, err := a.accounts.OperatorResetTOTP(ctx, o.Email)
+		if err == nil {
+			printTOTP(made)
 		}
-		printTOTP(made)
-		return nil
+		return operatorObject(operator), err
 	})
 }
 
 // Run gives an operator another password.
 func (o *operatorResetPassword) Run(ctx context.Context) error {
-	return withAccounts(ctx, func(a *account.Accounts) error {
-		password, err := readPassword(os.Stdin, os.Stderr)
-		if err != nil {
-			return err
-		}
-		return a.OperatorResetPassword(ctx, o.Email, password)
+	password, err := readPassword(os.Stdin, os.Stderr)
+	if err != nil {
+		return err
+	}
+	return act(ctx, "operatorResetPassword", []string{"email", "password"}, func(a *app) (string, error) {
+		operator, err := a.accounts.OperatorResetPassword(ctx, o.Email, password)
+		return operatorObject(operator), err
 	})
-}
-
-// withAccounts does something with the accounts of DATABASE_URL.
-func withAccounts(ctx context.Context, do func(*account.Accounts) error) error {
-	c, _, err := settings()
-	if err != nil {
-		return err
-	}
-	a, err := wire(ctx, c, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	return do(a.accounts)
 }
 
 func printTOTP(made account.TOTPSecret) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/user"
 	"regexp"
 	"strings"
 	"testing"
@@ -94,5 +95,29 @@ func TestOperatorsAreMadeFromTheShell(t *testing.T) {
 	require.Regexp(t, `1 +root@portico.test +enabled `, must("", "list"))
 	require.NotEmpty(t, signIn(again, next).Text("data.operatorSignIn.sessionToken"))
 	require.Contains(t, refused("", "disable", "--email", "nobody@portico.test"), "no such operator")
+
+	// Whatever was done is in the operators' log, with the operating system's user.
+	whoami, err := user.Current()
+	require.NoError(t, err)
+	for _, args := range [][]string{{"rotate"}, {"signing", "roll", "--now"}} {
+		output, err := shell(t, env, "", append([]string{"key"}, args...)...)
+		require.NoError(t, err, output)
+	}
+	again = must("", "reset-totp", "--email", email)
+	operator = nobody.With("Authorization", "Bearer "+signIn(again, next).Text("data.operatorSignIn.sessionToken"))
+	log := operator.Do(`{ operatorAuditLog(first: 100) { nodes { actor { kind id label } action fields object outcome code requestId } } }`, nil)
+	var done []string
+	for _, entry := range log.At("operatorAuditLog.nodes").([]any) {
+		entry := proctest.Object(entry.(map[string]any))
+		require.Equal(t, "SHELL "+whoami.Username, entry.Text("actor.kind")+" "+entry.Text("actor.label"))
+		require.Nil(t, entry.At("actor.id"))
+		done = append(done, fmt.Sprint(entry["action"], " ", entry["object"], " ", entry["outcome"], " ", entry["code"]))
+	}
+	const on = " gid://portico/Operator/1 DONE <nil>"
+	require.Equal(t, []string{
+		"operatorResetTotp" + on, "signingKeysRoll <nil> DONE <nil>", "keyRotate <nil> DONE <nil>", "operatorDisable <nil> REFUSED NOT_FOUND",
+		"operatorEnable" + on, "operatorDisable" + on, "operatorResetTotp" + on, "operatorResetPassword" + on, "operatorResetTotp" + on,
+		"operatorCreate <nil> REFUSED TAKEN", "operatorCreate <nil> REFUSED INVALID", "operatorCreate" + on,
+	}, done)
 	v.requireNone(v.written())
 }

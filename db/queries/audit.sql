@@ -2,9 +2,10 @@
 -- change survives a crash of Postgres without its entry. An outcome that is lost is one that nobody recorded.
 
 -- name: BeginAuditEntry :one
-insert into audit_entry (merchant_id, begun_at, actor_kind, actor_id, action, fields, object, request_id, address, user_agent)
-select sqlc.narg('merchant_id')::bigint, @begun_at::timestamptz, @actor_kind::text, sqlc.narg('actor_id')::bigint, @action::text,
-       @fields::text[], sqlc.narg('object')::text, @request_id::text, sqlc.narg('address')::inet, @user_agent::text
+insert into audit_entry (merchant_id, begun_at, actor_kind, actor_id, actor_name, action, fields, object, request_id, address, user_agent)
+select sqlc.narg('merchant_id')::bigint, @begun_at::timestamptz, @actor_kind::text, sqlc.narg('actor_id')::bigint,
+       sqlc.narg('actor_name')::text, @action::text, @fields::text[], sqlc.narg('object')::text, @request_id::text,
+       sqlc.narg('address')::inet, @user_agent::text
 from set_config('synchronous_commit', 'off', true)
 returning id;
 
@@ -17,10 +18,11 @@ from set_config('synchronous_commit', 'off', true)
 where audit_entry.id = @id and audit_entry.merchant_id is not distinct from sqlc.narg('begun_merchant_id') and outcome is null;
 
 -- name: RecordAuditEntry :exec
-insert into audit_entry (merchant_id, begun_at, actor_kind, actor_id, action, fields, object, outcome, code, request_id, address, user_agent)
-select sqlc.narg('merchant_id')::bigint, @begun_at::timestamptz, @actor_kind::text, sqlc.narg('actor_id')::bigint, @action::text,
-       @fields::text[], sqlc.narg('object')::text, @outcome::text, sqlc.narg('code')::text, @request_id::text,
-       sqlc.narg('address')::inet, @user_agent::text
+insert into audit_entry (merchant_id, begun_at, actor_kind, actor_id, actor_name, action, fields, object, outcome, code, request_id,
+    address, user_agent)
+select sqlc.narg('merchant_id')::bigint, @begun_at::timestamptz, @actor_kind::text, sqlc.narg('actor_id')::bigint,
+       sqlc.narg('actor_name')::text, @action::text, @fields::text[], sqlc.narg('object')::text, @outcome::text, sqlc.narg('code')::text,
+       @request_id::text, sqlc.narg('address')::inet, @user_agent::text
 from set_config('synchronous_commit', 'off', true);
 
 -- name: RecordMint :exec
@@ -69,11 +71,26 @@ select (select count(*) from moved) as minted,
 
 -- name: AuditEntries :many
 -- Newest first, with what keys and clients are called today.
-select entry.*, api_key.name as key_name, client.name as client_name
+select sqlc.embed(entry), api_key.name as key_name, client.name as client_name
 from audit_entry entry
 left join api_key on api_key.merchant_id = @merchant_id and entry.actor_kind = 'API_KEY' and api_key.id = entry.actor_id
 left join client on client.merchant_id = @merchant_id and entry.actor_kind = 'CLIENT' and client.id = entry.actor_id
 where entry.merchant_id = @merchant_id
+  and (sqlc.narg('actor_kind')::text is null or (entry.actor_kind = sqlc.narg('actor_kind') and entry.actor_id = sqlc.narg('actor_id')))
+  and (sqlc.narg('action')::text is null or entry.action = sqlc.narg('action'))
+  and (sqlc.narg('object')::text is null or entry.object = sqlc.narg('object'))
+  and (sqlc.narg('since')::timestamptz is null or entry.begun_at >= sqlc.narg('since'))
+  and (sqlc.narg('until')::timestamptz is null or entry.begun_at < sqlc.narg('until'))
+  and (entry.begun_at, entry.id) < (@before_at::timestamptz, @before_id::bigint)
+order by entry.begun_at desc, entry.id desc
+limit @row_limit;
+
+-- name: OperatorAuditEntries :many
+-- What operators did and what was done from the shell, newest first. Asks for the system, as both are about every merchant.
+select sqlc.embed(entry), operator.email as operator_email
+from audit_entry entry
+left join operator on entry.actor_kind = 'OPERATOR' and operator.id = entry.actor_id
+where entry.actor_kind in ('OPERATOR', 'SHELL')
   and (sqlc.narg('actor_kind')::text is null or (entry.actor_kind = sqlc.narg('actor_kind') and entry.actor_id = sqlc.narg('actor_id')))
   and (sqlc.narg('action')::text is null or entry.action = sqlc.narg('action'))
   and (sqlc.narg('object')::text is null or entry.object = sqlc.narg('object'))

@@ -16,8 +16,8 @@ select nextval(pg_get_serial_sequence('signing_key', 'id'))::bigint;
 insert into signing_key (id, kid, algorithm, public_key, private_key_cipher, created_at, signs_from)
 values (@id, @kid, @algorithm, @public_key, @private_key_cipher, @created_at, @signs_from);
 
--- name: RevokeSigningKey :execrows
-update signing_key set revoked_at = coalesce(revoked_at, @revoked_at) where kid = @kid;
+-- name: RevokeSigningKey :one
+update signing_key set revoked_at = coalesce(revoked_at, @revoked_at) where kid = @kid returning id;
 
 -- name: DeleteSigningKeys :exec
 delete from signing_key where id = any(@ids::bigint[]);

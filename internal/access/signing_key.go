@@ -142,15 +142,16 @@ func (a *Access) SigningKeysRoll(ctx context.Context, ahead time.Duration) error
 }
 
 // SigningKeyRevoke ends a key with all tokens that it has signed: it is published no more, and nothing that it has signed is valid. If it
-// was the one that signs, another signs at once. NOT_FOUND on kid.
-func (a *Access) SigningKeyRevoke(ctx context.Context, kid string) error {
-	return a.changeSigningKeys(ctx, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
-		revoked, err := a.DB.RevokeSigningKey(ctx, tx, db.RevokeSigningKeyParams{Kid: kid, RevokedAt: &now})
-		if err == nil && revoked == 0 {
+// was the one that signs, another signs at once. Answers the key's id. NOT_FOUND on kid.
+func (a *Access) SigningKeyRevoke(ctx context.Context, kid string) (id int64, err error) {
+	err = a.changeSigningKeys(ctx, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+		id, err = a.DB.RevokeSigningKey(ctx, tx, db.RevokeSigningKeyParams{Kid: kid, RevokedAt: &now})
+		if db.IsNoRows(err) {
 			return fault.NotFound("kid", "signing key")
 		}
 		return err
 	})
+	return id, err
 }
 
 // changeSigningKeys changes the keys, and sees to it afterwards that there are those that are needed.

@@ -170,13 +170,14 @@ func TestARevokedKeyEndsItsTokensAtOnce(t *testing.T) {
 	s := newShop(t, newAccess(t), "acme")
 	s.person()
 	token := s.mint()
-	require.NoError(t, s.a.SigningKeyRevoke(t.Context(), kid(t, token)))
+	_, err := s.a.SigningKeyRevoke(t.Context(), kid(t, token))
+	require.NoError(t, err)
 	require.Equal(t, TokenKeyRevoked, s.verify(token))
 	require.NotContains(t, s.published(), kid(t, token))
 	next := s.mint()
 	require.NotEqual(t, kid(t, token), kid(t, next))
 	require.Equal(t, TokenValid, s.verify(next))
-	err := s.a.SigningKeyRevoke(t.Context(), "unknown")
+	_, err = s.a.SigningKeyRevoke(t.Context(), "unknown")
 	require.True(t, fault.Is(err, fault.CodeNotFound))
 }
 

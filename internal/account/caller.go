@@ -19,6 +19,8 @@ const (
 	KindCustomer  Kind = "CUSTOMER"
 	KindPerson    Kind = "PERSON"
 	KindOperator  Kind = "OPERATOR"
+	// KindShell is whoever runs a command on this installation. No credential stands for it.
+	KindShell Kind = "SHELL"
 	// KindSystem is no caller: Portico itself, where it says who did something.
 	KindSystem Kind = "SYSTEM"
 )
@@ -52,6 +54,7 @@ type Caller struct {
 	APIKeyID      int64
 	Scopes        []string
 	OperatorID    int64
+	ShellUser     string // with KindShell: the operating system's user
 	TOTP          bool   // the session was opened with a second factor
 	Suspended     string // why the merchant is suspended, so that nothing of it may be changed; empty when it is not
 	// CustomerID is the customer that a portal token stands for.

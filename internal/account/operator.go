@@ -78,7 +78,7 @@ func (a *Accounts) Operators(ctx context.Context) ([]Operator, error) {
 }
 
 // OperatorDisable ends an operator's sessions and lets no new one begin, until OperatorEnable.
-func (a *Accounts) OperatorDisable(ctx context.Context, email string) error {
+func (a *Accounts) OperatorDisable(ctx context.Context, email string) (Operator, error) {
 	now := a.Now()
 	return a.changeOperator(ctx, email, func(tx pgx.Tx) (db.Operator, error) {
 		return a.DB.SetOperatorDisabled(ctx, tx, db.SetOperatorDisabledParams{Email: email, DisabledAt: &now})
@@ -86,15 +86,15 @@ func (a *Accounts) OperatorDisable(ctx context.Context, email string) error {
 }
 
 // OperatorEnable takes OperatorDisable back.
-func (a *Accounts) OperatorEnable(ctx context.Context, email string) error {
+func (a *Accounts) OperatorEnable(ctx context.Context, email string) (Operator, error) {
 	return a.changeOperator(ctx, email, func(tx pgx.Tx) (db.Operator, error) {
 		return a.DB.SetOperatorDisabled(ctx, tx, db.SetOperatorDisabledParams{Email: email})
 	})
 }
 
 // OperatorResetTOTP makes a new second factor for an operator and ends the operator's sessions.
-func (a *Accounts) OperatorResetTOTP(ctx context.Context, email string) (made TOTPSecret, err error) {
-	err = a.changeOperator(ctx, email, func(tx pgx.Tx) (db.Operator, error) {
+func (a *Accounts) OperatorResetTOTP(ctx context.Context, email string) (operator Operator, made TOTPSecret, err error) {
+	operator, err = a.changeOperator(ctx, email, func(tx pgx.Tx) (db.Operator, error) {
 		row, err := a.DB.OperatorByEmail(ctx, tx, email)
 		if err != nil {
 			return row, err
@@ -102,28 +102,29 @@ func (a *Accounts) OperatorResetTOTP(ctx context.Context, email string) (made TO
 		made, err = a.giveOperatorTOTP(ctx, tx, row)
 		return row, err
 	})
-	return made, err
+	return operator, made, err
 }
 
 // OperatorResetPassword gives an operator a new password and ends the operator's sessions.
-func (a *Accounts) OperatorResetPassword(ctx context.Context, email, password string) error {
+func (a *Accounts) OperatorResetPassword(ctx context.Context, email, password string) (Operator, error) {
 	var check fault.Check
 	newPassword(&check, "password", password, email)
 	if err := check.Err(); err != nil {
-		return err
+		return Operator{}, err
 	}
 	hash, err := a.hashPassword(ctx, password)
 	if err != nil {
-		return err
+		return Operator{}, err
 	}
 	return a.changeOperator(ctx, email, func(tx pgx.Tx) (db.Operator, error) {
 		return a.DB.SetOperatorPassword(ctx, tx, db.SetOperatorPasswordParams{Email: email, PasswordHash: hash})
 	})
 }
 
-func (a *Accounts) changeOperator(ctx context.Context, email string, change func(pgx.Tx) (db.Operator, error)) error {
-	err := a.DB.Tenant().Tx(ctx, func(tx pgx.Tx) error {
-		row, err := change(tx)
+func (a *Accounts) changeOperator(ctx context.Context, email string, change func(pgx.Tx) (db.Operator, error)) (Operator, error) {
+	var row db.Operator
+	err := a.DB.Tenant().Tx(ctx, func(tx pgx.Tx) (err error) {
+		row, err = change(tx)
 		if db.IsNoRows(err) {
 			return fault.NotFound("email", "operator")
 		}
@@ -133,9 +134,9 @@ func (a *Accounts) changeOperator(ctx context.Context, email string, change func
 		return a.DB.DeleteOperatorSessions(ctx, tx, row.ID)
 	})
 	if err != nil {
-		return fmt.Errorf("change an operator: %w", err)
+		return Operator{}, fmt.Errorf("change an operator: %w", err)
 	}
-	return nil
+	return operatorOf(row), nil
 }
 
 func (a *Accounts) giveOperatorTOTP(ctx context.Context, tx pgx.Tx, row db.Operator) (TOTPSecret, error) {

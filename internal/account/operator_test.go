@@ -119,20 +119,24 @@ func TestWhatTheShellDoesToAnOperatorEndsTheSessions(t *testing.T) {
 		signsIn  bool
 	}{
 		"disable": {func(w *world, _ *secret.Text) error {
-			return w.OperatorDisable(t.Context(), operatorEmail)
+			_, err := w.OperatorDisable(t.Context(), operatorEmail)
+			return err
 		}, passphrase, false},
 		"enable": {func(w *world, _ *secret.Text) error {
-			require.NoError(t, w.OperatorDisable(t.Context(), operatorEmail))
-			return w.OperatorEnable(t.Context(), operatorEmail)
+			_, err := w.OperatorDisable(t.Context(), operatorEmail)
+			require.NoError(t, err)
+			_, err = w.OperatorEnable(t.Context(), operatorEmail)
+			return err
 		}, passphrase, true},
 		"another second factor": {func(w *world, key *secret.Text) error {
-			made, err := w.OperatorResetTOTP(t.Context(), operatorEmail)
+			_, made, err := w.OperatorResetTOTP(t.Context(), operatorEmail)
 			require.NotEqual(t, *key, made.Secret)
 			*key = made.Secret
 			return err
 		}, passphrase, true},
 		"another password": {func(w *world, _ *secret.Text) error {
-			return w.OperatorResetPassword(t.Context(), operatorEmail, "battery staple horse")
+			_, err := w.OperatorResetPassword(t.Context(), operatorEmail, "battery staple horse")
+			return err
 		}, "battery staple horse", true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -161,10 +165,12 @@ func TestAnOperatorThatIsNotThereCannotBeChanged(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	w.operator(t)
-	requireFault(t, w.OperatorDisable(t.Context(), "nobody@portico.test"), fault.CodeNotFound, "email")
-	_, err := w.OperatorResetTOTP(t.Context(), "nobody@portico.test")
+	_, err := w.OperatorDisable(t.Context(), "nobody@portico.test")
 	requireFault(t, err, fault.CodeNotFound, "email")
-	requireFault(t, w.OperatorResetPassword(t.Context(), operatorEmail, "short"), fault.CodeInvalid, "password")
+	_, _, err = w.OperatorResetTOTP(t.Context(), "nobody@portico.test")
+	requireFault(t, err, fault.CodeNotFound, "email")
+	_, err = w.OperatorResetPassword(t.Context(), operatorEmail, "short")
+	requireFault(t, err, fault.CodeInvalid, "password")
 	operators, err := w.Operators(t.Context())
 	require.NoError(t, err)
 	require.Len(t, operators, 1)

@@ -59,8 +59,8 @@ type Result struct {
 func (l *Log) Record(ctx context.Context, caller account.Caller, act Act, do func() (Result, error)) error {
 	entry := l.entryOf(caller, act)
 	id, err := l.DB.BeginAuditEntry(ctx, l.scope(entry.MerchantID), db.BeginAuditEntryParams{
-		MerchantID: entry.MerchantID, BegunAt: entry.BegunAt, ActorKind: entry.ActorKind, ActorID: entry.ActorID, Action: entry.Action,
-		Fields: entry.Fields, Object: entry.Object, RequestID: entry.RequestID, Address: entry.Address, UserAgent: entry.UserAgent,
+		MerchantID: entry.MerchantID, BegunAt: entry.BegunAt, ActorKind: entry.ActorKind, ActorID: entry.ActorID,
+		ActorName: entry.ActorName, Action: entry.Action, Fields: entry.Fields, Object: entry.Object, RequestID: entry.RequestID, Address: entry.Address, UserAgent: entry.UserAgent,
 	})
 	if err != nil {
 		return fmt.Errorf("begin the audit entry of %s: %w", act.Action, err)
@@ -120,7 +120,7 @@ func (l *Log) entryOf(caller account.Caller, act Act) db.RecordAuditEntryParams 
 	}
 	return db.RecordAuditEntryParams{
 		MerchantID: optional(caller.MerchantID), BegunAt: l.Now(), ActorKind: string(caller.Kind), ActorID: optional(caller.ID()),
-		Action: act.Action, Fields: fields, Object: optional(act.Object), RequestID: act.RequestID,
+		ActorName: optional(caller.ShellUser), Action: act.Action, Fields: fields, Object: optional(act.Object), RequestID: act.RequestID,
 		Address: known(act.Origin.Address), UserAgent: Summary(act.Origin.UserAgent),
 	}
 }

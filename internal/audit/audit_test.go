@@ -75,6 +75,38 @@ func TestAnEntrySaysWhatItsActCameTo(t *testing.T) {
 	}
 }
 
+func TestTheLogOfOperatorsHasTheirActsForAllMerchantsAndThoseOfShells(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	operator := account.Caller{Kind: account.KindOperator, OperatorID: w.insert(
+		`insert into operator (email, password_hash, created_at) values ('root@portico.test', '', $1) returning id`, noon)}
+	shell := account.Caller{Kind: account.KindShell, ShellUser: "ada"}
+	for _, who := range []account.Caller{w.key, operator, shell} {
+		require.NoError(t, w.Record(t.Context(), who, act(), func() (audit.Result, error) {
+			return audit.Result{MerchantID: w.key.MerchantID}, nil
+		}))
+		w.now = w.now.Add(time.Second)
+	}
+	require.NoError(t, w.Refuse(t.Context(), shell, audit.Act{Action: "operatorDisable"}, fault.NotFound("email", "operator")))
+	read := func(q audit.Query, behind audit.Place) (found []string) {
+		entries, err := w.OperatorEntries(t.Context(), q, behind, 10)
+		require.NoError(t, err)
+		for _, entry := range entries {
+			found = append(found, string(entry.ActorKind)+" "+*entry.ActorLabel+" "+entry.Action)
+		}
+		return found
+	}
+	require.Equal(t, []string{"SHELL ada operatorDisable", "SHELL ada planCreate", "OPERATOR root@portico.test planCreate"}, read(audit.Query{}, audit.Newest()))
+	require.Equal(t, []string{"OPERATOR root@portico.test planCreate"}, read(audit.Query{}, audit.Place{At: noon.Add(2 * time.Second)}))
+	action := "operatorDisable"
+	require.Equal(t, []string{"SHELL ada operatorDisable"}, read(audit.Query{Action: &action}, audit.Newest()))
+	require.Equal(t, []string{"OPERATOR root@portico.test planCreate"},
+		read(audit.Query{Actor: &audit.Actor{Kind: account.KindOperator, ID: operator.OperatorID}}, audit.Newest()))
+	early, late := noon, noon.Add(-time.Second)
+	_, err := w.OperatorEntries(t.Context(), audit.Query{Since: &early, Until: &late}, audit.Newest(), 10)
+	require.True(t, fault.Is(err, fault.CodeInvalid))
+}
+
 func TestAnActWithoutAnEntryIsNotDone(t *testing.T) {
 	t.Parallel()
 	w := open(t)

@@ -23,6 +23,23 @@ func (a *asked) Query(_ context.Context, sql string, args ...any) (pgx.Rows, err
 	return nil, pgx.ErrNoRows
 }
 
+func TestTheLogOfOperatorsHasItsIndex(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	_, err := w.DB.System().Exec(t.Context(), `
+		insert into audit_entry (begun_at, actor_kind, actor_name, action, outcome, request_id, user_agent)
+		select $1::timestamptz - n * interval '1 minute', case when n % 1000 = 1 then 'SHELL' else 'API_KEY' end,
+			case when n % 1000 = 1 then 'root' end, 'x', 'DONE', '', '' from generate_series(1, 30000) n`, noon)
+	require.NoError(t, err)
+	require.NoError(t, w.exec(`analyze audit_entry`))
+	var statement asked
+	_, err = w.DB.OperatorAuditEntries(t.Context(), &statement, db.OperatorAuditEntriesParams{BeforeAt: noon, RowLimit: 21})
+	require.ErrorIs(t, err, pgx.ErrNoRows)
+	var plan []byte
+	require.NoError(t, w.DB.System().QueryRow(t.Context(), "explain (format json) "+statement.sql, statement.args...).Scan(&plan))
+	require.Regexp(t, `"Index Name": "audit_entry_operators"`, string(plan))
+}
+
 func TestEachWayToNarrowTheLogHasItsIndex(t *testing.T) {
 	t.Parallel()
 	w := open(t)

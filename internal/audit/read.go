@@ -21,7 +21,7 @@ type Entry struct {
 	At         time.Time // when it began
 	ActorKind  account.Kind
 	ActorID    int64   // 0 for nobody in particular
-	ActorLabel *string // what the actor is called today: a member's address, the name of a key or a client
+	ActorLabel *string // what the actor is called today: an address, the name of a key or a client; of a shell its user
 	Action     string
 	Fields     []string
 	Object     *string
@@ -49,13 +49,8 @@ type Actor struct {
 
 // Entries are at most limit of the caller's merchant, newest first, from behind the place on.
 func (l *Log) Entries(ctx context.Context, caller account.Caller, q Query, behind Place, limit int32) ([]Entry, error) {
-	if q.Since != nil && q.Until != nil && q.Until.Before(*q.Since) {
-		return nil, fault.Invalid("until", "must not be before since")
-	}
-	for _, text := range []*string{q.Action, q.Object} {
-		if text != nil && (!utf8.ValidString(*text) || strings.ContainsRune(*text, 0)) {
-			return nil, nil // Postgres has no such text
-		}
+	if possible, err := q.check(); err != nil || !possible {
+		return nil, err
 	}
 	params := db.AuditEntriesParams{
 		MerchantID: caller.MerchantID, Action: q.Action, Object: q.Object, Since: q.Since, Until: q.Until,
@@ -72,7 +67,7 @@ func (l *Log) Entries(ctx context.Context, caller account.Caller, q Query, behin
 		}
 		rows, err := l.DB.AuditEntries(ctx, tx, params)
 		for _, row := range rows {
-			entries = append(entries, stored(row))
+			entries = append(entries, stored(row.AuditEntry, row.KeyName, row.ClientName))
 		}
 		return err
 	})
@@ -83,6 +78,42 @@ func (l *Log) Entries(ctx context.Context, caller account.Caller, q Query, behin
 		return nil, fmt.Errorf("read the audit log: %w", err)
 	}
 	return entries, nil
+}
+
+// OperatorEntries are at most limit of what operators did and what was done from the shell, newest first, from behind the place on.
+func (l *Log) OperatorEntries(ctx context.Context, q Query, behind Place, limit int32) ([]Entry, error) {
+	if possible, err := q.check(); err != nil || !possible {
+		return nil, err
+	}
+	params := db.OperatorAuditEntriesParams{
+		Action: q.Action, Object: q.Object, Since: q.Since, Until: q.Until, BeforeAt: behind.At, BeforeID: behind.ID, RowLimit: limit,
+	}
+	if q.Actor != nil {
+		kind := string(q.Actor.Kind)
+		params.ActorKind, params.ActorID = &kind, &q.Actor.ID
+	}
+	rows, err := l.DB.OperatorAuditEntries(ctx, l.DB.System(), params)
+	if err != nil {
+		return nil, fmt.Errorf("read the operators' audit log: %w", err)
+	}
+	entries := make([]Entry, len(rows))
+	for i, row := range rows {
+		entries[i] = stored(row.AuditEntry, row.OperatorEmail)
+	}
+	return entries, nil
+}
+
+// check tells whether anything can be what is asked for. Fault: INVALID on until.
+func (q Query) check() (possible bool, err error) {
+	if q.Since != nil && q.Until != nil && q.Until.Before(*q.Since) {
+		return false, fault.Invalid("until", "must not be before since")
+	}
+	for _, text := range []*string{q.Action, q.Object} {
+		if text != nil && (!utf8.ValidString(*text) || strings.ContainsRune(*text, 0)) {
+			return false, nil // Postgres has no such text
+		}
+	}
+	return true, nil
 }
 
 // nameMembers adds the addresses of members, which the record itself does not hold.
@@ -121,16 +152,19 @@ type Place struct {
 // Newest is the place in front of all entries.
 func Newest() Place { return Place{At: time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)} }
 
-func stored(row db.AuditEntriesRow) Entry {
+// stored is an entry whose actor is called what the first of the names says that is there.
+func stored(row db.AuditEntry, names ...*string) Entry {
 	entry := Entry{
-		ID: row.ID, At: row.BegunAt, ActorKind: account.Kind(row.ActorKind), ActorLabel: row.KeyName, Action: row.Action, Fields: row.Fields,
+		ID: row.ID, At: row.BegunAt, ActorKind: account.Kind(row.ActorKind), ActorLabel: row.ActorName, Action: row.Action, Fields: row.Fields,
 		Object: row.Object, Outcome: Unknown, Code: row.Code, RequestID: row.RequestID, Address: row.Address, UserAgent: row.UserAgent,
 	}
 	if row.ActorID != nil {
 		entry.ActorID = *row.ActorID
 	}
-	if row.ClientName != nil {
-		entry.ActorLabel = row.ClientName
+	for _, name := range names {
+		if entry.ActorLabel == nil {
+			entry.ActorLabel = name
+		}
 	}
 	if row.Outcome != nil {
 		entry.Outcome = Outcome(*row.Outcome)
