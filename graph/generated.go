@@ -761,9 +761,12 @@ type Mutation {
   until then beginning again makes another secret.
   """
   memberTotpBegin(input: MemberTotpBeginInput!): MemberTotpBeginPayload! @auth(allow: [MEMBER], merchant: false)
-  "Turns two-factor sign-in on with a code of the app. The recovery codes are shown in this answer only."
+  """
+  Turns two-factor sign-in on with a code of the app. The recovery codes are shown in this answer only. Ends the member's other sessions,
+  and mails the member that it is on.
+  """
   memberTotpConfirm(input: MemberTotpConfirmInput!): MemberTotpConfirmPayload! @auth(allow: [MEMBER], merchant: false)
-  "Turns two-factor sign-in off."
+  "Turns two-factor sign-in off, ends the member's other sessions, and mails the member that it is off."
   memberTotpDisable(input: MemberTotpDisableInput!): MemberTotpDisablePayload! @auth(allow: [MEMBER], merchant: false)
   "Makes ten new recovery codes, shown in this answer only. The old ones end."
   memberRecoveryCodesRenew(input: MemberRecoveryCodesRenewInput!): MemberRecoveryCodesRenewPayload! @auth(allow: [MEMBER], merchant: false)

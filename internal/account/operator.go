@@ -9,6 +9,7 @@ import (
 
 	"portico/db"
 	"portico/internal/fault"
+	"portico/internal/mail"
 	"portico/internal/secret"
 )
 
@@ -92,20 +93,22 @@ func (a *Accounts) OperatorEnable(ctx context.Context, email string) (Operator, 
 	})
 }
 
-// OperatorResetTOTP makes a new second factor for an operator and ends the operator's sessions.
+// OperatorResetTOTP makes a new second factor for an operator, ends the operator's sessions, and has a mail tell the operator.
 func (a *Accounts) OperatorResetTOTP(ctx context.Context, email string) (operator Operator, made TOTPSecret, err error) {
 	operator, err = a.changeOperator(ctx, email, func(tx pgx.Tx) (db.Operator, error) {
 		row, err := a.DB.OperatorByEmail(ctx, tx, email)
 		if err != nil {
 			return row, err
 		}
-		made, err = a.giveOperatorTOTP(ctx, tx, row)
-		return row, err
+		if made, err = a.giveOperatorTOTP(ctx, tx, row); err != nil {
+			return row, err
+		}
+		return row, a.tellReset(ctx, tx, row, true)
 	})
 	return operator, made, err
 }
 
-// OperatorResetPassword gives an operator a new password and ends the operator's sessions.
+// OperatorResetPassword gives an operator a new password, ends the operator's sessions, and has a mail tell the operator.
 func (a *Accounts) OperatorResetPassword(ctx context.Context, email, password string) (Operator, error) {
 	var check fault.Check
 	newPassword(&check, "password", password, email)
@@ -117,13 +120,24 @@ func (a *Accounts) OperatorResetPassword(ctx context.Context, email, password st
 		return Operator{}, err
 	}
 	return a.changeOperator(ctx, email, func(tx pgx.Tx) (db.Operator, error) {
-		return a.DB.SetOperatorPassword(ctx, tx, db.SetOperatorPasswordParams{Email: email, PasswordHash: hash})
+		row, err := a.DB.SetOperatorPassword(ctx, tx, db.SetOperatorPasswordParams{Email: email, PasswordHash: hash})
+		if err != nil {
+			return row, err
+		}
+		return row, a.tellReset(ctx, tx, row, false)
+	})
+}
+
+func (a *Accounts) tellReset(ctx context.Context, tx pgx.Tx, row db.Operator, secondFactor bool) error {
+	return a.Mail.Enqueue(ctx, tx, mail.Message{
+		Recipient: row.Email, Cause: fmt.Sprintf("operator/%d/reset/%d", row.ID, a.Now().UnixMicro()),
+		Content: mail.OperatorReset{At: a.Now(), SecondFactor: secondFactor, Link: secret.Text(a.PublicURL)},
 	})
 }
 
 func (a *Accounts) changeOperator(ctx context.Context, email string, change func(pgx.Tx) (db.Operator, error)) (Operator, error) {
 	var row db.Operator
-	err := a.DB.Tenant().Tx(ctx, func(tx pgx.Tx) (err error) {
+	err := a.DB.System().Tx(ctx, func(tx pgx.Tx) (err error) {
 		row, err = change(tx)
 		if db.IsNoRows(err) {
 			return fault.NotFound("email", "operator")

@@ -10,6 +10,7 @@ import (
 
 	"portico/internal/account"
 	"portico/internal/fault"
+	"portico/internal/mail"
 	"portico/internal/secret"
 )
 
@@ -117,27 +118,28 @@ func TestWhatTheShellDoesToAnOperatorEndsTheSessions(t *testing.T) {
 		do       func(w *world, key *secret.Text) error
 		password string
 		signsIn  bool
+		told     string
 	}{
 		"disable": {func(w *world, _ *secret.Text) error {
 			_, err := w.OperatorDisable(t.Context(), operatorEmail)
 			return err
-		}, passphrase, false},
+		}, passphrase, false, ""},
 		"enable": {func(w *world, _ *secret.Text) error {
 			_, err := w.OperatorDisable(t.Context(), operatorEmail)
 			require.NoError(t, err)
 			_, err = w.OperatorEnable(t.Context(), operatorEmail)
 			return err
-		}, passphrase, true},
+		}, passphrase, true, ""},
 		"another second factor": {func(w *world, key *secret.Text) error {
 			_, made, err := w.OperatorResetTOTP(t.Context(), operatorEmail)
 			require.NotEqual(t, *key, made.Secret)
 			*key = made.Secret
 			return err
-		}, passphrase, true},
+		}, passphrase, true, "second factor of the operator"},
 		"another password": {func(w *world, _ *secret.Text) error {
 			_, err := w.OperatorResetPassword(t.Context(), operatorEmail, "battery staple horse")
 			return err
-		}, "battery staple horse", true},
+		}, "battery staple horse", true, "password of the operator"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -147,6 +149,13 @@ func TestWhatTheShellDoesToAnOperatorEndsTheSessions(t *testing.T) {
 			session, err := w.OperatorSignIn(t.Context(), account.Origin{}, operatorEmail, passphrase, codeAt(t, key, w.now))
 			require.NoError(t, err)
 			require.NoError(t, c.do(w, &key))
+			told := w.mails(t, operatorEmail)
+			if c.told == "" {
+				require.Empty(t, told)
+			} else {
+				require.Equal(t, mail.KindOperatorReset, told[0].Kind)
+				require.Contains(t, told[0].Text, c.told)
+			}
 			_, err = w.Authenticate(t.Context(), session.Token, "")
 			require.ErrorIs(t, err, account.ErrUnauthenticated)
 

@@ -9,6 +9,7 @@ import (
 
 	"portico/db"
 	"portico/internal/fault"
+	"portico/internal/mail"
 	"portico/internal/secret"
 )
 
@@ -56,7 +57,7 @@ func totpIsOn() error { return fault.New(fault.CodeConflict, "", "two-factor sig
 func totpIsOff() error { return fault.New(fault.CodeConflict, "", "two-factor sign-in is not on") }
 
 // TOTPConfirm turns two-factor sign-in on with a code of the secret that TOTPBegin made, and gives the recovery codes, which are
-// not shown again. The caller's session counts as opened with it; the member's other sessions do not.
+// not shown again. The caller's session counts as opened with it; the member's other sessions end, and a mail tells the member.
 func (a *Accounts) TOTPConfirm(ctx context.Context, caller Caller, code string) ([]secret.Text, error) {
 	member, err := a.Member(ctx, caller)
 	switch {
@@ -81,11 +82,27 @@ func (a *Accounts) TOTPConfirm(ctx context.Context, caller Caller, code string) 
 		if enabled == 0 {
 			return nil, totpIsOn()
 		}
+		if err := a.secondFactorChanged(ctx, tx, member, caller.SessionID, true); err != nil {
+			return nil, err
+		}
 		return a.newRecoveryCodes(ctx, tx, g)
 	})
 }
 
-// TOTPDisable turns two-factor sign-in off. A wrong password counts as a wrong code.
+// secondFactorChanged ends the member's sessions but the caller's, and tells the member.
+func (a *Accounts) secondFactorChanged(ctx context.Context, tx pgx.Tx, member Member, keepSession int64, on bool) error {
+	_, err := a.DB.DeleteOtherSessions(ctx, tx, db.DeleteOtherSessionsParams{MemberID: member.ID, KeepID: keepSession})
+	if err != nil {
+		return fmt.Errorf("end the other sessions of member %d: %w", member.ID, err)
+	}
+	return a.Mail.Enqueue(ctx, tx, mail.Message{
+		Recipient: member.Email, Cause: fmt.Sprintf("member/%d/totp/%d", member.ID, a.Now().UnixMicro()),
+		Content: mail.SecondFactorChanged{At: a.Now(), On: on, Link: a.link(PathReset, "")},
+	})
+}
+
+// TOTPDisable turns two-factor sign-in off, ends the member's other sessions, and has a mail tell the member. A wrong password counts as a
+// wrong code.
 func (a *Accounts) TOTPDisable(ctx context.Context, caller Caller, password, code string) error {
 	row, err := a.memberWithTOTP(ctx, caller)
 	if err != nil {
@@ -94,7 +111,10 @@ func (a *Accounts) TOTPDisable(ctx context.Context, caller Caller, password, cod
 	_, err = a.proven(ctx, row.ID, code, func() (bool, error) {
 		return a.passwordMatches(ctx, row.PasswordHash, password)
 	}, func(tx pgx.Tx, _ codeGuess) ([]secret.Text, error) {
-		return nil, a.DB.DisableTotp(ctx, tx, row.ID)
+		if err := a.DB.DisableTotp(ctx, tx, row.ID); err != nil {
+			return nil, err
+		}
+		return nil, a.secondFactorChanged(ctx, tx, memberOf(row), caller.SessionID, false)
 	})
 	return err
 }
@@ -157,7 +177,7 @@ func (a *Accounts) proven(
 	if !found {
 		return nil, wrongCode(also != nil)
 	}
-	err = a.DB.Tenant().Tx(ctx, func(tx pgx.Tx) error {
+	err = a.DB.System().Tx(ctx, func(tx pgx.Tx) error { // as a mail to a member is nobody's merchant's
 		if err := a.DB.LockMember(ctx, tx, memberID); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 
 	"portico/internal/account"
 	"portico/internal/fault"
+	"portico/internal/mail"
 	"portico/internal/secret"
 )
 
@@ -116,23 +117,49 @@ func TestAStolenSessionCannotLockItsMemberOutWithASecondFactor(t *testing.T) {
 func TestASessionSaysWhetherItWasOpenedWithASecondFactor(t *testing.T) {
 	t.Parallel()
 	w := open(t)
-	owner := w.signUp(t, "acme")
-	before, _, err := w.SignIn(t.Context(), home, signIn(nil, nil))
-	require.NoError(t, err)
+	w.signUp(t, "acme")
 	proving, _, err := w.SignIn(t.Context(), home, signIn(nil, nil))
 	require.NoError(t, err)
 	requireFault(t, w.caller(t, proving.Token, "").RequireTOTP(), fault.CodeForbidden, "")
 	key, _ := w.enrol(t, w.caller(t, proving.Token, ""))
 
 	require.NoError(t, w.caller(t, proving.Token, "").RequireTOTP(), "it proved it")
-	require.Error(t, w.caller(t, before.Token, "").RequireTOTP())
 	after, _, err := w.SignIn(t.Context(), home, signIn(to(codeAt(t, key, w.now)), nil))
 	require.NoError(t, err)
 	require.NoError(t, w.caller(t, after.Token, "").RequireTOTP())
 
 	w.now = w.now.Add(time.Minute)
-	require.NoError(t, w.TOTPDisable(t.Context(), owner, passphrase, codeAt(t, key, w.now)))
+	require.NoError(t, w.TOTPDisable(t.Context(), w.caller(t, after.Token, ""), passphrase, codeAt(t, key, w.now)))
 	require.Error(t, w.caller(t, after.Token, "").RequireTOTP())
+}
+
+func TestTurningTheSecondFactorOnOrOffEndsTheOtherSessionsAndTellsTheMember(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	w.signUp(t, "acme")
+	enter := func(code *string) secret.Text {
+		t.Helper()
+		session, _, err := w.SignIn(t.Context(), home, signIn(code, nil))
+		require.NoError(t, err)
+		return session.Token
+	}
+	acting, other := enter(nil), enter(nil)
+	key, _ := w.enrol(t, w.caller(t, acting, ""))
+	_, err := w.Authenticate(t.Context(), other, "")
+	requireFault(t, err, fault.CodeUnauthenticated, "")
+	told := w.mails(t, "acme@example.com")[0]
+	require.Equal(t, mail.KindSecondFactorChanged, told.Kind)
+	require.Contains(t, told.Text, "turned on")
+
+	other = enter(to(codeAt(t, key, w.now)))
+	w.now = w.now.Add(time.Minute)
+	require.Error(t, w.TOTPDisable(t.Context(), w.caller(t, acting, ""), passphrase, wrongCode(t, key, w.now)))
+	w.caller(t, other, "") // goes on
+	require.NoError(t, w.TOTPDisable(t.Context(), w.caller(t, acting, ""), passphrase, codeAt(t, key, w.now)))
+	_, err = w.Authenticate(t.Context(), other, "")
+	requireFault(t, err, fault.CodeUnauthenticated, "")
+	w.caller(t, acting, "") // goes on
+	require.Contains(t, w.mails(t, "acme@example.com")[0].Text, "turned off")
 }
 
 func TestSigningInWithASecondFactorTakesOneOfItsCodes(t *testing.T) {

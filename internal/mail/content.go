@@ -57,6 +57,48 @@ func (c PasswordChanged) letter() letter {
 	}
 }
 
+// SecondFactorChanged tells a member that signing in takes a second factor from now on, or does not any more.
+type SecondFactorChanged struct {
+	At   time.Time
+	On   bool
+	Link secret.Text // where a password is reset
+}
+
+func (c SecondFactorChanged) letter() letter {
+	how := "off"
+	if c.On {
+		how = "on"
+	}
+	return letter{
+		kind: KindSecondFactorChanged, subject: "Two-factor sign-in was turned " + how, link: c.Link, button: "It was not me",
+		before: []string{
+			"Two-factor sign-in was turned " + how + " for the account with this e-mail address on " + instant(c.At) + ". All other sessions have ended.",
+			"If it was you, there is nothing to do. If it was not, choose a new password at once.",
+		},
+	}
+}
+
+// OperatorReset tells an operator that somebody with the installation's shell gave them another password or second factor.
+type OperatorReset struct {
+	At           time.Time
+	SecondFactor bool
+	Link         secret.Text // the installation
+}
+
+func (c OperatorReset) letter() letter {
+	what := "password"
+	if c.SecondFactor {
+		what = "second factor"
+	}
+	return letter{
+		kind: KindOperatorReset, subject: "Your " + what + " as an operator was changed", link: c.Link, button: "Open Portico",
+		before: []string{
+			"The " + what + " of the operator with this e-mail address was changed from the shell on " + instant(c.At) + ". All sessions have ended.",
+			"If you know why, there is nothing to do. If you do not, ask whoever has access to the servers: the operators' audit log says who it was.",
+		},
+	}
+}
+
 // Invitation asks somebody to join a merchant's team.
 type Invitation struct {
 	Merchant  string // name

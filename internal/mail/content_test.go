@@ -23,6 +23,10 @@ func TestEveryKindArrivesAsTextAndHTML(t *testing.T) {
 		{outbox.VerifyEmail{Link: token, ExpiresAt: expires}, "Confirm your e-mail address", []string{"29 March 2026, 02:30 UTC"}},
 		{outbox.PasswordReset{Link: token, ExpiresAt: expires}, "Choose a new password", []string{"29 March 2026, 02:30 UTC", "stays as it is"}},
 		{outbox.PasswordChanged{Link: token, At: expires}, "Your password was changed", []string{"changed on 29 March 2026, 02:30 UTC"}},
+		{outbox.SecondFactorChanged{Link: token, At: expires, On: true}, "Two-factor sign-in was turned on", []string{"on 29 March 2026, 02:30 UTC"}},
+		{outbox.SecondFactorChanged{Link: token, At: expires}, "Two-factor sign-in was turned off", []string{"other sessions have ended"}},
+		{outbox.OperatorReset{Link: token, At: expires}, "Your password as an operator was changed", []string{"from the shell on 29 March 2026, 02:30 UTC"}},
+		{outbox.OperatorReset{Link: token, At: expires, SecondFactor: true}, "Your second factor as an operator was changed", []string{"All sessions"}},
 		{
 			outbox.Invitation{Merchant: "Äcorn & Söhne", InvitedBy: "Bo", Role: "administrator", Link: token, ExpiresAt: expires},
 			"Invitation to Äcorn & Söhne", []string{"Bo invites you to join Äcorn & Söhne as administrator.", "29 March 2026, 02:30 UTC"},

@@ -27,6 +27,8 @@ const (
 	KindVerifyEmail          Kind = "VERIFY_EMAIL"
 	KindPasswordReset        Kind = "PASSWORD_RESET"
 	KindPasswordChanged      Kind = "PASSWORD_CHANGED"
+	KindSecondFactorChanged  Kind = "SECOND_FACTOR_CHANGED"
+	KindOperatorReset        Kind = "OPERATOR_RESET"
 	KindInvitation           Kind = "INVITATION"
 	KindMagicLink            Kind = "MAGIC_LINK"
 	KindMemberExists         Kind = "MEMBER_EXISTS"
