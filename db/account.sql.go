@@ -610,13 +610,14 @@ func (q *Queries) SessionByHash(ctx context.Context, db DBTX, arg SessionByHashP
 }
 
 const storefronts = `-- name: Storefronts :many
-select id, shop, name from merchant where id = any($1::bigint[]) order by id
+select id, shop, name, (suspended_at is not null)::boolean as suspended from merchant where id = any($1::bigint[]) order by id
 `
 
 type StorefrontsRow struct {
-	ID   int64
-	Shop string
-	Name string
+	ID        int64
+	Shop      string
+	Name      string
+	Suspended bool
 }
 
 func (q *Queries) Storefronts(ctx context.Context, db DBTX, ids []int64) ([]StorefrontsRow, error) {
@@ -628,7 +629,12 @@ func (q *Queries) Storefronts(ctx context.Context, db DBTX, ids []int64) ([]Stor
 	var items []StorefrontsRow
 	for rows.Next() {
 		var i StorefrontsRow
-		if err := rows.Scan(&i.ID, &i.Shop, &i.Name); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.Shop,
+			&i.Name,
+			&i.Suspended,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -516,6 +516,42 @@ func (q *Queries) ProductByRef(ctx context.Context, db DBTX, arg ProductByRefPar
 	return i, err
 }
 
+const productOfShop = `-- name: ProductOfShop :one
+select product.id, product.merchant_id, product.identifier, product.status, merchant.shop, merchant.name as merchant_name
+from merchant
+join product on product.merchant_id = merchant.id and product.identifier = $1
+where merchant.shop = $2 and merchant.status <> 'CLOSED'
+`
+
+type ProductOfShopParams struct {
+	Identifier string
+	Shop       string
+}
+
+type ProductOfShopRow struct {
+	ID           int64
+	MerchantID   int64
+	Identifier   string
+	Status       string
+	Shop         string
+	MerchantName string
+}
+
+// The product with an address, whoever may see it, of a merchant that is not closed.
+func (q *Queries) ProductOfShop(ctx context.Context, db DBTX, arg ProductOfShopParams) (ProductOfShopRow, error) {
+	row := db.QueryRow(ctx, productOfShop, arg.Identifier, arg.Shop)
+	var i ProductOfShopRow
+	err := row.Scan(
+		&i.ID,
+		&i.MerchantID,
+		&i.Identifier,
+		&i.Status,
+		&i.Shop,
+		&i.MerchantName,
+	)
+	return i, err
+}
+
 const products = `-- name: Products :many
 select product.merchant_id, product.id, product.identifier, product.name, product.description, product.launch_url, product.upgrade_url, product.status, product.launch_secret_cipher, product.launch_ttl_seconds, product.created_at, product.logo_url, product.integration_page_url, product.next_launch_secret_cipher, product.next_launch_secret_at, product.seat_assignment, product.access_token_algorithm, merchant.shop
 from product

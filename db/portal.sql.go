@@ -118,7 +118,8 @@ select c.merchant_id, c.id as customer_id
 from customer c
 join merchant m on m.id = c.merchant_id
 left join portal_settings ps on ps.merchant_id = m.id
-where coalesce(ps.portal_enabled and ps.magic_links and ps.session_seconds > $1::int, true) and c.person_key = $2 and m.sandbox_of is null and m.suspended_at is null and m.status <> 'CLOSED'
+where coalesce(ps.portal_enabled and (ps.magic_links or m.suspended_at is not null) and ps.session_seconds > $1::int, true)
+  and c.person_key = $2 and m.sandbox_of is null and m.status <> 'CLOSED'
 order by c.merchant_id
 `
 
@@ -132,8 +133,8 @@ type CustomersOfPersonRow struct {
 	CustomerID int64
 }
 
-// Those of live merchants that are neither suspended nor closed (what a sandbox says of an address nobody has proved), and whose portal
-// is open to a person who signed in by mail so many seconds ago.
+// Those of live merchants that are not closed (what a sandbox says of an address nobody has proved), and whose portal is open to a person
+// who signed in by mail so many seconds ago: to everybody with a link while the merchant is suspended, as in MerchantsOfAddress.
 func (q *Queries) CustomersOfPerson(ctx context.Context, db DBTX, arg CustomersOfPersonParams) ([]CustomersOfPersonRow, error) {
 	rows, err := db.Query(ctx, customersOfPerson, arg.AgeSeconds, arg.PersonKey)
 	if err != nil {
@@ -512,7 +513,8 @@ select m.id, m.shop, m.name
 from customer c
 join merchant m on m.id = c.merchant_id
 left join portal_settings ps on ps.merchant_id = m.id
-where coalesce(ps.portal_enabled and ps.magic_links, true) and c.person_key = $1 and m.sandbox_of is null and m.suspended_at is null and m.status <> 'CLOSED'
+where coalesce(ps.portal_enabled and (ps.magic_links or m.suspended_at is not null), true) and c.person_key = $1
+  and m.sandbox_of is null and m.status <> 'CLOSED'
   and ($2::text is null or m.shop = $2)
   and exists (select from customer_sight v where v.merchant_id = c.merchant_id and v.customer_id = c.id)
 order by m.id
@@ -529,8 +531,8 @@ type MerchantsOfAddressRow struct {
 	Name string
 }
 
-// The live merchants that are neither suspended nor closed, or the one with the shop handle, whose portal is open to those with a mailed
-// link, and of which the address has a customer who has a subscription.
+// The live merchants that are not closed, or the one with the shop handle, whose portal is open to those with a mailed link, and of which the
+// address has a customer who has a subscription. While a merchant is suspended nobody mints tokens for its customers: then links lead in.
 func (q *Queries) MerchantsOfAddress(ctx context.Context, db DBTX, arg MerchantsOfAddressParams) ([]MerchantsOfAddressRow, error) {
 	rows, err := db.Query(ctx, merchantsOfAddress, arg.PersonKey, arg.Shop)
 	if err != nil {
@@ -764,8 +766,8 @@ func (q *Queries) PortalKey(ctx context.Context, db DBTX, merchantID int64) ([]b
 }
 
 const portalSessionByHash = `-- name: PortalSessionByHash :one
-select t.merchant_id, t.id, t.customer_id, t.jti, t.issued_at, t.last_used_at, t.revoked_at, s.created_at as signed_in_at, (m.suspended_at is not null)::boolean as suspended,
-    coalesce(ps.portal_enabled, true) as portal_enabled, coalesce(ps.session_seconds, $1::int) as session_seconds
+select t.merchant_id, t.id, t.customer_id, t.jti, t.issued_at, t.last_used_at, t.revoked_at, s.created_at as signed_in_at, coalesce(ps.portal_enabled, true) as portal_enabled,
+    coalesce(ps.session_seconds, $1::int) as session_seconds
 from portal_session s
 join portal_token t on t.merchant_id = s.merchant_id and t.id = s.token_id
 join merchant m on m.id = s.merchant_id
@@ -782,7 +784,6 @@ type PortalSessionByHashParams struct {
 type PortalSessionByHashRow struct {
 	PortalToken    PortalToken
 	SignedInAt     time.Time
-	Suspended      bool
 	PortalEnabled  bool
 	SessionSeconds int32
 }
@@ -800,7 +801,6 @@ func (q *Queries) PortalSessionByHash(ctx context.Context, db DBTX, arg PortalSe
 		&i.PortalToken.LastUsedAt,
 		&i.PortalToken.RevokedAt,
 		&i.SignedInAt,
-		&i.Suspended,
 		&i.PortalEnabled,
 		&i.SessionSeconds,
 	)
@@ -808,8 +808,7 @@ func (q *Queries) PortalSessionByHash(ctx context.Context, db DBTX, arg PortalSe
 }
 
 const portalTokenByJTI = `-- name: PortalTokenByJTI :one
-select t.merchant_id, t.id, t.customer_id, t.jti, t.issued_at, t.last_used_at, t.revoked_at, c.number as customer_number, k.key_cipher, (m.suspended_at is not null)::boolean as suspended,
-    coalesce(ps.portal_enabled, true) as portal_enabled
+select t.merchant_id, t.id, t.customer_id, t.jti, t.issued_at, t.last_used_at, t.revoked_at, c.number as customer_number, k.key_cipher, coalesce(ps.portal_enabled, true) as portal_enabled
 from merchant m
 left join portal_settings ps on ps.merchant_id = m.id
 join portal_key k on k.merchant_id = m.id
@@ -827,7 +826,6 @@ type PortalTokenByJTIRow struct {
 	PortalToken    PortalToken
 	CustomerNumber int64
 	KeyCipher      []byte
-	Suspended      bool
 	PortalEnabled  bool
 }
 
@@ -844,7 +842,6 @@ func (q *Queries) PortalTokenByJTI(ctx context.Context, db DBTX, arg PortalToken
 		&i.PortalToken.RevokedAt,
 		&i.CustomerNumber,
 		&i.KeyCipher,
-		&i.Suspended,
 		&i.PortalEnabled,
 	)
 	return i, err
@@ -1004,20 +1001,26 @@ func (q *Queries) RevokePortalTokens(ctx context.Context, db DBTX, arg RevokePor
 
 const storefrontOfShop = `-- name: StorefrontOfShop :one
 
-select id, shop, name from merchant where shop = $1 and suspended_at is null and status <> 'CLOSED'
+select id, shop, name, (suspended_at is not null)::boolean as suspended from merchant where shop = $1 and status <> 'CLOSED'
 `
 
 type StorefrontOfShopRow struct {
-	ID   int64
-	Shop string
-	Name string
+	ID        int64
+	Shop      string
+	Name      string
+	Suspended bool
 }
 
 // Pages ------------------------------------------------------------------------------------------------------------------
 func (q *Queries) StorefrontOfShop(ctx context.Context, db DBTX, shop string) (StorefrontOfShopRow, error) {
 	row := db.QueryRow(ctx, storefrontOfShop, shop)
 	var i StorefrontOfShopRow
-	err := row.Scan(&i.ID, &i.Shop, &i.Name)
+	err := row.Scan(
+		&i.ID,
+		&i.Shop,
+		&i.Name,
+		&i.Suspended,
+	)
 	return i, err
 }
 

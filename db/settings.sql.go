@@ -58,7 +58,7 @@ func (q *Queries) LockMerchantForSettings(ctx context.Context, db DBTX, merchant
 }
 
 const portalSettings = `-- name: PortalSettings :one
-select m.shop, p.document, coalesce(p.created_at, m.created_at) as created_at, coalesce(p.updated_at, m.created_at) as updated_at
+select m.shop, (m.suspended_at is not null)::boolean as suspended, p.document, coalesce(p.created_at, m.created_at) as created_at, coalesce(p.updated_at, m.created_at) as updated_at
 from merchant m
 left join portal_settings p on p.merchant_id = m.id
 where m.id = $1
@@ -66,6 +66,7 @@ where m.id = $1
 
 type PortalSettingsRow struct {
 	Shop      string
+	Suspended bool
 	Document  json.RawMessage
 	CreatedAt time.Time
 	UpdatedAt time.Time
@@ -77,6 +78,7 @@ func (q *Queries) PortalSettings(ctx context.Context, db DBTX, merchantID int64)
 	var i PortalSettingsRow
 	err := row.Scan(
 		&i.Shop,
+		&i.Suspended,
 		&i.Document,
 		&i.CreatedAt,
 		&i.UpdatedAt,

@@ -1020,8 +1020,8 @@ type Mutation {
   operatorSignOut: OperatorSignOutPayload! @auth(allow: [OPERATOR], merchant: false)
   """
   Suspends a merchant with its sandboxes. Its members sign in and read; what would change or sell anything, and every other credential
-  of the merchant, is FORBIDDEN with the reason. Its products are not shown in public. Its subscriptions are neither renewed nor ended;
-  charges under way are booked and webhooks go out. Suspending again changes the reason.
+  of the merchant, is FORBIDDEN with the reason. Its customers read what they have and cancel it, and nothing else. Its products are not shown in
+  public. Its subscriptions are neither renewed nor ended; charges under way are booked and webhooks go out. Suspending again changes the reason.
   """
   merchantSuspend(input: MerchantSuspendInput!): MerchantSuspendPayload! @auth(allow: [OPERATOR], merchant: false)
   "Ends a suspension, and that of the merchant's sandboxes. Subscriptions go on from where they stood, period by period."

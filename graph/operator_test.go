@@ -107,6 +107,7 @@ func TestASuspendedMerchantReadsAndChangesNothing(t *testing.T) {
 	require.Len(t, found.at("merchants.nodes"), 1)
 	require.Equal(t, s.ids["Merchant"], found.text("sandboxes.nodes.0.id"))
 	live := found.text("merchants.nodes.0.id")
+	ada, _ := s.portalToken(s.ids["Customer"])
 	a := w.must(operator, suspend, variables{"id": live, "reason": "Chargebacks"})
 	require.Equal(t, "SUSPENDED", a.text("merchantSuspend.merchant.status"))
 	w.ask(operator, suspend, variables{"id": live, "reason": ""}).refuses("merchantSuspend", "REQUIRED input.reason")
@@ -134,6 +135,11 @@ func TestASuspendedMerchantReadsAndChangesNothing(t *testing.T) {
 		}
 	}
 	require.Equal(t, before, w.contents())
+	w.ask(ada, `mutation { paymentMethodAttach(input: {customer: {email: "ada@acorn.test"}, token: "pm_card_visa"}) { userErrors { code field message } } }`, nil).
+		refuses("paymentMethodAttach", "FORBIDDEN")
+	require.Equal(t, "ACTIVE", w.must(ada, `{ mySubscriptions { nodes { status } } }`, nil).text("mySubscriptions.nodes.0.status"))
+	w.must(ada, `mutation($id: ID!) { subscriptionCancel(input: {subscription: $id, atPeriodEnd: true}) { userErrors { code } } }`,
+		variables{"id": s.ids["CustomerSubscription"]})
 	w.must(nil, `mutation($password: String!) { memberSignIn(input: {email: "acorn@merchant.test", password: $password}) { userErrors { code } } }`,
 		variables{"password": password})
 

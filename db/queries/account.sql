@@ -107,7 +107,7 @@ select * from api_key where merchant_id = @merchant_id and id = @id;
 update api_key set revoked_at = coalesce(revoked_at, @revoked_at) where merchant_id = @merchant_id and id = @id returning *;
 
 -- name: Storefronts :many
-select id, shop, name from merchant where id = any(@ids::bigint[]) order by id;
+select id, shop, name, (suspended_at is not null)::boolean as suspended from merchant where id = any(@ids::bigint[]) order by id;
 
 -- name: APIKeysByID :many
 select * from api_key where merchant_id = @merchant_id and id = any(@ids::bigint[]) order by id;

@@ -116,6 +116,13 @@ select merchant.id, (merchant.sandbox_of is not null)::boolean as sandbox,
 from merchant
 where merchant.shop = @shop and merchant.status <> 'CLOSED';
 
+-- name: ProductOfShop :one
+-- The product with an address, whoever may see it, of a merchant that is not closed.
+select product.id, product.merchant_id, product.identifier, product.status, merchant.shop, merchant.name as merchant_name
+from merchant
+join product on product.merchant_id = merchant.id and product.identifier = @identifier
+where merchant.shop = @shop and merchant.status <> 'CLOSED';
+
 -- name: PublicProducts :many
 select sqlc.embed(product), merchant.shop, merchant.name as merchant_name
 from product

@@ -99,8 +99,7 @@ values (@merchant_id, @customer_id, @jti, @issued_at)
 returning *;
 
 -- name: PortalTokenByJTI :one
-select sqlc.embed(t), c.number as customer_number, k.key_cipher, (m.suspended_at is not null)::boolean as suspended,
-    coalesce(ps.portal_enabled, true) as portal_enabled
+select sqlc.embed(t), c.number as customer_number, k.key_cipher, coalesce(ps.portal_enabled, true) as portal_enabled
 from merchant m
 left join portal_settings ps on ps.merchant_id = m.id
 join portal_key k on k.merchant_id = m.id
@@ -113,8 +112,8 @@ insert into portal_session (merchant_id, token_id, secret_hash, created_at) valu
 
 -- name: PortalSessionByHash :one
 -- The session of a browser and the token it came with, of the shop with the handle.
-select sqlc.embed(t), s.created_at as signed_in_at, (m.suspended_at is not null)::boolean as suspended,
-    coalesce(ps.portal_enabled, true) as portal_enabled, coalesce(ps.session_seconds, @longest::int) as session_seconds
+select sqlc.embed(t), s.created_at as signed_in_at, coalesce(ps.portal_enabled, true) as portal_enabled,
+    coalesce(ps.session_seconds, @longest::int) as session_seconds
 from portal_session s
 join portal_token t on t.merchant_id = s.merchant_id and t.id = s.token_id
 join merchant m on m.id = s.merchant_id
@@ -170,13 +169,14 @@ returning id;
 select * from magic_link where id = @id for update;
 
 -- name: MerchantsOfAddress :many
--- The live merchants that are neither suspended nor closed, or the one with the shop handle, whose portal is open to those with a mailed
--- link, and of which the address has a customer who has a subscription.
+-- The live merchants that are not closed, or the one with the shop handle, whose portal is open to those with a mailed link, and of which the
+-- address has a customer who has a subscription. While a merchant is suspended nobody mints tokens for its customers: then links lead in.
 select m.id, m.shop, m.name
 from customer c
 join merchant m on m.id = c.merchant_id
 left join portal_settings ps on ps.merchant_id = m.id
-where coalesce(ps.portal_enabled and ps.magic_links, true) and c.person_key = @person_key and m.sandbox_of is null and m.suspended_at is null and m.status <> 'CLOSED'
+where coalesce(ps.portal_enabled and (ps.magic_links or m.suspended_at is not null), true) and c.person_key = @person_key
+  and m.sandbox_of is null and m.status <> 'CLOSED'
   and (sqlc.narg('shop')::text is null or m.shop = sqlc.narg('shop'))
   and exists (select from customer_sight v where v.merchant_id = c.merchant_id and v.customer_id = c.id)
 order by m.id;
@@ -210,13 +210,14 @@ join person p on p.id = s.person_id
 where s.token_hash = @token_hash;
 
 -- name: CustomersOfPerson :many
--- Those of live merchants that are neither suspended nor closed (what a sandbox says of an address nobody has proved), and whose portal
--- is open to a person who signed in by mail so many seconds ago.
+-- Those of live merchants that are not closed (what a sandbox says of an address nobody has proved), and whose portal is open to a person
+-- who signed in by mail so many seconds ago: to everybody with a link while the merchant is suspended, as in MerchantsOfAddress.
 select c.merchant_id, c.id as customer_id
 from customer c
 join merchant m on m.id = c.merchant_id
 left join portal_settings ps on ps.merchant_id = m.id
-where coalesce(ps.portal_enabled and ps.magic_links and ps.session_seconds > @age_seconds::int, true) and c.person_key = @person_key and m.sandbox_of is null and m.suspended_at is null and m.status <> 'CLOSED'
+where coalesce(ps.portal_enabled and (ps.magic_links or m.suspended_at is not null) and ps.session_seconds > @age_seconds::int, true)
+  and c.person_key = @person_key and m.sandbox_of is null and m.status <> 'CLOSED'
 order by c.merchant_id;
 
 -- name: DeletePersonSession :exec
@@ -233,4 +234,4 @@ where id in (select l.id from magic_link l where l.requested_at <= @before order
 -- Pages ------------------------------------------------------------------------------------------------------------------
 
 -- name: StorefrontOfShop :one
-select id, shop, name from merchant where shop = @shop and suspended_at is null and status <> 'CLOSED';
+select id, shop, name, (suspended_at is not null)::boolean as suspended from merchant where shop = @shop and status <> 'CLOSED';

@@ -1,6 +1,6 @@
 -- name: PortalSettings :one
 -- No document for a merchant who has changed nothing; then its own beginning is when the settings began.
-select m.shop, p.document, coalesce(p.created_at, m.created_at) as created_at, coalesce(p.updated_at, m.created_at) as updated_at
+select m.shop, (m.suspended_at is not null)::boolean as suspended, p.document, coalesce(p.created_at, m.created_at) as created_at, coalesce(p.updated_at, m.created_at) as updated_at
 from merchant m
 left join portal_settings p on p.merchant_id = m.id
 where m.id = @merchant_id;

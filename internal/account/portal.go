@@ -16,6 +16,7 @@ type Storefront struct {
 	MerchantID int64
 	Shop       string
 	Name       string
+	Suspended  bool // sells nothing; its customers see and cancel what they have
 }
 
 // Storefronts are those of the given merchants that the caller acts for or is a customer of.
@@ -28,7 +29,7 @@ func (a *Accounts) Storefronts(ctx context.Context, caller Caller, merchantIDs [
 		return nil, fmt.Errorf("find storefronts: %w", err)
 	}
 	return byID(rows, func(row db.StorefrontsRow) (int64, Storefront) {
-		return row.ID, Storefront{MerchantID: row.ID, Shop: row.Shop, Name: row.Name}
+		return row.ID, Storefront{MerchantID: row.ID, Shop: row.Shop, Name: row.Name, Suspended: row.Suspended}
 	}), nil
 }
 

@@ -236,13 +236,18 @@ func (s *Subscription) cancel(now time.Time, atPeriodEnd bool, reason *string) e
 	}
 	s.CanceledAt, s.CancelReason = &now, reason
 	// Without a paid period ahead there is nothing to wait for.
-	if atPeriodEnd && (s.Status == Active || s.Status == Trialing) && now.Before(*s.CurrentPeriodEnd) {
+	if atPeriodEnd && s.CanEndLater(now) {
 		s.CancelAtPeriodEnd = true
 		s.schedule()
 		return nil
 	}
 	s.end(now, Canceled)
 	return nil
+}
+
+// CanEndLater tells whether there is a paid period ahead for whose end a cancellation can wait.
+func (s *Subscription) CanEndLater(real time.Time) bool {
+	return (s.Status == Active || s.Status == Trialing) && s.now(real).Before(*s.CurrentPeriodEnd)
 }
 
 // uncancel takes back a cancellation that has not taken effect.

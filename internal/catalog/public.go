@@ -91,6 +91,23 @@ func (c *Catalog) PublicProduct(ctx context.Context, caller account.Caller, shop
 	return found[0], nil
 }
 
+// Hidden is the product with an address that is not shown to whoever asks for it: no more of it than whose it is and whether it is Archived.
+func (c *Catalog) Hidden(ctx context.Context, shop, identifier string) (PublicProduct, error) {
+	if wrong := (ProductRef{Identifier: &identifier}).Check("identifier"); wrong != nil || !shopHandle.MatchString(shop) {
+		return PublicProduct{}, fault.NotFound("identifier", "product")
+	}
+	row, err := c.DB.ProductOfShop(ctx, c.DB.System(), db.ProductOfShopParams{Shop: shop, Identifier: identifier})
+	if db.IsNoRows(err) {
+		return PublicProduct{}, fault.NotFound("identifier", "product")
+	}
+	if err != nil {
+		return PublicProduct{}, fmt.Errorf("find a product that is not shown: %w", err)
+	}
+	return PublicProduct{
+		ID: row.ID, MerchantID: row.MerchantID, Shop: row.Shop, MerchantName: row.MerchantName, Identifier: row.Identifier, Status: row.Status,
+	}, nil
+}
+
 func (c *Catalog) shown(ctx context.Context, front shopfront, ask db.PublicProductsParams) ([]PublicProduct, error) {
 	ask.MerchantID, ask.Status = front.merchantID, front.status
 	rows, err := c.DB.PublicProducts(ctx, c.DB.Tenant(front.merchantID), ask)

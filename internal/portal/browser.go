@@ -66,5 +66,5 @@ func (p *Portal) authenticateBrowser(ctx context.Context, credential secret.Text
 	if row.PortalToken.RevokedAt != nil || !inTime(now.Sub(row.PortalToken.IssuedAt)) || now.Sub(row.SignedInAt) >= lasts {
 		return account.Caller{}, account.ErrUnauthenticated
 	}
-	return p.admit(ctx, row.PortalToken, row.Suspended, row.PortalEnabled)
+	return p.admit(ctx, row.PortalToken, row.PortalEnabled)
 }

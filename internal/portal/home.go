@@ -10,6 +10,7 @@ import (
 	"portico/internal/catalog"
 	"portico/internal/fault"
 	"portico/internal/page"
+	"portico/internal/settings"
 )
 
 // Home is what a customer finds in the portal of one shop.
@@ -17,6 +18,12 @@ type Home struct {
 	Storefront    account.Storefront
 	Customer      account.Customer
 	Subscriptions []Held
+	cancels       bool // the shop lets its customers cancel
+}
+
+// MayCancel tells whether the customer is offered to cancel the subscription.
+func (h Home) MayCancel(held Held) bool {
+	return h.cancels && held.Payer && held.Live() && !held.CancelAtPeriodEnd
 }
 
 // Held is a subscription in a customer's sight, with what it is to.
@@ -49,12 +56,34 @@ func (p *Portal) Homes(ctx context.Context, caller account.Caller, shop string) 
 		if err != nil {
 			return nil, err
 		}
-		homes = append(homes, Home{Storefront: front, Customer: customer, Subscriptions: held})
+		rules, err := settings.Of(ctx, p.DB, p.DB.Tenant(customer.MerchantID), customer.MerchantID)
+		if err != nil {
+			return nil, err
+		}
+		homes = append(homes, Home{
+			Storefront: front, Customer: customer, Subscriptions: held, cancels: rules.AllowCancellation || rules.Suspended,
+		})
 	}
 	if shop != "" && len(homes) == 0 {
 		return nil, fault.NotFound("shop", "shop")
 	}
 	return homes, nil
+}
+
+// Held is one of the subscriptions that the caller sees in the shop with the handle, NOT_FOUND where it is none of them.
+func (p *Portal) Held(ctx context.Context, caller account.Caller, shop string, id int64) (Home, Held, error) {
+	homes, err := p.Homes(ctx, caller, shop)
+	if err != nil {
+		return Home{}, Held{}, err
+	}
+	for _, home := range homes {
+		for _, held := range home.Subscriptions {
+			if held.ID == id {
+				return home, held, nil
+			}
+		}
+	}
+	return Home{}, Held{}, fault.NotFound("subscription", "subscription")
 }
 
 // held are the newest subscriptions that a customer sees.
@@ -84,7 +113,7 @@ func (p *Portal) held(ctx context.Context, customer account.Customer) ([]Held, e
 	return held, nil
 }
 
-// Storefront is the shop with the handle, as everybody may know it; NOT_FOUND also while it is suspended.
+// Storefront is the shop with the handle, as everybody may know it.
 func (p *Portal) Storefront(ctx context.Context, shop string) (account.Storefront, error) {
 	if !account.Storable(shop) {
 		return account.Storefront{}, fault.NotFound("shop", "shop")
@@ -96,21 +125,5 @@ func (p *Portal) Storefront(ctx context.Context, shop string) (account.Storefron
 	if err != nil {
 		return account.Storefront{}, fmt.Errorf("find a shop: %w", err)
 	}
-	return account.Storefront{MerchantID: row.ID, Shop: row.Shop, Name: row.Name}, nil
-}
-
-// Offer is a product with its plans, oldest first.
-type Offer struct {
-	Product catalog.PublicProduct
-	Plans   []catalog.Plan
-}
-
-// Offer is the product of the shop, if the shop shows it to the caller; NOT_FOUND otherwise.
-func (p *Portal) Offer(ctx context.Context, caller account.Caller, shop, identifier string) (Offer, error) {
-	product, err := p.Catalog.PublicProduct(ctx, caller, shop, identifier)
-	if err != nil {
-		return Offer{}, err
-	}
-	plans, err := p.Catalog.PublicPlans(ctx, []catalog.PublicProduct{product})
-	return Offer{Product: product, Plans: plans[product.ID]}, err
+	return account.Storefront{MerchantID: row.ID, Shop: row.Shop, Name: row.Name, Suspended: row.Suspended}, nil
 }

@@ -223,7 +223,7 @@ func TestAPersonActsForAllCustomersWithTheAddress(t *testing.T) {
 	_, err = w.portal.TokenCreate(t.Context(), ada, byID(atBirch))
 	requireFault(t, err, fault.CodeNotFound, "")
 
-	w.exec(`update merchant set suspended_at = $1, suspension_reason = 'fraud' where id = $2`, newYear, birch.owner.MerchantID)
+	w.exec(`update merchant set status = 'CLOSED', closed_at = created_at where id = $1`, birch.owner.MerchantID)
 	again := w.person("ada@example.com")
 	require.Equal(t, []account.CustomerKey{{MerchantID: acorn.owner.MerchantID, CustomerID: atAcorn.ID}}, again.ActsFor())
 	require.Equal(t, ada.PersonID, again.PersonID)

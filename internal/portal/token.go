@@ -132,7 +132,7 @@ func (p *Portal) signingKey(ctx context.Context, merchantID int64) (secret.Text,
 func KeyIdentity(merchantID int64) string { return fmt.Sprintf("merchant/%d/portal_key", merchantID) }
 
 // authenticateToken tells which customer a portal token stands for. Every use is checked against what is stored, so that revoking
-// works at once. All that is wrong with a token is the same error; a valid one of a suspended merchant is FORBIDDEN.
+// works at once. All that is wrong with a token is the same error; a valid one of a closed portal is FORBIDDEN.
 func (p *Portal) authenticateToken(ctx context.Context, token secret.Text, shop string) (account.Caller, error) {
 	claimed, ok := unverified(token)
 	if !ok || (shop != "" && shop != claimed.Shop) {
@@ -155,15 +155,11 @@ func (p *Portal) authenticateToken(ctx context.Context, token secret.Text, shop 
 		!inTime(p.Now().Sub(stored.IssuedAt)) {
 		return account.Caller{}, account.ErrUnauthenticated
 	}
-	return p.admit(ctx, stored, row.Suspended, row.PortalEnabled)
+	return p.admit(ctx, stored, row.PortalEnabled)
 }
 
 // admit gives the caller that a valid token stands for, and notes that it was used.
-func (p *Portal) admit(ctx context.Context, token db.PortalToken, suspended, open bool) (account.Caller, error) {
-	if suspended {
-		// Why is between the merchant and the operators.
-		return account.Caller{}, fault.New(fault.CodeForbidden, "", "this shop is closed for now")
-	}
+func (p *Portal) admit(ctx context.Context, token db.PortalToken, open bool) (account.Caller, error) {
 	if !open {
 		return account.Caller{}, errClosed()
 	}

@@ -13,10 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"portico/internal/account"
+	"portico/internal/billing"
 	"portico/internal/catalog"
 	"portico/internal/fault"
 	"portico/internal/portal"
 	"portico/internal/secret"
+	"portico/internal/settings"
 )
 
 // key is what signs a shop's tokens, as only the server knows it.
@@ -357,21 +359,56 @@ func TestACustomerCannotMintItselfMoreTime(t *testing.T) {
 	requireFault(t, err, fault.CodeNotFound, "")
 }
 
-func TestThePortalOfASuspendedMerchantIsClosed(t *testing.T) {
+func TestCustomersOfASuspendedMerchantReadAndCancelAndNothingElse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	s := w.shop("acorn")
 	ada := s.customer("ada@example.com", nil)
-	s.sell(ada)
+	sub := s.sell(ada)
 	token := s.mint(ada).JWT
-	w.exec(`update merchant set suspended_at = $1, suspension_reason = 'fraud'`, newYear)
-	_, err := w.portal.Authenticate(t.Context(), token, "")
-	requireFault(t, err, fault.CodeForbidden, "")
-	require.NotContains(t, err.Error(), "fraud")
-	_, err = w.portal.Storefront(t.Context(), "acorn")
-	requireFault(t, err, fault.CodeNotFound, "shop")
+	_, err := w.portal.SettingsUpdate(t.Context(), s.owner, settings.Update{
+		Changes: []byte(`{"allowCancellation": false, "minimumSubscriptionCycles": 3, "authentication": {"method": "TOKEN"}}`),
+	})
+	require.NoError(t, err)
 	require.NoError(t, w.ask("ada@example.com", nil, 1))
-	require.Empty(t, w.work())
+	require.Empty(t, w.work(), "by token only")
+	w.exec(`delete from magic_link`)
+	w.exec(`update product set status = 'APPROVED', integration_page_url = 'https://acorn.test/connect'`)
+	w.exec(`update merchant set suspended_at = $1, suspension_reason = 'fraud'`, newYear)
+
+	front, err := w.portal.Storefront(t.Context(), "acorn")
+	require.NoError(t, err)
+	require.True(t, front.Suspended)
+	require.NoError(t, w.ask("ada@example.com", to("acorn"), 2))
+	session, err := w.portal.PersonSignIn(t.Context(), w.token()) // nobody mints tokens now
+	require.NoError(t, err)
+	person, err := w.portal.Authenticate(t.Context(), session.Token, "")
+	require.NoError(t, err)
+	caller, err := w.portal.Authenticate(t.Context(), token, "acorn")
+	require.NoError(t, err)
+	for name, who := range map[string]account.Caller{"with a token": caller, "with a link": person} {
+		seen, err := w.portal.Billing.InSight(t.Context(), who, firstPage)
+		require.NoError(t, err, name)
+		require.Len(t, seen, 1, name)
+		_, err = w.portal.Catalog.PublicProduct(t.Context(), who, "acorn", s.product.Identifier)
+		requireFault(t, err, fault.CodeNotFound, "identifier")
+		_, err = w.portal.Billing.AttachPaymentMethod(t.Context(), who, byID(ada), "pm_card_visa")
+		requireFault(t, err, fault.CodeForbidden, "")
+		require.NotContains(t, err.Error(), "fraud", "why is between the merchant and the operators")
+		_, err = w.portal.ConnectStart(t.Context(), who, byID(ada), catalog.ProductRef{ID: &s.product.ID})
+		requireFault(t, err, fault.CodeForbidden, "")
+		_, err = w.portal.Billing.Cancel(t.Context(), who, billing.Cancel{SubscriptionID: sub.ID, AtPeriodEnd: true})
+		require.NoError(t, err, name)
+		_, err = w.portal.Billing.Uncancel(t.Context(), who, sub.ID)
+		requireFault(t, err, fault.CodeForbidden, "")
+	}
+	_, err = w.portal.Billing.Cancel(t.Context(), caller, billing.Cancel{SubscriptionID: sub.ID})
+	require.NoError(t, err)
+
+	w.exec(`update merchant set suspended_at = null, suspension_reason = null`)
+	person, err = w.portal.Authenticate(t.Context(), session.Token, "")
+	require.NoError(t, err)
+	require.Empty(t, person.ActsFor(), "by token only, again")
 }
 
 func TestATokenOfAnotherSortOpensNoPortal(t *testing.T) {

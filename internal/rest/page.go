@@ -2,17 +2,19 @@ package rest
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 
 	"portico/internal/account"
+	"portico/internal/credential"
 	"portico/internal/fault"
 	"portico/internal/portal"
 	"portico/internal/secret"
 	"portico/internal/settings"
 )
 
-// The longest form there is holds a token or an e-mail address.
-const maxForm = 4 << 10
+// The longest form there is holds a reason in signs of four bytes, each of which is encoded as three.
+const maxForm = 8 << 10
 
 func (d *door) pageRoutes(mux *http.ServeMux) {
 	page := func(pattern string, h handle) { mux.HandleFunc(pattern, d.guarded(h, d.problem)) }
@@ -24,6 +26,8 @@ func (d *door) pageRoutes(mux *http.ServeMux) {
 	page("GET /portal/{shop}", d.home)
 	page("POST /portal/{shop}", d.sameOrigin(d.askForLink))
 	page("GET /portal/{shop}/{identifier}", d.offer)
+	page("GET /portal/{shop}/subscriptions/{id}/cancel", d.cancelPage)
+	page("POST /portal/{shop}/subscriptions/{id}/cancel", d.sameOrigin(d.cancel))
 }
 
 // problem shows an error as a page.
@@ -33,7 +37,7 @@ func (d *door) problem(w http.ResponseWriter, _ *http.Request, err error) {
 	if first.Code == fault.CodeNotFound {
 		title = "There is no such page"
 	}
-	if err := show(w, statusOf(first.Code), "problem", view{Title: title, Problem: first.Message}); err != nil {
+	if err := show(w, statusOf(first.Code), "problem", view{Title: title, Problem: sentenceOf(first)}); err != nil {
 		d.Log.Error("a page broke", "error", err)
 	}
 }
@@ -114,7 +118,7 @@ func (d *door) home(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ask := view{Title: "Your subscriptions with " + front.Name, Look: &look, ByToken: look.Authentication.Method == settings.Token}
+	ask := askIn(front, look)
 	caller, known, err := d.visitor(w, r, shop)
 	if err != nil {
 		return err
@@ -143,7 +147,7 @@ func (d *door) everyHome(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !known {
-		return show(w, http.StatusOK, "ask", view{Title: "Your subscriptions"})
+		return show(w, http.StatusOK, "ask", askAnywhere())
 	}
 	homes, err := d.Portal.Homes(r.Context(), caller, "")
 	if err != nil {
@@ -169,7 +173,7 @@ func (d *door) offer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	offer, err := d.Portal.Offer(r.Context(), caller, shop, r.PathValue("identifier"))
+	offer, err := d.Portal.Offer(r.Context(), caller, d.member(r), shop, r.PathValue("identifier"))
 	if err != nil {
 		return err
 	}
@@ -177,7 +181,10 @@ func (d *door) offer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := view{Title: offer.Product.Name, Offer: offer, Look: &look}
+	v := view{Title: "Not on sale", Offer: offer, Look: &look}
+	if offer.Shown() {
+		v.Title, v.Name = "", offer.Product.Name
+	}
 	if known {
 		homes, err := d.Portal.Homes(r.Context(), caller, shop)
 		if err != nil && !fault.Is(err, fault.CodeNotFound) {
@@ -194,17 +201,61 @@ func (d *door) offer(w http.ResponseWriter, r *http.Request) error {
 	return show(w, http.StatusOK, "offer", v)
 }
 
+// member is who is signed in to the dashboard with the same browser, nobody where that cannot be told.
+func (d *door) member(r *http.Request) account.Caller {
+	cookie, err := r.Cookie(credential.SessionCookie(d.Secure))
+	if err != nil {
+		return nobody()
+	}
+	caller, known, err := d.recognize(r, cookie.Value, "", account.KindMember)
+	if err != nil || !known {
+		return nobody()
+	}
+	return caller
+}
+
 func (d *door) askForLink(w http.ResponseWriter, r *http.Request) error {
 	in := portal.LinkSend{Email: r.PostForm.Get("email"), Client: d.Proxies.Address(r)}
 	if shop := r.PathValue("shop"); shop != "" {
 		in.Shop = &shop
 	}
 	err := d.record(w, r, nobody(), "portalMagicLinkSend", func() error { return d.Portal.LinkSend(r.Context(), in) })
+	if faults := fault.List(err); faults != nil {
+		return d.askAgain(w, r, faults)
+	}
 	if err != nil {
 		return err
 	}
 	return show(w, http.StatusOK, "asked", view{Title: "Look into your mailbox"})
 }
+
+// askAgain shows the form for a link again, with what was typed and what is wrong with it.
+func (d *door) askAgain(w http.ResponseWriter, r *http.Request, faults fault.Errors) error {
+	ask := askAnywhere()
+	if shop := r.PathValue("shop"); shop != "" {
+		front, err := d.Portal.Storefront(r.Context(), shop)
+		if err != nil {
+			return err
+		}
+		look, err := d.Portal.Look(r.Context(), front)
+		if err != nil {
+			return err
+		}
+		ask = askIn(front, look)
+	}
+	ask.refuse(faults, url.Values{"email": r.PostForm["email"]})
+	return show(w, statusOf(faults[0].Code), "ask", ask)
+}
+
+// askIn asks who comes to a shop for an e-mail address, if the shop lets customers in by mail. While it is suspended nobody else does.
+func askIn(front account.Storefront, look settings.Settings) view {
+	return view{
+		Title: "Your subscriptions with", Name: front.Name, Action: "/portal/" + front.Shop, Look: &look,
+		ByToken: look.Authentication.Method == settings.Token && !front.Suspended,
+	}
+}
+
+func askAnywhere() view { return view{Title: "Your subscriptions", Action: "/portal"} }
 
 // login leads to signIn and does nothing itself: programs that look at mails follow links.
 func (d *door) login(w http.ResponseWriter, r *http.Request) error {
@@ -218,9 +269,9 @@ func (d *door) signIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	})
 	if fault.Is(err, fault.CodeUnauthenticated) {
-		return show(w, http.StatusUnauthorized, "problem", view{
-			Title: "This link is no longer valid", Problem: "It works once and for 15 minutes. Ask for a new one.",
-		})
+		ask := askAnywhere()
+		ask.Title, ask.Problem = "This link is no longer valid", "It works once and for 15 minutes. Ask for a new one."
+		return show(w, http.StatusUnauthorized, "ask", ask)
 	}
 	if err != nil {
 		return err

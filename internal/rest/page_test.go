@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"portico/internal/account"
+	"portico/internal/catalog"
 )
 
 func requirePage(t *testing.T, a answer, status int) {
@@ -23,7 +24,9 @@ func requirePage(t *testing.T, a answer, status int) {
 	require.Equal(t, "no-store", a.header.Get("Cache-Control"))
 	require.Equal(t, "nosniff", a.header.Get("X-Content-Type-Options"))
 	require.NotContains(t, a.body, "<script")
-	require.NotContains(t, a.body, "href=")
+	for _, link := range regexp.MustCompile(`href="[^"]*"`).FindAllString(a.body, -1) {
+		require.Regexp(t, `^href="/portal/[a-z]`, link)
+	}
 	require.NotContains(t, a.body, "src=")
 	require.Contains(t, a.body, `<html lang="en">`)
 	require.Contains(t, a.body, "<h1>")
@@ -31,7 +34,12 @@ func requirePage(t *testing.T, a answer, status int) {
 
 func (w *world) token(customer account.Customer) string {
 	w.t.Helper()
-	minted, err := w.portal.TokenCreate(w.t.Context(), w.box, account.CustomerRef{ID: &customer.ID})
+	return w.tokenOf(w.box, customer)
+}
+
+func (w *world) tokenOf(of account.Caller, customer account.Customer) string {
+	w.t.Helper()
+	minted, err := w.portal.TokenCreate(w.t.Context(), of, account.CustomerRef{ID: &customer.ID})
 	require.NoError(w.t, err)
 	return string(minted.JWT)
 }
@@ -104,20 +112,28 @@ func TestAProductHasAPageForEverybodyOnceItIsApproved(t *testing.T) {
 	w := newWorld(t)
 	ada := w.customer(w.box, "ada@example.com", nil, &w.plan)
 	w.stock(w.live, "ledger")
-	requirePage(t, w.send(http.MethodGet, "/portal/"+w.shop+"/payroll", nil, nil), 404) // a sandbox is for its own
+	hidden := w.send(http.MethodGet, "/portal/"+w.shop+"/payroll", nil, nil)
+	requirePage(t, hidden, 200)
+	require.Contains(t, hidden.body, "cannot be bought now", "a sandbox is for its own")
+	require.NotContains(t, hidden.body, "Payroll")
 	a := w.send(http.MethodGet, "/portal/"+w.shop+"/payroll?token="+w.token(ada), nil, nil)
 	requirePage(t, a, 200)
 	require.Contains(t, a.body, "Payroll &lt;b&gt;")
-	require.Contains(t, a.body, "Pro, 19.99 USD a month")
-	require.Contains(t, a.body, "You have the plan Pro: Active. Renews on 1 February 2026")
+	require.Contains(t, a.body, "<bdi>Pro</bdi>, 19.99 USD a month")
+	require.Contains(t, a.body, "You have the plan <bdi>Pro</bdi>: Active. Renews on 1 February 2026")
 
 	draft := "/portal/acorn/ledger"
-	requirePage(t, w.send(http.MethodGet, draft, nil, nil), 404)
+	hidden = w.send(http.MethodGet, draft, nil, nil)
+	requirePage(t, hidden, 200)
+	require.Contains(t, hidden.body, "This product of <bdi>Acorn &lt;&amp;&gt;</bdi> cannot be bought now.")
+	for _, secret := range []string{"Payroll", "Pro", "19.99"} {
+		require.NotContains(t, hidden.body, secret)
+	}
 	_, err := w.db.System().Exec(t.Context(), `update product set status = 'APPROVED' where identifier = 'ledger'`)
 	require.NoError(t, err)
 	a = w.send(http.MethodGet, draft, nil, nil)
 	requirePage(t, a, 200)
-	require.Contains(t, a.body, "A product of Acorn &lt;&amp;&gt;.")
+	require.Contains(t, a.body, "A product of <bdi>Acorn &lt;&amp;&gt;</bdi>.")
 	require.NotContains(t, a.body, "You have the plan")
 	for _, nowhere := range []string{"/portal/nowhere", "/portal/nowhere/ledger", "/portal/acorn/nothing", "/portal/a%00b", "/portal/acorn/%ff"} {
 		requirePage(t, w.send(http.MethodGet, nowhere, nil, nil), 404)
@@ -174,4 +190,96 @@ func TestAPersonSignsInOnThePages(t *testing.T) {
 	require.True(t, strings.HasPrefix(a.header.Get("Set-Cookie"), "portico_person=; "))
 	require.NotContains(t, w.send(http.MethodGet, "/portal", cookie, nil).body, "ada@example.com")
 	require.NotContains(t, w.log.String(), link[1])
+}
+
+func TestAnAddressThatWasHandedOutLeadsToAPageWhateverBecomesOfTheProduct(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, plan := w.stock(w.live, "ledger")
+	ada := w.customer(w.live, "ada@example.com", nil, &plan)
+	proved := w.live
+	proved.EmailVerified = true
+	server := w.newKey(proved, account.ScopeTokensWrite)
+	page := func(handed string) answer {
+		return w.send(http.MethodGet, strings.TrimPrefix(handed, "https://portico.test"), nil, nil)
+	}
+	handedTo := func(email string) string {
+		a := w.post("/api/v1/paywall/ledger/get-customer-portal", key(server), `{"email": "`+email+`"}`)
+		require.Equal(t, 200, a.status, a.body)
+		return regexp.MustCompile(`https://[^"]+`).FindString(a.body)
+	}
+	decision, err := w.portal.Access.Check(t.Context(), w.live, account.CustomerRef{ID: &ada.ID}, catalog.ProductRef{Identifier: to("ledger")})
+	require.NoError(t, err)
+	hers := decision.UpgradeURL + "?token=" + w.tokenOf(w.live, ada)
+
+	const words = "cannot be bought now"
+	for _, status := range []string{"DRAFT", "IN_REVIEW", "REJECTED"} {
+		_, err := w.db.System().Exec(t.Context(), `update product set status = $1 where identifier = 'ledger'`, status)
+		require.NoError(t, err)
+		for _, address := range []string{handedTo("new@example.com"), decision.UpgradeURL} {
+			a := page(address)
+			requirePage(t, a, 200)
+			require.Contains(t, a.body, words)
+			require.NotContains(t, a.body, "Payroll", "only what is approved is there to see")
+		}
+		a := page(hers)
+		requirePage(t, a, 200)
+		require.Contains(t, a.body, words+". What you have goes on.")
+		require.Contains(t, a.body, "You have the plan <bdi>Pro</bdi> of <bdi>Payroll &lt;b&gt;</bdi>: Active.")
+		require.NotContains(t, a.body, "19.99")
+	}
+	_, err = w.db.System().Exec(t.Context(), `update product set status = 'ARCHIVED' where identifier = 'ledger'`)
+	require.NoError(t, err)
+	a := page(hers)
+	requirePage(t, a, 200)
+	require.Contains(t, a.body, "is no longer sold. What you have goes on.")
+}
+
+func TestAMemberSeesThePageOfAProductBeforeItIsApproved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.stock(w.live, "ledger")
+	in, _, err := w.portal.Accounts.SignIn(t.Context(), account.Origin{}, account.SignIn{Email: "owner@acorn.test", Password: "correct horse battery"})
+	require.NoError(t, err)
+	cookie := http.Header{"Cookie": {"portico_session=" + string(in.Token)}}
+	a := w.send(http.MethodGet, "/portal/acorn/ledger", cookie, nil)
+	requirePage(t, a, 200)
+	require.Contains(t, a.body, "You see this page as a member of <bdi>Acorn &lt;&amp;&gt;</bdi>.")
+	require.Contains(t, a.body, "<bdi>Pro</bdi>, 19.99 USD a month")
+
+	_, err = w.portal.Accounts.SignUp(t.Context(), account.Origin{}, account.SignUp{
+		Name: "Birch", Email: "owner@birch.test", Password: "correct horse battery", Verified: true,
+	})
+	require.NoError(t, err)
+	in, _, err = w.portal.Accounts.SignIn(t.Context(), account.Origin{}, account.SignIn{Email: "owner@birch.test", Password: "correct horse battery"})
+	require.NoError(t, err)
+	a = w.send(http.MethodGet, "/portal/acorn/ledger", http.Header{"Cookie": {"portico_session=" + string(in.Token)}}, nil)
+	requirePage(t, a, 200)
+	require.NotContains(t, a.body, "19.99", "of another merchant")
+}
+
+func TestAFormThatIsWrongComesBackWithWhatWasTypedAndSaysWhatIsWrongBesideTheField(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, path := range []string{"/portal", "/portal/acorn"} {
+		a := w.send(http.MethodPost, path, nil, url.Values{"email": {`ada"<b>`}})
+		requirePage(t, a, 400)
+		require.Contains(t, a.body, "<title>Error: Your subscriptions")
+		require.Contains(t, a.body, `<form method="post" action="`+path+`">`)
+		require.Contains(t, a.body, `value="ada&#34;&lt;b&gt;" aria-invalid="true" aria-describedby="email-wrong" autofocus>`)
+		require.Contains(t, a.body, `<p class="wrong" id="email-wrong">Give an e-mail address, such as ada@example.com.</p>`)
+	}
+	a := w.send(http.MethodPost, "/portal", nil, url.Values{})
+	requirePage(t, a, 400)
+	require.Contains(t, a.body, `<p class="wrong" id="email-wrong">Give an e-mail address`)
+	for range 3 {
+		requirePage(t, w.send(http.MethodPost, "/portal", nil, url.Values{"email": {"ada@example.com"}}), 200)
+	}
+	a = w.send(http.MethodPost, "/portal", nil, url.Values{"email": {"ada@example.com"}})
+	requirePage(t, a, 429)
+	require.Contains(t, a.body, `<p class="problem" role="alert">Too many links were asked for`)
+	require.Contains(t, a.body, `value="ada@example.com">`)
+	a = w.send(http.MethodPost, "/portal/login", nil, url.Values{"token": {"nonsense"}})
+	requirePage(t, a, 401)
+	require.Contains(t, a.body, `action="/portal">`, "the form for a new one")
 }

@@ -26,29 +26,48 @@ var style string
 
 var pages = template.Must(template.New("pages").Funcs(template.FuncMap{
 	"style": func() template.CSS { return template.CSS(style) }, //nolint:gosec // our own, from the file
-	"state": state, "next": next, "price": price,
+	"state": state, "next": next, "price": price, "day": day,
 }).Parse(pageSource))
 
 // view is what a page shows; each shows some of it.
 type view struct {
 	Title   string
+	Name    string // of what the title is about, which may be in another script
 	Problem string
 	Email   string // of the person who is signed in
 	Token   string
 	Homes   []portal.Home
 	Offer   portal.Offer
 	Held    []portal.Held
+	Cancel  cancellation
 	ByToken bool               // customers of the shop cannot ask for a link
 	Look    *settings.Settings // of the shop whose page it is; nil for a page of no shop
+
+	// Of a form: where it goes, what was typed, and what is wrong with it, by the names of its fields.
+	Action string
+	Given  map[string]string
+	Wrong  map[string]string
 }
 
-// Theme is the shop's style sheet, behind ours. What is in it has been checked when it was set.
+// cancellation is what the page to cancel a subscription is about.
+type cancellation struct {
+	portal.Held
+	Shop        string
+	Open        bool // there is something to cancel, and the shop lets customers do it
+	Later       bool // it can end with the period that is paid for
+	NeedsReason bool
+}
+
+// Theme is the shop's style sheet, behind ours. What is in it has been checked when it was set. Text is in colors that can be read, whatever
+// the shop has chosen: the names that go with --primary, --secondary and --accent say which.
 func (v view) Theme() template.CSS {
 	if v.Look == nil {
 		return ""
 	}
 	t := v.Look.Theme
-	sheet := fmt.Sprintf(":root{--primary:%s;--secondary:%s;--accent:%s}body{font-family:%s}\n", t.PrimaryColor, t.SecondaryColor, t.AccentColor, t.FontFamily)
+	sheet := fmt.Sprintf(":root{--primary:%s;--secondary:%s;--accent:%s;--on-secondary:%s;--on-accent:%s;--heading:%s;--link:%s}body{font-family:%s}\n",
+		t.PrimaryColor, t.SecondaryColor, t.AccentColor,
+		textOn(t.SecondaryColor), textOn(t.AccentColor), darkened(t.PrimaryColor), darkened(t.AccentColor), t.FontFamily)
 	if t.CustomCSS != nil {
 		sheet += *t.CustomCSS
 	}

@@ -24,6 +24,8 @@ const (
 
 // Hold holds a caller of the portal to the settings of the merchant whose customer acts, as they are now: NOT_ALLOWED_BY_SETTINGS. Other
 // callers may do what they may do, and get no settings. The scope must cover the merchant.
+//
+// Customers of a suspended merchant may cancel, whatever the settings say, since there is nobody to ask for it. Everything else is FORBIDDEN.
 func Hold(ctx context.Context, d *db.DB, scope db.DBTX, caller account.Caller, merchantID, customerID int64, act Act) (*Settings, error) {
 	if !caller.InPortal() {
 		return nil, nil //nolint:nilnil // nothing holds them
@@ -34,6 +36,12 @@ func Hold(ctx context.Context, d *db.DB, scope db.DBTX, caller account.Caller, m
 	}
 	if !s.PortalEnabled {
 		return nil, refuse("", "the portal of this shop is closed")
+	}
+	if s.Suspended {
+		if act != CancelSubscription {
+			return nil, fault.New(fault.CodeForbidden, "", "this shop is closed for now: subscriptions can be seen and canceled, and nothing else changes")
+		}
+		s.AllowCancellation, s.RequireCancellationReason, s.MinimumSubscriptionCycles = true, false, 0
 	}
 	if !s.allows(act) {
 		return nil, refuse("", "customers of this shop cannot %s themselves", act)

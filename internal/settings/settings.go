@@ -17,6 +17,8 @@ type Settings struct {
 	Portal
 	CreatedAt time.Time `json:"createdAt" required:"true"`
 	UpdatedAt time.Time `json:"updatedAt" required:"true"`
+	// Suspended merchants sell nothing: customers see what they have, and cancel it.
+	Suspended bool `json:"-"`
 }
 
 // Portal is what the merchant chooses.
@@ -95,7 +97,7 @@ func Of(ctx context.Context, d *db.DB, scope db.DBTX, merchantID int64) (Setting
 	if err != nil {
 		return Settings{}, fmt.Errorf("read the portal settings of merchant %d: %w", merchantID, err)
 	}
-	s := Settings{MerchantID: merchantID, Shop: row.Shop, Portal: standard(), CreatedAt: row.CreatedAt.UTC(), UpdatedAt: row.UpdatedAt.UTC()}
+	s := Settings{MerchantID: merchantID, Shop: row.Shop, Portal: standard(), CreatedAt: row.CreatedAt.UTC(), UpdatedAt: row.UpdatedAt.UTC(), Suspended: row.Suspended}
 	if row.Document != nil {
 		// What a release before this one did not know keeps its standard.
 		if err := json.Unmarshal(row.Document, &s.Portal); err != nil {
