@@ -970,7 +970,7 @@ type Mutation {
 
   "Registers an endpoint for webhooks. Its signing secret is shown in this answer only."
   webhookEndpointCreate(input: WebhookEndpointCreateInput!): WebhookEndpointCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE) @idempotency
-  "Changes what is given; the rest stays. Deliveries go by it within seconds."
+  "Changes what is given; the rest stays. Deliveries go by it within ten seconds."
   webhookEndpointUpdate(input: WebhookEndpointUpdateInput!): WebhookEndpointUpdatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
   """
   Deletes an endpoint and its secrets for good. Nothing more is sent to it: what was tried has failed, and what was not is forgotten. The
@@ -1000,7 +1000,7 @@ type Mutation {
   """
   Makes a new signing secret, shown in this answer only, and a new signing key. Until webhookEndpointActivateSecret, or until
   ` + "`" + `overlapSeconds` + "`" + ` have passed, the header ` + "`" + `webhook-signature` + "`" + ` carries signatures of both and ` + "`" + `x-portal-signature` + "`" + ` that of the old one: the
-  time to tell the receiver. With 0 the new ones sign alone at once.
+  time to tell the receiver. With 0 the new ones sign alone, but for requests of the next ten seconds.
   """
   webhookEndpointRollSecret(input: WebhookEndpointRollSecretInput!): WebhookEndpointRollSecretPayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
   """
@@ -1008,7 +1008,7 @@ type Mutation {
   ` + "`" + `test: true` + "`" + ` in its body, and is recorded nowhere. At most 20 at once, and one each 3 seconds: then THROTTLED.
   """
   webhookEndpointTest(input: WebhookEndpointTestInput!): WebhookEndpointTestPayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
-  "Has the new secret and the new key sign alone from now on. Where none is waiting it changes nothing."
+  "Has the new secret and the new key sign alone, within ten seconds. Where none is waiting it changes nothing."
   webhookEndpointActivateSecret(input: WebhookEndpointActivateSecretInput!): WebhookEndpointActivateSecretPayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
 
   """

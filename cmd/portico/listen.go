@@ -100,10 +100,11 @@ func (f *forwarder) say(format string, args ...any) { _, _ = fmt.Fprintf(f.out, 
 
 // run follows on, through lost connections, until the context ends or the installation refuses.
 func (f *forwarder) run(ctx context.Context, from *remote) error {
-	wait := firstReconnect
+	var wait time.Duration
 	for {
+		began := time.Now()
 		err := from.events(ctx, f.Events, f.cursor, func(event published) error {
-			wait = firstReconnect
+			wait = 0
 			if err := f.forward(ctx, event); err != nil {
 				return err
 			}
@@ -114,14 +115,23 @@ func (f *forwarder) run(ctx context.Context, from *remote) error {
 		if ctx.Err() != nil || errors.As(err, &refused) {
 			return err
 		}
+		wait = reconnectAfter(wait, time.Since(began))
 		f.say("%v: trying again in %s\n", err, wait)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		wait = min(2*wait, slowestRecovery)
 	}
+}
+
+// reconnectAfter is how long to wait after a connection that has lasted so long, where the wait before it was the given one. One that has
+// lasted is no part of the outage before it.
+func reconnectAfter(before, lasted time.Duration) time.Duration {
+	if lasted > slowestRecovery {
+		return firstReconnect
+	}
+	return min(max(2*before, firstReconnect), slowestRecovery)
 }
 
 // forward posts one event as an endpoint would get it, and says what the receiver answers. It is an error only when the event was not
