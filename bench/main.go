@@ -32,6 +32,7 @@ func cases() []benchCase {
 		{"accesstoken", "access tokens beside bare signing", accessTokens},
 		{"deliver", "webhooks to one endpoint, to fifty, and beside one that hangs", deliveries},
 		{"failing", "webhooks to a hundred endpoints of which thirty hang, fail or refuse", failures},
+		{"pace", "webhooks to a hundred endpoints, a few events a second, and workers that have nothing to do", paces},
 		{"memory", "memory of serve and work under load", memoryPeaks},
 		{"start", "portico dev until it is ready, cold and warm", starts},
 	}

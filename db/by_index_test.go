@@ -70,6 +70,8 @@ func TestDueDeliveriesAreFoundInTheOrderOfTheirIndex(t *testing.T) {
 		})
 		return err
 	})
+	requireIndexScan(t, due, "webhook_delivery_due", "(next_attempt_at > '-infinity'")
+	_, due, _ = strings.Cut(due, "CTE served")
 	requireIndexScan(t, due, "webhook_delivery_due", "(priority = (p.p - 1)) AND (next_attempt_at <=")
 	requireIndexScan(t, due, "webhook_delivery_lane", "(replayed = d.replayed) AND (id < d.id)")
 	limited, _, _ := strings.Cut(due, "Index Scan using webhook_delivery_due")

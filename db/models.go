@@ -771,6 +771,7 @@ type WebhookEndpoint struct {
 	FailingSince         *time.Time
 	WarnedAt             *time.Time
 	ResumedAt            *time.Time
+	SettingsVersion      int32
 }
 
 type WebhookEndpointHour struct {

@@ -459,17 +459,25 @@ with asked as (
     select generate_subscripts($2::bigint[], 1) as place, unnest($2::bigint[]) as merchant_id,
         unnest($3::bigint[]) as endpoint_id, unnest($4::bigint[]) as owner, unnest($5::int[]) as slots,
         unnest($6::text[])::bigint[] as sending
-), served as materialized (
-    select a.place, a.merchant_id, a.endpoint_id, a.owner, a.slots, a.sending, e.resumed_at from asked a
+), waited_for as materialized (
+    -- Most who ask wait for the first thing to come.
+    select a.place, a.merchant_id, a.endpoint_id, a.owner, a.slots, a.sending from asked a
     cross join lateral (
-        select e.lease_owner, e.resumed_at from webhook_endpoint e
+        select from webhook_delivery d
+        where d.merchant_id = a.merchant_id and d.endpoint_id = a.endpoint_id and d.next_attempt_at > '-infinity'
+        limit 1
+    ) something
+), served as materialized (
+    select a.place, a.merchant_id, a.endpoint_id, a.owner, a.slots, a.sending, e.resumed_at, e.settings_version from waited_for a
+    cross join lateral (
+        select e.lease_owner, e.resumed_at, e.settings_version from webhook_endpoint e
         where e.merchant_id = a.merchant_id and e.id = a.endpoint_id and e.status = 'ENABLED'
         limit 1
     ) e
     where e.lease_owner = a.owner
 ), due as (
     select s.place, s.slots, s.merchant_id, s.endpoint_id, d.id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count,
-        d.attempts_before, d.next_attempt_at, d.priority, d.replayed, s.resumed_at
+        d.attempts_before, d.next_attempt_at, d.priority, d.replayed, s.resumed_at, s.settings_version
     from served s
     cross join generate_subscripts($7::int[], 1) p
     cross join lateral (
@@ -480,7 +488,7 @@ with asked as (
         limit ($7::int[])[p]
     ) d
 ), judged as (
-    select due.place, due.slots, due.merchant_id, due.endpoint_id, due.id, due.event_id, due.event_created_at, due.subscription_id, due.attempt_count, due.attempts_before, due.next_attempt_at, due.priority, due.replayed, due.resumed_at, holder.until,
+    select due.place, due.slots, due.merchant_id, due.endpoint_id, due.id, due.event_id, due.event_created_at, due.subscription_id, due.attempt_count, due.attempts_before, due.next_attempt_at, due.priority, due.replayed, due.resumed_at, due.settings_version, holder.until,
         row_number() over (partition by due.place, due.priority, holder.until is null order by due.next_attempt_at, due.id) as nth
     from due
     left join lateral (
@@ -498,7 +506,7 @@ with asked as (
     ) holder on true
 )
 select j.place::int as place, j.merchant_id::bigint as merchant_id, j.id, j.event_id, j.event_created_at, j.attempt_count, j.attempts_before,
-    j.priority, (j.until is not null)::bool as held, coalesce(j.until, $1::timestamptz)::timestamptz as held_until
+    j.priority, j.settings_version, (j.until is not null)::bool as held, coalesce(j.until, $1::timestamptz)::timestamptz as held_until
 from judged j
 where j.until is not null or j.nth <= j.slots
 order by j.place, j.priority, j.next_attempt_at, j.id
@@ -516,16 +524,17 @@ type DueDeliveriesParams struct {
 }
 
 type DueDeliveriesRow struct {
-	Place          int32
-	MerchantID     int64
-	ID             int64
-	EventID        int64
-	EventCreatedAt time.Time
-	AttemptCount   int32
-	AttemptsBefore int32
-	Priority       int16
-	Held           bool
-	HeldUntil      time.Time
+	Place           int32
+	MerchantID      int64
+	ID              int64
+	EventID         int64
+	EventCreatedAt  time.Time
+	AttemptCount    int32
+	AttemptsBefore  int32
+	Priority        int16
+	SettingsVersion int32
+	Held            bool
+	HeldUntil       time.Time
 }
 
 // What the owners of endpoints' leases have to do, by their places in the arrays: of each priority as many deliveries as could be sent
@@ -560,6 +569,7 @@ func (q *Queries) DueDeliveries(ctx context.Context, db DBTX, arg DueDeliveriesP
 			&i.AttemptCount,
 			&i.AttemptsBefore,
 			&i.Priority,
+			&i.SettingsVersion,
 			&i.Held,
 			&i.HeldUntil,
 		); err != nil {
@@ -761,7 +771,7 @@ func (q *Queries) EndpointProductIdentifier(ctx context.Context, db DBTX, arg En
 }
 
 const endpointsByID = `-- name: EndpointsByID :many
-select merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at, concurrency, refused_size, refused_at, quickest_us, smoothed_us, latency_us, breaker, held_until, failed_probes, failures, suspects, next_request_at, slow, health_since, last_success_at, last_failure_at, failing_since, warned_at, resumed_at from webhook_endpoint
+select merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at, concurrency, refused_size, refused_at, quickest_us, smoothed_us, latency_us, breaker, held_until, failed_probes, failures, suspects, next_request_at, slow, health_since, last_success_at, last_failure_at, failing_since, warned_at, resumed_at, settings_version from webhook_endpoint
 where merchant_id = $1 and id = any($2::bigint[]) and status <> 'DELETED'
 order by id
 `
@@ -826,49 +836,8 @@ func (q *Queries) EndpointsByID(ctx context.Context, db DBTX, arg EndpointsByIDP
 			&i.FailingSince,
 			&i.WarnedAt,
 			&i.ResumedAt,
+			&i.SettingsVersion,
 		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const endpointsThatAreDue = `-- name: EndpointsThatAreDue :many
-select a.merchant_id::bigint as merchant_id, a.endpoint_id::bigint as endpoint_id
-from (select unnest($1::bigint[]) as merchant_id, unnest($2::bigint[]) as endpoint_id) a
-where exists (
-    select from webhook_delivery d
-    where d.merchant_id = a.merchant_id and d.endpoint_id = a.endpoint_id and d.next_attempt_at <= $3::timestamptz
-)
-order by a.merchant_id, a.endpoint_id
-`
-
-type EndpointsThatAreDueParams struct {
-	MerchantIds []int64
-	EndpointIds []int64
-	Now         time.Time
-}
-
-type EndpointsThatAreDueRow struct {
-	MerchantID int64
-	EndpointID int64
-}
-
-// Those of the endpoints that have something due.
-func (q *Queries) EndpointsThatAreDue(ctx context.Context, db DBTX, arg EndpointsThatAreDueParams) ([]EndpointsThatAreDueRow, error) {
-	rows, err := db.Query(ctx, endpointsThatAreDue, arg.MerchantIds, arg.EndpointIds, arg.Now)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []EndpointsThatAreDueRow
-	for rows.Next() {
-		var i EndpointsThatAreDueRow
-		if err := rows.Scan(&i.MerchantID, &i.EndpointID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -1000,6 +969,7 @@ func (q *Queries) EventBodies(ctx context.Context, db DBTX, arg EventBodiesParam
 }
 
 const eventsAfter = `-- name: EventsAfter :many
+
 select merchant_id, id, xid::text::bigint as position, type, coalesce(subscription_id, 0)::bigint as subscription_id, sequence, body, occurred_at
 from event
 where merchant_id = $1 and (xid, id) > (cast(cast($2::bigint as text) as xid8), $3::bigint)
@@ -1030,6 +1000,7 @@ type EventsAfterRow struct {
 	OccurredAt     time.Time
 }
 
+// Events -----------------------------------------------------------------------------------------------------------------
 // The transactions below the snapshot's xmin have all ended, so nothing can appear before a row that is shown. The instants keep the plan
 // to the partitions in which the events of these transactions lie.
 func (q *Queries) EventsAfter(ctx context.Context, db DBTX, arg EventsAfterParams) ([]EventsAfterRow, error) {
@@ -1516,85 +1487,12 @@ func (q *Queries) HoursOfEndpoints(ctx context.Context, db DBTX, arg HoursOfEndp
 	return items, nil
 }
 
-const insertDeliveries = `-- name: InsertDeliveries :many
-
-with published as (
-    select unnest($2::bigint[]) as merchant_id, unnest($3::bigint[]) as event_id,
-        unnest($4::bigint[]) as subscription_id, unnest($5::bigint[]) as product_id,
-        unnest($6::text[]) as type
-), added as (
-    insert into webhook_delivery (merchant_id, endpoint_id, event_id, event_created_at, subscription_id, next_attempt_at, created_at)
-    select p.merchant_id, e.id, p.event_id, $1::timestamptz, p.subscription_id, $1::timestamptz, $1::timestamptz
-    from published p
-    join webhook_endpoint e on e.merchant_id = p.merchant_id
-    where e.status <> 'DELETED' and e.event_types && array[p.type, split_part(p.type, '.', 1) || '.*', '*'] and (e.product_id is null or e.product_id = p.product_id)
-    order by p.event_id, e.id
-    returning merchant_id, endpoint_id
-)
-select e.merchant_id, e.id as endpoint_id, (e.slow or coalesce(e.next_request_at > $1::timestamptz, false))::bool as slow
-from webhook_endpoint e
-where (e.merchant_id, e.id) in (select a.merchant_id, a.endpoint_id from added a) and e.status = 'ENABLED'
-  and (e.lease_until is null or e.lease_until <= $1::timestamptz)
-  and (e.held_until is null or e.held_until <= $1::timestamptz)
-  -- Does not see what this statement adds.
-  and not delivery_waits(e.merchant_id, e.id, $1::timestamptz, true)
-order by e.merchant_id, e.id
-`
-
-type InsertDeliveriesParams struct {
-	Now             time.Time
-	MerchantIds     []int64
-	EventIds        []int64
-	SubscriptionIds []int64
-	ProductIds      []int64
-	Types           []string
-}
-
-type InsertDeliveriesRow struct {
-	MerchantID int64
-	EndpointID int64
-	Slow       bool
-}
-
-// Deliveries -------------------------------------------------------------------------------------------------------------
-// Deliveries that are to be sent are none at all or very many, and the planner's idea of how many is usually out of date. These
-// statements run in a scope ByIndex, and each is offered one index: rows by their key, and first rows in the order of an index.
-// One delivery for every endpoint that wants the event; those of disabled ones wait for them to be enabled. Answers which of these
-// endpoints need to be drained, and in which queue: enabled ones that nobody is draining, which are not left alone, and where no earlier
-// event waits for its first attempt, because that event's job will find this one too.
-func (q *Queries) InsertDeliveries(ctx context.Context, db DBTX, arg InsertDeliveriesParams) ([]InsertDeliveriesRow, error) {
-	rows, err := db.Query(ctx, insertDeliveries,
-		arg.Now,
-		arg.MerchantIds,
-		arg.EventIds,
-		arg.SubscriptionIds,
-		arg.ProductIds,
-		arg.Types,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []InsertDeliveriesRow
-	for rows.Next() {
-		var i InsertDeliveriesRow
-		if err := rows.Scan(&i.MerchantID, &i.EndpointID, &i.Slow); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const insertEndpoint = `-- name: InsertEndpoint :one
 insert into webhook_endpoint (merchant_id, id, product_id, url, description, format, api_version, event_types, timeout_seconds, rate_limit,
     header_names, headers_cipher, secret_cipher, signing_key_cipher, public_key, created_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
     $11, $12, $13, $14, $15, $16)
-returning merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at, concurrency, refused_size, refused_at, quickest_us, smoothed_us, latency_us, breaker, held_until, failed_probes, failures, suspects, next_request_at, slow, health_since, last_success_at, last_failure_at, failing_since, warned_at, resumed_at
+returning merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at, concurrency, refused_size, refused_at, quickest_us, smoothed_us, latency_us, breaker, held_until, failed_probes, failures, suspects, next_request_at, slow, health_since, last_success_at, last_failure_at, failing_since, warned_at, resumed_at, settings_version
 `
 
 type InsertEndpointParams struct {
@@ -1682,39 +1580,9 @@ func (q *Queries) InsertEndpoint(ctx context.Context, db DBTX, arg InsertEndpoin
 		&i.FailingSince,
 		&i.WarnedAt,
 		&i.ResumedAt,
+		&i.SettingsVersion,
 	)
 	return i, err
-}
-
-const insertEvents = `-- name: InsertEvents :exec
-insert into event (merchant_id, id, type, subscription_id, sequence, body, occurred_at, created_at)
-select unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::text[]), nullif(unnest($4::bigint[]), 0),
-    unnest($5::bigint[]), unnest($6::bytea[]), unnest($7::timestamptz[]), $8::timestamptz
-`
-
-type InsertEventsParams struct {
-	MerchantIds     []int64
-	Ids             []int64
-	Types           []string
-	SubscriptionIds []int64
-	Sequences       []int64
-	Bodies          [][]byte
-	OccurredAts     []time.Time
-	CreatedAt       time.Time
-}
-
-func (q *Queries) InsertEvents(ctx context.Context, db DBTX, arg InsertEventsParams) error {
-	_, err := db.Exec(ctx, insertEvents,
-		arg.MerchantIds,
-		arg.Ids,
-		arg.Types,
-		arg.SubscriptionIds,
-		arg.Sequences,
-		arg.Bodies,
-		arg.OccurredAts,
-		arg.CreatedAt,
-	)
-	return err
 }
 
 const leaseEndpoint = `-- name: LeaseEndpoint :one
@@ -1723,7 +1591,7 @@ update webhook_endpoint set lease_owner = $1::bigint, lease_until = $2::timestam
 where merchant_id = $3 and id = $4 and status = 'ENABLED'
   and (lease_until is null or lease_until <= $5::timestamptz or lease_owner = $1::bigint)
   and (held_until is null or held_until <= $5::timestamptz)
-returning merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at, concurrency, refused_size, refused_at, quickest_us, smoothed_us, latency_us, breaker, held_until, failed_probes, failures, suspects, next_request_at, slow, health_since, last_success_at, last_failure_at, failing_since, warned_at, resumed_at
+returning merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at, concurrency, refused_size, refused_at, quickest_us, smoothed_us, latency_us, breaker, held_until, failed_probes, failures, suspects, next_request_at, slow, health_since, last_success_at, last_failure_at, failing_since, warned_at, resumed_at, settings_version
 `
 
 type LeaseEndpointParams struct {
@@ -1791,12 +1659,13 @@ func (q *Queries) LeaseEndpoint(ctx context.Context, db DBTX, arg LeaseEndpointP
 		&i.FailingSince,
 		&i.WarnedAt,
 		&i.ResumedAt,
+		&i.SettingsVersion,
 	)
 	return i, err
 }
 
 const listEndpoints = `-- name: ListEndpoints :many
-select merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at, concurrency, refused_size, refused_at, quickest_us, smoothed_us, latency_us, breaker, held_until, failed_probes, failures, suspects, next_request_at, slow, health_since, last_success_at, last_failure_at, failing_since, warned_at, resumed_at from webhook_endpoint
+select merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at, concurrency, refused_size, refused_at, quickest_us, smoothed_us, latency_us, breaker, held_until, failed_probes, failures, suspects, next_request_at, slow, health_since, last_success_at, last_failure_at, failing_since, warned_at, resumed_at, settings_version from webhook_endpoint
 where merchant_id = $1 and id < $2 and status <> 'DELETED'
   and ($3::bigint is null or product_id = $3)
   and ($4::text is null or status = $4)
@@ -1873,6 +1742,7 @@ func (q *Queries) ListEndpoints(ctx context.Context, db DBTX, arg ListEndpointsP
 			&i.FailingSince,
 			&i.WarnedAt,
 			&i.ResumedAt,
+			&i.SettingsVersion,
 		); err != nil {
 			return nil, err
 		}
@@ -1885,7 +1755,7 @@ func (q *Queries) ListEndpoints(ctx context.Context, db DBTX, arg ListEndpointsP
 }
 
 const lockEndpoint = `-- name: LockEndpoint :one
-select merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at, concurrency, refused_size, refused_at, quickest_us, smoothed_us, latency_us, breaker, held_until, failed_probes, failures, suspects, next_request_at, slow, health_since, last_success_at, last_failure_at, failing_since, warned_at, resumed_at from webhook_endpoint
+select merchant_id, id, product_id, url, secret_cipher, event_types, status, lease_owner, lease_until, created_at, description, format, api_version, timeout_seconds, rate_limit, header_names, headers_cipher, next_secret_cipher, next_secret_at, signing_key_cipher, public_key, next_signing_key_cipher, next_public_key, disabled_reason, disabled_at, deleted_at, concurrency, refused_size, refused_at, quickest_us, smoothed_us, latency_us, breaker, held_until, failed_probes, failures, suspects, next_request_at, slow, health_since, last_success_at, last_failure_at, failing_since, warned_at, resumed_at, settings_version from webhook_endpoint
 where merchant_id = $1 and id = $2 and status <> 'DELETED'
 for no key update
 `
@@ -1944,6 +1814,7 @@ func (q *Queries) LockEndpoint(ctx context.Context, db DBTX, arg LockEndpointPar
 		&i.FailingSince,
 		&i.WarnedAt,
 		&i.ResumedAt,
+		&i.SettingsVersion,
 	)
 	return i, err
 }
@@ -2102,6 +1973,94 @@ func (q *Queries) PendingDeliveriesByID(ctx context.Context, db DBTX, arg Pendin
 	return items, nil
 }
 
+const publishEvents = `-- name: PublishEvents :many
+
+with published as materialized (
+    select nextval('event_id_seq') as event_id, e.merchant_id, e.type, e.subscription_id, e.product_id,
+        e.sequence, e.head, e.tail, e.occurred_at
+    from (
+        select unnest($2::bigint[]) as merchant_id, unnest($3::text[]) as type, unnest($4::bigint[]) as subscription_id,
+            unnest($5::bigint[]) as product_id, unnest($6::bigint[]) as sequence, unnest($7::bytea[]) as head,
+            unnest($8::bytea[]) as tail, unnest($9::timestamptz[]) as occurred_at
+    ) e
+), stored as (
+    insert into event (merchant_id, id, type, subscription_id, sequence, body, occurred_at, created_at)
+    select merchant_id, event_id, type, nullif(subscription_id, 0), sequence, head || convert_to(event_id::text, 'UTF8') || tail, occurred_at,
+        $1::timestamptz
+    from published
+), added as (
+    insert into webhook_delivery (merchant_id, endpoint_id, event_id, event_created_at, subscription_id, next_attempt_at, created_at)
+    select p.merchant_id, e.id, p.event_id, $1::timestamptz, p.subscription_id, $1::timestamptz, $1::timestamptz
+    from published p
+    join webhook_endpoint e on e.merchant_id = p.merchant_id
+    where e.status <> 'DELETED' and e.event_types && array[p.type, split_part(p.type, '.', 1) || '.*', '*'] and (e.product_id is null or e.product_id = p.product_id)
+    order by p.event_id, e.id
+    returning merchant_id, endpoint_id
+)
+select e.merchant_id, e.id as endpoint_id, (e.slow or coalesce(e.next_request_at > $1::timestamptz, false))::bool as slow
+from webhook_endpoint e
+where (e.merchant_id, e.id) in (select a.merchant_id, a.endpoint_id from added a) and e.status = 'ENABLED'
+  and (e.lease_until is null or e.lease_until <= $1::timestamptz)
+  and (e.held_until is null or e.held_until <= $1::timestamptz)
+  -- Does not see what this statement adds.
+  and not delivery_waits(e.merchant_id, e.id, $1::timestamptz, true)
+order by e.merchant_id, e.id
+`
+
+type PublishEventsParams struct {
+	Now             time.Time
+	MerchantIds     []int64
+	Types           []string
+	SubscriptionIds []int64
+	ProductIds      []int64
+	Sequences       []int64
+	Heads           [][]byte
+	Tails           [][]byte
+	OccurredAts     []time.Time
+}
+
+type PublishEventsRow struct {
+	MerchantID int64
+	EndpointID int64
+	Slow       bool
+}
+
+// Deliveries -------------------------------------------------------------------------------------------------------------
+// Deliveries that are to be sent are none at all or very many, and the planner's idea of how many is usually out of date. These
+// statements run in a scope ByIndex, and each is offered one index: rows by their key, and first rows in the order of an index.
+// The events, whose bodies have their id between head and tail, and one delivery of each for every endpoint that wants it; those of
+// disabled ones wait for them to be enabled. Answers which of these endpoints need to be drained, and in which queue: enabled ones that nobody is draining, which are not left alone, and where no earlier
+// event waits for its first attempt, because that event's job will find this one too.
+func (q *Queries) PublishEvents(ctx context.Context, db DBTX, arg PublishEventsParams) ([]PublishEventsRow, error) {
+	rows, err := db.Query(ctx, publishEvents,
+		arg.Now,
+		arg.MerchantIds,
+		arg.Types,
+		arg.SubscriptionIds,
+		arg.ProductIds,
+		arg.Sequences,
+		arg.Heads,
+		arg.Tails,
+		arg.OccurredAts,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PublishEventsRow
+	for rows.Next() {
+		var i PublishEventsRow
+		if err := rows.Scan(&i.MerchantID, &i.EndpointID, &i.Slow); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const reserveEndpointID = `-- name: ReserveEndpointID :one
 select nextval(pg_get_serial_sequence('webhook_endpoint', 'id'))::bigint
 `
@@ -2111,32 +2070,6 @@ func (q *Queries) ReserveEndpointID(ctx context.Context, db DBTX) (int64, error)
 	var column_1 int64
 	err := row.Scan(&column_1)
 	return column_1, err
-}
-
-const reserveEventIDs = `-- name: ReserveEventIDs :many
-
-select nextval((select pg_get_serial_sequence('event', 'id'))::regclass)::bigint as id from generate_series(1, $1::int) order by id
-`
-
-// Events -----------------------------------------------------------------------------------------------------------------
-func (q *Queries) ReserveEventIDs(ctx context.Context, db DBTX, n int32) ([]int64, error) {
-	rows, err := db.Query(ctx, reserveEventIDs, n)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const retryAfresh = `-- name: RetryAfresh :exec
@@ -2352,6 +2285,145 @@ func (q *Queries) SaveLease(ctx context.Context, db DBTX, arg SaveLeaseParams) (
 	var i SaveLeaseRow
 	err := row.Scan(&i.More, &i.Slow)
 	return i, err
+}
+
+const saveLeases = `-- name: SaveLeases :many
+with asked as (
+    select generate_subscripts($1::bigint[], 1) as place, unnest($1::bigint[]) as merchant_id,
+        unnest($2::bigint[]) as id, unnest($3::bigint[]) as owner, unnest($4::real[]) as concurrency,
+        unnest($5::int[]) as refused_size, unnest($6::timestamptz[]) as refused_at,
+        unnest($7::bigint[]) as quickest_us, unnest($8::bigint[]) as smoothed_us,
+        unnest($9::bigint[]) as latency_us, unnest($10::text[]) as breaker, unnest($11::timestamptz[]) as held_until,
+        unnest($12::int[]) as failed_probes, unnest($13::int[]) as failures, unnest($14::text[])::bigint[] as suspects,
+        unnest($15::timestamptz[]) as next_request_at, unnest($16::bool[]) as slow,
+        unnest($17::timestamptz[]) as health_since, unnest($18::timestamptz[]) as last_success_at,
+        unnest($19::timestamptz[]) as last_failure_at, unnest($20::timestamptz[]) as failing_since,
+        unnest($21::timestamptz[]) as resumed_at, unnest($22::smallint[]) as slot, unnest($23::timestamptz[]) as hour,
+        unnest($24::bigint[]) as succeeded, unnest($25::bigint[]) as failed, unnest($26::text[])::bigint[] as durations
+), mine as materialized (
+    select a.place, a.merchant_id, a.id, a.owner, a.concurrency, a.refused_size, a.refused_at, a.quickest_us, a.smoothed_us, a.latency_us, a.breaker, a.held_until, a.failed_probes, a.failures, a.suspects, a.next_request_at, a.slow, a.health_since, a.last_success_at, a.last_failure_at, a.failing_since, a.resumed_at, a.slot, a.hour, a.succeeded, a.failed, a.durations from asked a
+    join webhook_endpoint e on e.merchant_id = a.merchant_id and e.id = a.id
+    where e.lease_owner = a.owner
+), free as materialized (
+    select m.place, m.merchant_id, m.id, m.owner, m.concurrency, m.refused_size, m.refused_at, m.quickest_us, m.smoothed_us, m.latency_us, m.breaker, m.held_until, m.failed_probes, m.failures, m.suspects, m.next_request_at, m.slow, m.health_since, m.last_success_at, m.last_failure_at, m.failing_since, m.resumed_at, m.slot, m.hour, m.succeeded, m.failed, m.durations from mine m
+    join webhook_endpoint e on e.merchant_id = m.merchant_id and e.id = m.id
+    where e.lease_owner = m.owner
+    order by m.merchant_id, m.id
+    for no key update of e skip locked
+), saved as (
+    update webhook_endpoint e set lease_until = $27::timestamptz,
+        concurrency = f.concurrency, refused_size = f.refused_size, refused_at = nullif(f.refused_at, '0001-01-01 00:00:00+00'),
+        quickest_us = f.quickest_us, smoothed_us = f.smoothed_us, latency_us = f.latency_us, breaker = f.breaker,
+        held_until = nullif(f.held_until, '0001-01-01 00:00:00+00'), failed_probes = f.failed_probes, failures = f.failures,
+        suspects = f.suspects, next_request_at = nullif(f.next_request_at, '0001-01-01 00:00:00+00'), slow = f.slow,
+        health_since = nullif(f.health_since, '0001-01-01 00:00:00+00'), last_success_at = nullif(f.last_success_at, '0001-01-01 00:00:00+00'),
+        last_failure_at = nullif(f.last_failure_at, '0001-01-01 00:00:00+00'), failing_since = nullif(f.failing_since, '0001-01-01 00:00:00+00'),
+        resumed_at = nullif(f.resumed_at, '0001-01-01 00:00:00+00')
+    from free f
+    where e.merchant_id = f.merchant_id and e.id = f.id
+    returning f.place, f.merchant_id, f.id, f.slot, f.hour, f.succeeded, f.failed, f.durations
+), counted as (
+    insert into webhook_endpoint_hour as h (merchant_id, endpoint_id, slot, hour, succeeded, failed, durations)
+    select s.merchant_id, s.id, s.slot, s.hour, s.succeeded, s.failed, s.durations
+    from saved s
+    where s.succeeded + s.failed > 0
+    on conflict (merchant_id, endpoint_id, slot) do update set
+        hour = excluded.hour,
+        succeeded = excluded.succeeded + case when h.hour = excluded.hour then h.succeeded else 0 end,
+        failed = excluded.failed + case when h.hour = excluded.hour then h.failed else 0 end,
+        durations = case when h.hour = excluded.hour then array(
+            select h.durations[i] + excluded.durations[i] from generate_subscripts(excluded.durations, 1) i order by i
+        ) else excluded.durations end
+)
+select m.place::int as place, exists (select from saved s where s.place = m.place) as saved
+from mine m
+order by m.place
+`
+
+type SaveLeasesParams struct {
+	MerchantIds    []int64
+	Ids            []int64
+	Owners         []int64
+	Concurrencies  []float32
+	RefusedSizes   []int32
+	RefusedAts     []time.Time
+	QuickestUs     []int64
+	SmoothedUs     []int64
+	LatenciesUs    []int64
+	Breakers       []string
+	HeldUntils     []time.Time
+	FailedProbes   []int32
+	Failures       []int32
+	Suspects       []string
+	NextRequestAts []time.Time
+	Slows          []bool
+	HealthSinces   []time.Time
+	LastSuccessAts []time.Time
+	LastFailureAts []time.Time
+	FailingSinces  []time.Time
+	ResumedAts     []time.Time
+	Slots          []int16
+	Hours          []time.Time
+	Succeeded      []int64
+	Failed         []int64
+	Durations      []string
+	Until          time.Time
+}
+
+type SaveLeasesRow struct {
+	Place int32
+	Saved bool
+}
+
+// Saves as SaveLease does what the owners of leases have learned and counted, and extends each until the same time. Answers the places of
+// those who have theirs, and which are saved: a row that somebody has locked is left for later, so that nobody waits for another's
+// endpoint. The zero time stands for none.
+func (q *Queries) SaveLeases(ctx context.Context, db DBTX, arg SaveLeasesParams) ([]SaveLeasesRow, error) {
+	rows, err := db.Query(ctx, saveLeases,
+		arg.MerchantIds,
+		arg.Ids,
+		arg.Owners,
+		arg.Concurrencies,
+		arg.RefusedSizes,
+		arg.RefusedAts,
+		arg.QuickestUs,
+		arg.SmoothedUs,
+		arg.LatenciesUs,
+		arg.Breakers,
+		arg.HeldUntils,
+		arg.FailedProbes,
+		arg.Failures,
+		arg.Suspects,
+		arg.NextRequestAts,
+		arg.Slows,
+		arg.HealthSinces,
+		arg.LastSuccessAts,
+		arg.LastFailureAts,
+		arg.FailingSinces,
+		arg.ResumedAts,
+		arg.Slots,
+		arg.Hours,
+		arg.Succeeded,
+		arg.Failed,
+		arg.Durations,
+		arg.Until,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SaveLeasesRow
+	for rows.Next() {
+		var i SaveLeasesRow
+		if err := rows.Scan(&i.Place, &i.Saved); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const settleDeliveries = `-- name: SettleDeliveries :exec

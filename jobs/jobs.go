@@ -61,8 +61,8 @@ func queues() map[string]river.QueueConfig {
 		billing.QueueExpiries:    {MaxWorkers: 2},
 		billing.QueueMaintenance: {MaxWorkers: 4, FetchCooldown: cooldown},
 		// Drains mostly wait for receivers. Those of the second queue may all hang, and take nobody's worker but each other's.
-		webhook.Queue:     {MaxWorkers: 200, FetchCooldown: cooldown},
-		webhook.QueueSlow: {MaxWorkers: 100, FetchCooldown: cooldown},
+		webhook.Queue:     {MaxWorkers: 200 + webhook.MostResting, FetchCooldown: cooldown},
+		webhook.QueueSlow: {MaxWorkers: 100 + webhook.MostRestingSlow, FetchCooldown: cooldown},
 		// Each is a connection to a server that allows one client only so many. Somebody waits for the mail.
 		mail.Queue: {MaxWorkers: 4, FetchCooldown: cooldown},
 	}

@@ -90,7 +90,7 @@ func (d *devCommand) serve(ctx context.Context, c config.Config, folder string, 
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	defer func() { err = errors.Join(err, stopWorker(ctx, worker)) }()
+	defer func() { err = errors.Join(err, stopWorker(ctx, a, worker)) }()
 	if err := info.print(os.Stdout, d.JSON); err != nil {
 		return errors.Join(err, listener.Close())
 	}

@@ -26,8 +26,12 @@ import (
 	"portico/jobs"
 )
 
-// lingerFor is longer than it takes until the next event where there are so many that a job for each is too much.
-const lingerFor = 3 * time.Second
+const (
+	// lingerFor is how long an endpoint's drain waits for its next event: for half a minute that costs about as much as a job does.
+	lingerFor = 30 * time.Second
+	// restFrom is where a look every 25 ms costs as much as the jobs that it spares.
+	restFrom = 20
+)
 
 // app is the domain on one database.
 type app struct {
@@ -95,7 +99,7 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (*app, error) 
 	a.webhooks = &webhook.Webhooks{
 		DB: d, Keys: keys, Jobs: inserter, Guard: guard, Now: now, Log: log,
 		TokenKey: a.accounts.SentTokenKey, EventRetention: days(c.EventRetentionDays), AttemptRetention: days(c.AttemptRetentionDays),
-		Mail: a.mail, PublicURL: c.PublicURL, Linger: lingerFor,
+		Mail: a.mail, PublicURL: c.PublicURL, Linger: lingerFor, RestFrom: restFrom,
 	}
 	a.accounts.Webhooks = a.webhooks
 	a.catalog = &catalog.Catalog{DB: d, Keys: keys, Now: now, Webhooks: a.webhooks, PublicURL: c.PublicURL}

@@ -46,7 +46,7 @@ func (w *workCommand) Run(ctx context.Context) error {
 	}
 	log.Info("working", "queues", w.Queues)
 	<-ctx.Done()
-	return stopWorker(ctx, worker)
+	return stopWorker(ctx, a, worker)
 }
 
 func startWorker(ctx context.Context, a *app, queues []string) (*river.Client[pgx.Tx], error) {
@@ -64,7 +64,8 @@ func startWorker(ctx context.Context, a *app, queues []string) (*river.Client[pg
 	return worker, nil
 }
 
-func stopWorker(ctx context.Context, worker *river.Client[pgx.Tx]) error {
+func stopWorker(ctx context.Context, a *app, worker *river.Client[pgx.Tx]) error {
+	a.webhooks.EndRests()
 	finishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
 	defer cancel()
 	err := worker.Stop(finishing)

@@ -1,13 +1,5 @@
 -- Events -----------------------------------------------------------------------------------------------------------------
 
--- name: ReserveEventIDs :many
-select nextval((select pg_get_serial_sequence('event', 'id'))::regclass)::bigint as id from generate_series(1, @n::int) order by id;
-
--- name: InsertEvents :exec
-insert into event (merchant_id, id, type, subscription_id, sequence, body, occurred_at, created_at)
-select unnest(@merchant_ids::bigint[]), unnest(@ids::bigint[]), unnest(@types::text[]), nullif(unnest(@subscription_ids::bigint[]), 0),
-    unnest(@sequences::bigint[]), unnest(@bodies::bytea[]), unnest(@occurred_ats::timestamptz[]), @created_at::timestamptz;
-
 -- name: EventsAfter :many
 -- The transactions below the snapshot's xmin have all ended, so nothing can appear before a row that is shown. The instants keep the plan
 -- to the partitions in which the events of these transactions lie.
@@ -233,6 +225,61 @@ select (sqlc.narg(until)::timestamptz is null and s.status = 'ENABLED' and (s.he
     (s.slow or coalesce(s.next_request_at > @now::timestamptz, false))::bool as slow
 from saved s;
 
+-- name: SaveLeases :many
+-- Saves as SaveLease does what the owners of leases have learned and counted, and extends each until the same time. Answers the places of
+-- those who have theirs, and which are saved: a row that somebody has locked is left for later, so that nobody waits for another's
+-- endpoint. The zero time stands for none.
+with asked as (
+    select generate_subscripts(@merchant_ids::bigint[], 1) as place, unnest(@merchant_ids::bigint[]) as merchant_id,
+        unnest(@ids::bigint[]) as id, unnest(@owners::bigint[]) as owner, unnest(@concurrencies::real[]) as concurrency,
+        unnest(@refused_sizes::int[]) as refused_size, unnest(@refused_ats::timestamptz[]) as refused_at,
+        unnest(@quickest_us::bigint[]) as quickest_us, unnest(@smoothed_us::bigint[]) as smoothed_us,
+        unnest(@latencies_us::bigint[]) as latency_us, unnest(@breakers::text[]) as breaker, unnest(@held_untils::timestamptz[]) as held_until,
+        unnest(@failed_probes::int[]) as failed_probes, unnest(@failures::int[]) as failures, unnest(@suspects::text[])::bigint[] as suspects,
+        unnest(@next_request_ats::timestamptz[]) as next_request_at, unnest(@slows::bool[]) as slow,
+        unnest(@health_sinces::timestamptz[]) as health_since, unnest(@last_success_ats::timestamptz[]) as last_success_at,
+        unnest(@last_failure_ats::timestamptz[]) as last_failure_at, unnest(@failing_sinces::timestamptz[]) as failing_since,
+        unnest(@resumed_ats::timestamptz[]) as resumed_at, unnest(@slots::smallint[]) as slot, unnest(@hours::timestamptz[]) as hour,
+        unnest(@succeeded::bigint[]) as succeeded, unnest(@failed::bigint[]) as failed, unnest(@durations::text[])::bigint[] as durations
+), mine as materialized (
+    select a.* from asked a
+    join webhook_endpoint e on e.merchant_id = a.merchant_id and e.id = a.id
+    where e.lease_owner = a.owner
+), free as materialized (
+    select m.* from mine m
+    join webhook_endpoint e on e.merchant_id = m.merchant_id and e.id = m.id
+    where e.lease_owner = m.owner
+    order by m.merchant_id, m.id
+    for no key update of e skip locked
+), saved as (
+    update webhook_endpoint e set lease_until = @until::timestamptz,
+        concurrency = f.concurrency, refused_size = f.refused_size, refused_at = nullif(f.refused_at, '0001-01-01 00:00:00+00'),
+        quickest_us = f.quickest_us, smoothed_us = f.smoothed_us, latency_us = f.latency_us, breaker = f.breaker,
+        held_until = nullif(f.held_until, '0001-01-01 00:00:00+00'), failed_probes = f.failed_probes, failures = f.failures,
+        suspects = f.suspects, next_request_at = nullif(f.next_request_at, '0001-01-01 00:00:00+00'), slow = f.slow,
+        health_since = nullif(f.health_since, '0001-01-01 00:00:00+00'), last_success_at = nullif(f.last_success_at, '0001-01-01 00:00:00+00'),
+        last_failure_at = nullif(f.last_failure_at, '0001-01-01 00:00:00+00'), failing_since = nullif(f.failing_since, '0001-01-01 00:00:00+00'),
+        resumed_at = nullif(f.resumed_at, '0001-01-01 00:00:00+00')
+    from free f
+    where e.merchant_id = f.merchant_id and e.id = f.id
+    returning f.place, f.merchant_id, f.id, f.slot, f.hour, f.succeeded, f.failed, f.durations
+), counted as (
+    insert into webhook_endpoint_hour as h (merchant_id, endpoint_id, slot, hour, succeeded, failed, durations)
+    select s.merchant_id, s.id, s.slot, s.hour, s.succeeded, s.failed, s.durations
+    from saved s
+    where s.succeeded + s.failed > 0
+    on conflict (merchant_id, endpoint_id, slot) do update set
+        hour = excluded.hour,
+        succeeded = excluded.succeeded + case when h.hour = excluded.hour then h.succeeded else 0 end,
+        failed = excluded.failed + case when h.hour = excluded.hour then h.failed else 0 end,
+        durations = case when h.hour = excluded.hour then array(
+            select h.durations[i] + excluded.durations[i] from generate_subscripts(excluded.durations, 1) i order by i
+        ) else excluded.durations end
+)
+select m.place::int as place, exists (select from saved s where s.place = m.place) as saved
+from mine m
+order by m.place;
+
 -- name: EndpointIsWaiting :one
 -- Whether an enabled endpoint has something due and nobody to drain it.
 select exists (
@@ -242,16 +289,6 @@ select exists (
       and (e.held_until is null or e.held_until <= @now::timestamptz)
       and delivery_waits(e.merchant_id, e.id, @now::timestamptz, false)
 );
-
--- name: EndpointsThatAreDue :many
--- Those of the endpoints that have something due.
-select a.merchant_id::bigint as merchant_id, a.endpoint_id::bigint as endpoint_id
-from (select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@endpoint_ids::bigint[]) as endpoint_id) a
-where exists (
-    select from webhook_delivery d
-    where d.merchant_id = a.merchant_id and d.endpoint_id = a.endpoint_id and d.next_attempt_at <= @now::timestamptz
-)
-order by a.merchant_id, a.endpoint_id;
 
 -- name: EndHold :one
 -- Whoever asks for a delivery does not want to wait for the next probe. Answers in which queue the endpoint is.
@@ -300,14 +337,23 @@ limit @most;
 -- Deliveries that are to be sent are none at all or very many, and the planner's idea of how many is usually out of date. These
 -- statements run in a scope ByIndex, and each is offered one index: rows by their key, and first rows in the order of an index.
 
--- name: InsertDeliveries :many
--- One delivery for every endpoint that wants the event; those of disabled ones wait for them to be enabled. Answers which of these
--- endpoints need to be drained, and in which queue: enabled ones that nobody is draining, which are not left alone, and where no earlier
+-- name: PublishEvents :many
+-- The events, whose bodies have their id between head and tail, and one delivery of each for every endpoint that wants it; those of
+-- disabled ones wait for them to be enabled. Answers which of these endpoints need to be drained, and in which queue: enabled ones that nobody is draining, which are not left alone, and where no earlier
 -- event waits for its first attempt, because that event's job will find this one too.
-with published as (
-    select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@event_ids::bigint[]) as event_id,
-        unnest(@subscription_ids::bigint[]) as subscription_id, unnest(@product_ids::bigint[]) as product_id,
-        unnest(@types::text[]) as type
+with published as materialized (
+    select nextval('event_id_seq') as event_id, e.merchant_id, e.type, e.subscription_id, e.product_id,
+        e.sequence, e.head, e.tail, e.occurred_at
+    from (
+        select unnest(@merchant_ids::bigint[]) as merchant_id, unnest(@types::text[]) as type, unnest(@subscription_ids::bigint[]) as subscription_id,
+            unnest(@product_ids::bigint[]) as product_id, unnest(@sequences::bigint[]) as sequence, unnest(@heads::bytea[]) as head,
+            unnest(@tails::bytea[]) as tail, unnest(@occurred_ats::timestamptz[]) as occurred_at
+    ) e
+), stored as (
+    insert into event (merchant_id, id, type, subscription_id, sequence, body, occurred_at, created_at)
+    select merchant_id, event_id, type, nullif(subscription_id, 0), sequence, head || convert_to(event_id::text, 'UTF8') || tail, occurred_at,
+        @now::timestamptz
+    from published
 ), added as (
     insert into webhook_delivery (merchant_id, endpoint_id, event_id, event_created_at, subscription_id, next_attempt_at, created_at)
     select p.merchant_id, e.id, p.event_id, @now::timestamptz, p.subscription_id, @now::timestamptz, @now::timestamptz
@@ -336,17 +382,25 @@ with asked as (
     select generate_subscripts(@merchant_ids::bigint[], 1) as place, unnest(@merchant_ids::bigint[]) as merchant_id,
         unnest(@endpoint_ids::bigint[]) as endpoint_id, unnest(@owners::bigint[]) as owner, unnest(@slots::int[]) as slots,
         unnest(@sending::text[])::bigint[] as sending
-), served as materialized (
-    select a.*, e.resumed_at from asked a
+), waited_for as materialized (
+    -- Most who ask wait for the first thing to come.
+    select a.* from asked a
     cross join lateral (
-        select e.lease_owner, e.resumed_at from webhook_endpoint e
+        select from webhook_delivery d
+        where d.merchant_id = a.merchant_id and d.endpoint_id = a.endpoint_id and d.next_attempt_at > '-infinity'
+        limit 1
+    ) something
+), served as materialized (
+    select a.*, e.resumed_at, e.settings_version from waited_for a
+    cross join lateral (
+        select e.lease_owner, e.resumed_at, e.settings_version from webhook_endpoint e
         where e.merchant_id = a.merchant_id and e.id = a.endpoint_id and e.status = 'ENABLED'
         limit 1
     ) e
     where e.lease_owner = a.owner
 ), due as (
     select s.place, s.slots, s.merchant_id, s.endpoint_id, d.id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count,
-        d.attempts_before, d.next_attempt_at, d.priority, d.replayed, s.resumed_at
+        d.attempts_before, d.next_attempt_at, d.priority, d.replayed, s.resumed_at, s.settings_version
     from served s
     cross join generate_subscripts(@views::int[], 1) p
     cross join lateral (
@@ -375,7 +429,7 @@ with asked as (
     ) holder on true
 )
 select j.place::int as place, j.merchant_id::bigint as merchant_id, j.id, j.event_id, j.event_created_at, j.attempt_count, j.attempts_before,
-    j.priority, (j.until is not null)::bool as held, coalesce(j.until, @now::timestamptz)::timestamptz as held_until
+    j.priority, j.settings_version, (j.until is not null)::bool as held, coalesce(j.until, @now::timestamptz)::timestamptz as held_until
 from judged j
 where j.until is not null or j.nth <= j.slots
 order by j.place, j.priority, j.next_attempt_at, j.id;

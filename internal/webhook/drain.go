@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	// sliceTime is how long a drain takes up new deliveries before it hands over, so that no job lasts longer than a slice and a
-	// request.
+	// sliceTime is how long a drain takes up new deliveries without a rest before it hands over, so that others get its slot.
 	sliceTime = 10 * time.Second
+	// stayTime is the same with all its rests: to River, a job that lasts for much longer has lost its process.
+	stayTime = 45 * time.Second
 	// mostAhead is how many deliveries a drain takes up beyond those, so that a fast receiver need not wait for the next look.
 	mostAhead = 90
 	// keepReady is how long it believes that these are still to be sent.
@@ -37,11 +38,11 @@ const (
 	// LongestFinish is how long a drain may take once it is told to stop: for requests that have just begun, and to record them.
 	LongestFinish = maxTimeoutSeconds*time.Second + 2*bookTimeout
 	// LongestDrain is how long a drain may take in all.
-	LongestDrain = sliceTime + LongestFinish
+	LongestDrain = stayTime + LongestFinish
 )
 
 // Drain delivers what an endpoint has due, for a slice of time at most, and hands over to a new job when more is left; at once where
-// the endpoint turns out to belong into the slow queue. The owner names this run and no other. Only one drain works on an
+// the endpoint turns out to belong into the slow queue. Where nothing is left it rests for Linger and goes on when more comes. The owner names this run and no other. Only one drain works on an
 // endpoint: where another one's lease is alive, or where its breaker is open, Drain returns at once.
 //
 // Deliveries of one subscription go out one after the other, in the order of their events; a failing one lets the later ones
@@ -51,8 +52,9 @@ const (
 // held meanwhile: a drain that dies leaves its deliveries due, and they are sent again. When ctx ends, Drain takes up nothing more
 // and records the requests that are under way.
 func (w *Webhooks) Drain(ctx context.Context, args DrainArgs, owner int64) error {
+	lastAt := w.Now().Add(stayTime)
 	for {
-		again, err := w.drainOnce(ctx, args, owner)
+		again, err := w.drainOnce(ctx, args, owner, lastAt)
 		if err != nil || !again {
 			return err
 		}
@@ -61,11 +63,11 @@ func (w *Webhooks) Drain(ctx context.Context, args DrainArgs, owner int64) error
 
 // drainOnce tells whether there is more to do. Who publishes while a drain ends may have seen its lease and relied on it, and commit
 // after its last look: so it looks again when such a transaction has had its time.
-func (w *Webhooks) drainOnce(ctx context.Context, args DrainArgs, owner int64) (bool, error) {
+func (w *Webhooks) drainOnce(ctx context.Context, args DrainArgs, owner int64, lastAt time.Time) (bool, error) {
 	d := &drain{
 		w: w, scope: w.DB.Tenant(args.MerchantID), merchantID: args.MerchantID, endpointID: args.EndpointID, owner: owner, inSlow: args.Slow,
 		round: int(owner % rounds), sending: map[int64]struct{}{}, replies: make(chan reply, mostSize),
-		looked: make(chan look, 1), booked: make(chan booked, 1),
+		looked: make(chan look, 1), booked: make(chan booked, 1), more: true, lastAt: lastAt,
 	}
 	held, err := d.lease(ctx)
 	if err != nil || !held {
@@ -96,8 +98,8 @@ type drain struct {
 	tally                         tally // of what is not saved yet
 	changed                       bool  // there is something to save at once
 	resumed                       bool  // the endpoint answers again after its events were held
-	endAt, renewAt                time.Time
-	over                          bool // the lease has gone to another owner, or the receiver wants no more
+	endAt, lastAt, renewAt        time.Time
+	over                          bool // the lease has gone to another owner, the receiver wants no more, or its settings have changed
 
 	sending  map[int64]struct{} // the deliveries that were taken up and are not yet recorded
 	ready    []message          // those of them that wait for a request to end
@@ -118,13 +120,13 @@ type drain struct {
 	held   bool // the last look has passed on held ones
 	quiet  int  // looks in a row that found nothing while nothing was under way
 
-	idle    <-chan struct{} // among the idlers of the process; nil while it looks itself
-	idleTil time.Time
+	idler *idler      // among those of the process; nil while it looks itself
+	wakes <-chan look // its end
 }
 
-// isQuiet is when a drain ends: after two looks, because publishers count on a drain that they see, and later the more it has had to
-// do, up to half a second. Publishers that pause for a moment need no new job then, and find no drain that is about to end.
-func (d *drain) isQuiet() bool { return d.quiet >= min(2+d.sent, mostQuiet) }
+// isQuiet is when a drain ends: after a look in vain, and later the more it has had to do, up to half a second. Publishers that pause for
+// a moment need no new job then, and find no drain that is about to end.
+func (d *drain) isQuiet() bool { return d.quiet >= min(max(1, d.sent), mostQuiet) }
 
 // run is a dispatcher: requests, the look for what is due, and the record of what has come go on side by side.
 func (d *drain) run(ctx context.Context) error {
@@ -132,10 +134,11 @@ func (d *drain) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	senderTil := d.w.Now().Add(sliceTime)
 	// A shutdown does not break off requests; an error of ours does, because their replies could not be booked.
 	work, breakOff := context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
-		d.rise(false)
+		d.rise()
 		breakOff()
 		for range d.requests {
 			<-d.replies
@@ -152,32 +155,39 @@ func (d *drain) run(ctx context.Context) error {
 	shutdown := ctx.Done()
 	for {
 		now := d.w.Now()
-		closing := ctx.Err() != nil || d.over || !now.Before(d.endAt) || d.pace.isHeld(now) || d.pace.slow && !d.inSlow
+		closing := ctx.Err() != nil || d.over || !now.Before(d.lastAt) || d.idler == nil && !now.Before(d.endAt) ||
+			d.pace.isHeld(now) || d.pace.slow && !d.inSlow
 		if closing || !now.Before(d.readyTil) {
 			d.forget()
 		}
-		if d.idle != nil && (closing || !now.Before(d.idleTil)) {
-			// After a shutdown nobody looks again for what was published while the lease was seen: that is handed over.
-			d.rise(ctx.Err() == nil)
-			beat = nil
+		if closing {
+			d.rise()
+		} else if d.mayRest(now) && d.rest(work, now) {
+			beat, pulse = nil, nil
 		}
-		if len(d.sending) == 0 && (closing || d.isQuiet()) {
+		if len(d.sending) == 0 && d.idler == nil && (closing || d.isQuiet()) {
 			return nil
+		}
+		if len(d.ready) > 0 && !now.Before(senderTil) {
+			// The merchant may have rolled the key that payment notifications carry.
+			if s, err = d.w.newSender(ctx, d.endpoint); err != nil {
+				return err
+			}
+			senderTil = now.Add(sliceTime)
 		}
 		d.request(work, s, now)
 		switch {
-		case d.asking:
+		case d.asking, d.idler != nil:
 		case len(d.done) > 0:
 			d.book(work)
 		case closing || d.room(now) <= 0:
 		case d.more:
-			d.rise(false)
 			d.look(work, d.room(now))
 			beat = nil
 		case beat == nil:
-			beat = d.rest(work, now)
+			beat = d.w.beat.after(lookEvery)
 		}
-		if pulse == nil {
+		if pulse == nil && d.idler == nil {
 			pulse = d.w.pulse.after(pulseEvery)
 		}
 		select {
@@ -188,8 +198,9 @@ func (d *drain) run(ctx context.Context) error {
 		case found := <-d.looked:
 			err = d.takeUp(found)
 		case <-beat:
-			d.rise(false)
 			d.more, beat = true, nil
+		case found := <-d.wakes:
+			d.wokenUp(work, found, d.w.Now())
 		case <-d.turn:
 		case <-pulse:
 			pulse = nil
@@ -226,6 +237,7 @@ func (d *drain) request(ctx context.Context, s *sender, now time.Time) {
 func (d *drain) take(r reply) {
 	d.requests--
 	d.sent++
+	d.w.traffic.add(d.w.Now())
 	d.answered++
 	d.done = append(d.done, r)
 	d.over = d.over || r.statusCode == http.StatusGone

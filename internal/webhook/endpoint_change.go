@@ -33,8 +33,7 @@ type EndpointUpdate struct {
 	Headers        []Header
 }
 
-// EndpointUpdate changes an endpoint. What is on its way goes by the new settings from the next request of a new drain on, within
-// seconds. The answer shows the values of headers that were given. Faults: NOT_FOUND on id and product, INVALID on what is to change.
+// EndpointUpdate changes an endpoint. What is on its way goes by the new settings from the next look of its drain on, within a second. The answer shows the values of headers that were given. Faults: NOT_FOUND on id and product, INVALID on what is to change.
 func (w *Webhooks) EndpointUpdate(ctx context.Context, merchantID int64, in EndpointUpdate) (Endpoint, error) {
 	var shown []Header
 	e, err := w.changeEndpoint(ctx, merchantID, in.ID, func(tx pgx.Tx, row db.WebhookEndpoint) error {

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -56,15 +57,22 @@ type Event struct {
 	Data           Object
 }
 
-// body is the bytes that are signed and sent, the same for every endpoint and every attempt.
-func (e Event) body(id int64) ([]byte, error) {
-	return StableJSON(Object{
+// body is the bytes that are signed and sent, the same for every endpoint and every attempt. The number that Postgres gives the event goes
+// between head and tail.
+func (e Event) body() (head, tail []byte, err error) {
+	whole, err := StableJSON(Object{
 		{Key: "event", Value: e.Type},
-		{Key: "id", Value: messageID(id)},
+		{Key: "id", Value: messagePrefix},
 		{Key: "sequence", Value: e.Sequence},
 		{Key: "createdAt", Value: e.OccurredAt},
 		{Key: "data", Value: e.Data},
 	})
+	if err != nil {
+		return nil, nil, err
+	}
+	// Types have no quotation marks, so that the first that looks like the id is the id.
+	_, tail, _ = bytes.Cut(whole, []byte(`"id":"`+messagePrefix))
+	return whole[:len(whole)-len(tail)], tail, nil
 }
 
 // messageID is how receivers know an event, whichever endpoint and attempt it comes by.

@@ -3,9 +3,9 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"portico/db"
@@ -60,20 +60,37 @@ func (d *drain) room(now time.Time) int {
 
 // look asks for what is due, and tells run.
 func (d *drain) look(ctx context.Context, slots int) {
-	ids := make([]string, 0, len(d.sending))
-	for id := range d.sending {
-		ids = append(ids, strconv.FormatInt(id, 10))
-	}
-	q := lookFor{d.merchantID, d.endpointID, d.owner, slots, d.round, "{" + strings.Join(ids, ",") + "}"}
+	q := d.question(slots)
 	d.asking, d.more, d.answered = true, false, 0
 	go func() {
 		found := look{slots: slots, at: d.w.Now()}
 		found.view, found.err = d.w.looks.ask(ctx, q, lookMoment, d.w.due)
-		if found.err == nil {
-			found.err = d.park(ctx, found.rows, found.at)
-		}
-		d.looked <- found
+		d.hand(ctx, found)
 	}()
+}
+
+func (d *drain) question(slots int) lookFor {
+	return lookFor{d.merchantID, d.endpointID, d.owner, slots, d.round, numbers(slices.Collect(maps.Keys(d.sending)))}
+}
+
+// numbers writes an array as Postgres does, for an array of arrays.
+func numbers(all []int64) string {
+	text := []byte{'{'}
+	for i, n := range all {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = strconv.AppendInt(text, n, 10)
+	}
+	return string(append(text, '}'))
+}
+
+// hand gives run what was found.
+func (d *drain) hand(ctx context.Context, found look) {
+	if found.err == nil {
+		found.err = d.park(ctx, found.rows, found.at)
+	}
+	d.looked <- found
 }
 
 // due answers the looks of several drains.
@@ -165,6 +182,11 @@ func (d *drain) takeUp(found look) error {
 	}
 	taken := 0
 	for _, row := range found.rows {
+		if row.SettingsVersion != d.endpoint.SettingsVersion {
+			// Its address may be another by now. The next drain reads it anew.
+			d.over = true
+			return nil
+		}
 		if row.Held {
 			continue
 		}

@@ -14,8 +14,8 @@ import (
 var ErrUnwritable = errors.New("the event cannot be written")
 
 // Publish stores the events, a delivery for every endpoint that wants them, and a drain job for every enabled such endpoint that has
-// none coming, all in tx. The scope of tx must cover the merchants of the events. The number of statements does not depend
-// on the number of events.
+// none coming, all in tx. The scope of tx must cover the merchants of the events. They are one statement, however many they are, and one
+// more where there are jobs.
 //
 // Call it last in the transaction: an event whose transaction commits long after Publish may find that the drain it relied on
 // has ended, and then waits for Wake.
@@ -23,28 +23,14 @@ func (w *Webhooks) Publish(ctx context.Context, tx pgx.Tx, events []Event) error
 	if len(events) == 0 {
 		return nil
 	}
-	ids, err := w.DB.ReserveEventIDs(ctx, tx, int32(len(events))) //nolint:gosec // a batch size
-	if err != nil {
-		return fmt.Errorf("reserve event ids: %w", err)
-	}
-	rows, err := eventRows(events, ids)
+	rows, err := eventRows(events)
 	if err != nil {
 		return err
 	}
-	now := w.Now()
-	rows.CreatedAt = now
-	if err := w.DB.InsertEvents(ctx, tx, rows); err != nil {
-		return fmt.Errorf("insert events: %w", err)
-	}
-	deliveries := db.InsertDeliveriesParams{
-		Now: now, MerchantIds: rows.MerchantIds, EventIds: ids, SubscriptionIds: rows.SubscriptionIds, Types: rows.Types,
-	}
-	for _, e := range events {
-		deliveries.ProductIds = append(deliveries.ProductIds, e.ProductID)
-	}
-	undrained, err := w.DB.InsertDeliveries(ctx, tx, deliveries)
+	rows.Now = w.Now()
+	undrained, err := w.DB.PublishEvents(ctx, tx, rows)
 	if err != nil {
-		return fmt.Errorf("insert deliveries: %w", err)
+		return fmt.Errorf("publish events: %w", err)
 	}
 	drains := make([]DrainArgs, len(undrained))
 	for i, row := range undrained {
@@ -54,18 +40,20 @@ func (w *Webhooks) Publish(ctx context.Context, tx pgx.Tx, events []Event) error
 	return err
 }
 
-func eventRows(events []Event, ids []int64) (db.InsertEventsParams, error) {
-	rows := db.InsertEventsParams{Ids: ids}
-	for i, e := range events {
-		body, err := e.body(ids[i])
+func eventRows(events []Event) (db.PublishEventsParams, error) {
+	var rows db.PublishEventsParams
+	for _, e := range events {
+		head, tail, err := e.body()
 		if err != nil {
 			return rows, fmt.Errorf("write %s of subscription %d: %w: %w", e.Type, e.SubscriptionID, ErrUnwritable, err)
 		}
 		rows.MerchantIds = append(rows.MerchantIds, e.MerchantID)
 		rows.Types = append(rows.Types, string(e.Type))
 		rows.SubscriptionIds = append(rows.SubscriptionIds, e.SubscriptionID)
+		rows.ProductIds = append(rows.ProductIds, e.ProductID)
 		rows.Sequences = append(rows.Sequences, e.Sequence)
-		rows.Bodies = append(rows.Bodies, body)
+		rows.Heads = append(rows.Heads, head)
+		rows.Tails = append(rows.Tails, tail)
 		rows.OccurredAts = append(rows.OccurredAts, e.OccurredAt)
 	}
 	return rows, nil

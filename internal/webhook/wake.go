@@ -29,7 +29,7 @@ const wakesAtOnce = 1000
 // The jobs of Publish are not unique in River's sense. Every publisher would insert the same key or, where it is taken, lock the row
 // that has it until the business transaction ends: transactions with the same endpoint would wait for one another and could
 // deadlock, and a job whose row always has some publisher's lock is never fetched. A drain could not hand over either, because
-// its own running job has the key. InsertDeliveries keeps the jobs few instead.
+// its own running job has the key. PublishEvents keeps the jobs few instead.
 type DrainArgs struct {
 	MerchantID int64 `json:"merchant_id"`
 	EndpointID int64 `json:"endpoint_id"`

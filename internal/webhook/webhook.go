@@ -31,14 +31,19 @@ type Webhooks struct {
 	// How long events and attempts are kept, in whole days from the last midnight (UTC). 0 stands for ever.
 	EventRetention, AttemptRetention time.Duration
 
-	// Linger is how long a drain that has sent everything waits for more, beside its looks, for as long as there is room among those of this
-	// process that do. Until then its endpoint costs no job for each event.
+	// Linger is how long after an endpoint's last request its drain rests and waits for more, where there is room among those of this
+	// process that do. Until then its events cost no job, lease and looks of their own.
 	Linger time.Duration
+	// RestFrom is how many requests of this process in five seconds make its drains rest. Where there are fewer, looking out for those who
+	// rest costs more than their jobs.
+	RestFrom int
 
 	// What the drains of this process share.
 	looks   group[lookFor, view]
 	records group[record, struct{}]
+	leases  group[db.SaveLeaseParams, leaseEnd]
 	idlers  idlers
+	traffic traffic
 
 	beat, pulse beat
 
