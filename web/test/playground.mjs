@@ -198,6 +198,21 @@ async function mainJob() {
   assert.deepEqual(await variables(page), before, 'tabs and ids survive reloading')
   assert.equal(await page.evaluate(() => localStorage.length), 0, 'nothing outlives the browser tab')
   assert.equal(page.url(), open)
+
+  await tab(page, 'Access').click()
+  await variables(page)
+  await page.getByRole('button', { name: 'Hide GraphiQL Explorer' }).click()
+  await page.setViewportSize({ width: 420, height: 900 })
+  await page.getByRole('button', { name: /^Execute query/ }).click()
+  await page.locator('.result-window .view-line', { hasText: '"ALLOWED"' }).first().waitFor()
+  const place = await page.locator('.result-window').boundingBox()
+  assert(place && place.width > 300 && place.height > 200, `a narrow screen shows the answer: ${JSON.stringify(place)}`)
+
+  await page.context().clearCookies()
+  await page.getByRole('button', { name: /^Execute query/ }).click()
+  await says(page, 'Nobody is signed in')
+  await page.locator('.result-window .view-line', { hasText: 'UNAUTHENTICATED' }).first().waitFor()
+  console.log('a session that has ended is told')
   assert.deepEqual(wrong, [])
 }
 

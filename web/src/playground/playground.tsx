@@ -6,7 +6,7 @@ import type { Fetcher, FetcherResult } from '@graphiql/toolkit'
 import { GraphiQL, GraphiQLInterface } from 'graphiql'
 import { useCallback, useEffect, useRef, useState } from 'react'
 
-import { ask, askViewer, follow, isLive, named, Refused, type Credential, type Viewer } from './api'
+import { ask, askViewer, follow, isLive, named, Refused, type Answer, type Credential, type Viewer } from './api'
 import { Bar } from './bar'
 import { Filler } from './filler'
 import { fresh, learn, steps, type Known } from './steps'
@@ -26,6 +26,8 @@ export function Playground() {
   const [turns, setTurns] = useState(0)
   const { use, key, shop } = credential
   const { viewer, problem } = useViewer(credential, turns, () => setCredential({ ...credential, shop: '' }))
+  const shown = useRef(viewer)
+  shown.current = viewer
   const [documented, setDocumented] = useState<boolean | null>(null)
 
   // GraphiQL asks for the schema whenever its fetcher is another: when the caller may be.
@@ -43,7 +45,9 @@ export function Playground() {
         const { shop } = opened.merchant
         setCredential((before) => ({ ...before, shop }))
       }
-      if (turning.some((field) => field in data)) setTurns((before) => before + 1)
+      // The bar must not name who is signed in no more: a session ends, or is ended elsewhere.
+      const ended = shown.current !== null && shown.current.kind !== 'ANONYMOUS' && refused(answer)
+      if (ended || turning.some((field) => field in data)) setTurns((before) => before + 1)
       return answer
     },
     [use, key, shop, turns, setCredential, setKnown],
@@ -85,6 +89,11 @@ export function Playground() {
       </GraphiQLProvider>
     </>
   )
+}
+
+/** Whether the server took the caller for nobody who may do that. */
+function refused({ errors = [] }: Answer): boolean {
+  return errors.some((error) => error.extensions?.code === 'UNAUTHENTICATED')
 }
 
 /** Whom the credential stands for, asked again whenever that may have changed. */
