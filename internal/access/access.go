@@ -212,7 +212,7 @@ func searchable(email *string) *string {
 		return nil
 	}
 	trimmed := strings.TrimSpace(*email)
-	if !storable(trimmed) {
+	if !storable(trimmed) || account.PassesForAnother(trimmed) {
 		trimmed = ""
 	}
 	return &trimmed

@@ -251,6 +251,13 @@ func TestReferencesToOneCustomer(t *testing.T) {
 			}
 		})
 	}
+	_, err := s.a.Accounts.CustomerCreate(t.Context(), s.caller, account.CustomerCreate{Email: "kim@example.com", Name: "Kim"})
+	require.NoError(t, err)
+	for email, want := range map[string]Reason{"Kim@example.com": NoSubscription, "\u212aim@example.com": CustomerNotFound} {
+		decision, err := s.a.Check(t.Context(), s.caller, account.CustomerRef{Email: &email}, payroll)
+		require.NoError(t, err)
+		require.Equal(t, want, decision.Reason, "%+q", email)
+	}
 }
 
 func TestReferencesThatNameNotExactlyOneThingAreInvalid(t *testing.T) {

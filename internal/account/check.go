@@ -58,6 +58,12 @@ func EmailAddress(field, value string) (string, error) {
 	return value, check.Err()
 }
 
+// PassesForAnother tells whether an address has a letter beyond ASCII whose lower case is one of ASCII, such as the Kelvin sign: where case
+// does not count it would stand for another mailbox than its own. By such an address nobody is found.
+func PassesForAnother(email string) bool {
+	return strings.ContainsFunc(email, func(r rune) bool { return r > unicode.MaxASCII && unicode.ToLower(r) <= unicode.MaxASCII })
+}
+
 func isEmailAddress(text string) bool {
 	// A display name, a comment, a quoted local part or folded white space is a valid address too, and then differs from its bare form.
 	parsed, err := mail.ParseAddress(text)

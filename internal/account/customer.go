@@ -218,7 +218,7 @@ func (a *Accounts) Customer(ctx context.Context, caller Caller, ref CustomerRef)
 		row, err = a.DB.CustomerByNumber(ctx, scope, db.CustomerByNumberParams{MerchantID: merchantID, Number: *ref.Number})
 	default:
 		email := strings.TrimSpace(*ref.Email)
-		if !utf8.ValidString(email) || strings.ContainsRune(email, 0) {
+		if !utf8.ValidString(email) || strings.ContainsRune(email, 0) || PassesForAnother(email) {
 			return Customer{}, fault.NotFound("customer", "customer")
 		}
 		row, err = a.DB.CustomerByEmail(ctx, scope, db.CustomerByEmailParams{MerchantID: merchantID, Email: email})

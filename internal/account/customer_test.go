@@ -186,7 +186,9 @@ func TestACustomerIsFoundByIDNumberOrEmailAddress(t *testing.T) {
 		_, err = w.Customer(t.Context(), bobs, ref)
 		requireFault(t, err, fault.CodeNotFound, "customer")
 	}
+	w.customer(t, acme, "kim@example.com")
 	for name, ref := range map[string]account.CustomerRef{
+		"the Kelvin sign for a k": {Email: to("\u212aim@example.com")}, "a dotted I for an i": {Email: to("k\u0130m@example.com")},
 		"id": {ID: to(int64(0))}, "number": {Number: to(int64(-1))}, "the id as number": {Number: &ada.ID}, "e-mail address": {Email: to("bob@example.com")},
 		"no e-mail address": {Email: to("")}, "a NUL": {Email: to("ada\x00@example.com")}, "not UTF-8": {Email: to("\xff")},
 		"a pattern": {Email: to("%@example.com")},

@@ -24,6 +24,9 @@ func (in Visit) Check() error {
 
 // create is the customer that comes of it. A name is not known yet; the address has one that people recognize.
 func (in Visit) create() (CustomerCreate, error) {
+	if PassesForAnother(in.Email) {
+		return CustomerCreate{}, fault.Invalid("email", "has a letter that passes for another where case does not count")
+	}
 	name, _, _ := strings.Cut(strings.TrimSpace(in.Email), "@")
 	if name = cut(name, maxName); name == "" {
 		name = "-" // of an address that is refused

@@ -107,3 +107,15 @@ func TestANewCustomerIsToldOfOnceHoweverItCameAbout(t *testing.T) {
 		"customerId": 12345, "companyId": %d, "email": "ada@example.com", "name": "Ada", "role": "baker", "userMeta": {"a": "<1>"}}}`,
 		events[0].ID, made.CompanyID), string(events[0].Body))
 }
+
+func TestAnAddressThatPassesForAnotherVisitsNobody(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	acme := w.signUp(t, "acme")
+	w.customer(t, acme, "kim@example.com")
+	for _, email := range []string{"\u212aim@example.com", "k\u0130m@example.com"} { // the Kelvin sign and the dotted I: k and i in lower case
+		_, err := w.CustomerVisit(t.Context(), acme, account.Visit{Email: email})
+		requireFault(t, err, fault.CodeInvalid, "email")
+	}
+	require.Equal(t, 1, w.rows(t, "customer"))
+}
