@@ -17,7 +17,10 @@ import (
 	"portico/internal/webhook"
 )
 
-const maxQuantity = 1_000_000
+const (
+	maxQuantity   = 1_000_000
+	maxTotalMinor = 1<<53 - 1 // JavaScript reads no greater one exactly
+)
 
 // The holders that a purchase can name, as in the schema's SubscriptionHolder.
 const (
@@ -261,7 +264,7 @@ func (b *Billing) trialDays(ctx context.Context, tx pgx.Tx, s *Subscription, pla
 
 // start begins a new subscription: a trial, a free period, or the first payment.
 func (c *change) start(s *Subscription, now time.Time, trialDays int32) error {
-	if _, err := s.amount(); err != nil {
+	if total, err := s.amount(); err != nil || total.Minor > maxTotalMinor {
 		return fault.Invalid("quantity", "the total is too large")
 	}
 	if trialDays > 0 {
