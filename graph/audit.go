@@ -29,7 +29,7 @@ func tokenKind(mutation string) (kind audit.TokenKind, mints bool) {
 
 // tokenBeside tells which mutations make a token after something else: they have an entry of their own, and their token is counted.
 func tokenBeside(mutation string) (kind audit.TokenKind, mints bool) {
-	return audit.PortalToken, mutation == "portalUrlCreate"
+	return audit.PortalToken, mutation == "portalUrlCreate" || mutation == "portalUrlSend"
 }
 
 // minting is for the resolver of a mutation that mints a token.

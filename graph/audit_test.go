@@ -122,6 +122,7 @@ func TestTheAuditLogSaysWhoDidWhatToWhichObjectFromWhere(t *testing.T) {
 		const url = `mutation($intent: PortalUrlIntent!) { portalUrlCreate(input: {email: "ada@acorn.test", product: {identifier: "acorn"}, intent: $intent}) {
 			url userErrors { code field message } } }`
 		w.must(s.key, url, variables{"intent": "MANAGE"})
+		w.must(s.key, `mutation { portalUrlSend(input: {customer: {email: "ada@acorn.test"}}) { userErrors { code } } }`, nil)
 		w.ask(s.key, url, variables{"intent": "BUY"}).refuses("portalUrlCreate", "ACTIVE_PURCHASE_EXISTS input.product")
 		require.NoError(t, w.resolver.Audit.Count(t.Context()))
 		require.Len(t, log(s.owner, `(action: "portalUrlCreate")`).at("auditLog.nodes"), 2, "one each, the refusal too")
@@ -131,7 +132,7 @@ func TestTheAuditLogSaysWhoDidWhatToWhichObjectFromWhere(t *testing.T) {
 		a = w.must(s.owner, `query($id: ID!) { customer(ref: {id: $id}) { tokenUsage { hour kind count flagged } } }`, variables{"id": s.ids["Customer"]})
 		require.Equal(t, []any{
 			map[string]any{"hour": "2026-01-31T09:00:00Z", "kind": "LAUNCH", "count": json.Number("1"), "flagged": false},
-			map[string]any{"hour": "2026-01-31T09:00:00Z", "kind": "PORTAL", "count": json.Number("2"), "flagged": false},
+			map[string]any{"hour": "2026-01-31T09:00:00Z", "kind": "PORTAL", "count": json.Number("3"), "flagged": false},
 		}, a.at("customer.tokenUsage"))
 		w.ask(s.key, `{ customers { nodes { tokenUsage { count } } } }`, nil).fails("FORBIDDEN")
 		w.ask(s.key, `mutation { launchTokenCreate(input: {customer: {email: "nobody@acorn.test"}, product: {identifier: "acorn"}}) { userErrors { code field message } } }`, nil).

@@ -164,6 +164,7 @@ type MutationResolver interface {
 	AccessTokenCreate(ctx context.Context, input AccessTokenCreateInput) (*AccessTokenCreatePayload, error)
 	PortalTokenCreate(ctx context.Context, input PortalTokenCreateInput) (*PortalTokenCreatePayload, error)
 	PortalURLCreate(ctx context.Context, input PortalURLCreateInput) (*PortalURLCreatePayload, error)
+	PortalURLSend(ctx context.Context, input PortalURLSendInput) (*PortalURLSendPayload, error)
 	PortalTokenRevoke(ctx context.Context, input PortalTokenRevokeInput) (*PortalTokenRevokePayload, error)
 	PortalSettingsUpdate(ctx context.Context, input PortalSettingsUpdateInput) (*PortalSettingsUpdatePayload, error)
 	PortalMagicLinkSend(ctx context.Context, input PortalMagicLinkSendInput) (*PortalMagicLinkSendPayload, error)
@@ -361,6 +362,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputPortalTokenCreateInput,
 		ec.unmarshalInputPortalTokenRevokeInput,
 		ec.unmarshalInputPortalUrlCreateInput,
+		ec.unmarshalInputPortalUrlSendInput,
 		ec.unmarshalInputPriceInput,
 		ec.unmarshalInputProductApproveInput,
 		ec.unmarshalInputProductArchiveInput,
@@ -948,6 +950,11 @@ type Mutation {
   also through its company, is ACTIVE_PURCHASE_EXISTS; what was found, created and kept stays.
   """
   portalUrlCreate(input: PortalUrlCreateInput!): PortalUrlCreatePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: TOKENS_WRITE)
+  """
+  Mails a customer an address of the portal that signs the customer in for two hours, also from a sandbox, which portalMagicLinkSend knows
+  nothing of. By e-mail address only customers are found who have a subscription.
+  """
+  portalUrlSend(input: PortalUrlSendInput!): PortalUrlSendPayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: TOKENS_WRITE) @idempotency
   "Revokes one portal token, or all of a customer, at once. Revoking again changes nothing."
   portalTokenRevoke(input: PortalTokenRevokeInput!): PortalTokenRevokePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: TOKENS_WRITE)
   """
@@ -3083,6 +3090,17 @@ type PortalUrlCreatePayload {
   userErrors: [UserError!]!
 }
 
+"Who is mailed an address of the portal."
+input PortalUrlSendInput { customer: CustomerRef! }
+"The answer to portalUrlSend."
+type PortalUrlSendPayload {
+  "To whom it is mailed."
+  customer: Customer
+  "When the mailed address stops working."
+  expiresAt: DateTime
+  userErrors: [UserError!]!
+}
+
 "Who gets a portal token."
 input PortalTokenCreateInput { customer: CustomerRef! }
 "The answer to portalTokenCreate."
@@ -4362,6 +4380,20 @@ func (ec *executionContext) field_Mutation_portalUrlCreate_args(ctx context.Cont
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (PortalURLCreateInput, error) {
 			return ec.unmarshalNPortalUrlCreateInput2porticoᚋgraphᚐPortalURLCreateInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_portalUrlSend_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (PortalURLSendInput, error) {
+			return ec.unmarshalNPortalUrlSendInput2porticoᚋgraphᚐPortalURLSendInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -12516,6 +12548,80 @@ func (ec *executionContext) fieldContext_Mutation_portalUrlCreate(ctx context.Co
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_portalUrlSend(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_portalUrlSend(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PortalURLSend(ctx, fc.Args["input"].(PortalURLSendInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				allow, err := ec.unmarshalNCallerKind2ᚕstringᚄ(ctx, []any{"MEMBER", "API_KEY"})
+				if err != nil {
+					var zeroVal *PortalURLSendPayload
+					return zeroVal, err
+				}
+				role, err := ec.unmarshalNMemberRole2string(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *PortalURLSendPayload
+					return zeroVal, err
+				}
+				scope, err := ec.unmarshalOApiScope2ᚖstring(ctx, "TOKENS_WRITE")
+				if err != nil {
+					var zeroVal *PortalURLSendPayload
+					return zeroVal, err
+				}
+				merchant, err := ec.unmarshalNBoolean2bool(ctx, true)
+				if err != nil {
+					var zeroVal *PortalURLSendPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *PortalURLSendPayload
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, allow, role, scope, merchant)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *PortalURLSendPayload) graphql.Marshaler {
+			return ec.marshalNPortalUrlSendPayload2ᚖporticoᚋgraphᚐPortalURLSendPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_portalUrlSend(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_portalUrlSend_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_portalTokenRevoke(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14674,6 +14780,23 @@ func (ec *executionContext) _PortalUrlCreatePayload_customer(ctx context.Context
 
 func (ec *executionContext) _PortalUrlCreatePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *PortalURLCreatePayload) (ret graphql.Marshaler) {
 	ctx = within(ctx, "PortalUrlCreatePayload", field)
+	defer ec.rescue(ctx, &ret)
+	return ec.marshalNUserError2ᚕᚖporticoᚋgraphᚐUserErrorᚄ(ctx, field.Selections, obj.UserErrors)
+}
+
+func (ec *executionContext) _PortalUrlSendPayload_customer(ctx context.Context, field graphql.CollectedField, obj *PortalURLSendPayload) (ret graphql.Marshaler) {
+	ctx = within(ctx, "PortalUrlSendPayload", field)
+	defer ec.rescue(ctx, &ret)
+	return ec.marshalOCustomer2ᚖporticoᚋgraphᚐCustomer(ctx, field.Selections, obj.Customer)
+}
+
+func (ec *executionContext) _PortalUrlSendPayload_expiresAt(ctx context.Context, field graphql.CollectedField, obj *PortalURLSendPayload) (ret graphql.Marshaler) {
+	defer ec.rescueLeaf(ctx, "PortalUrlSendPayload", &field, &ret)
+	return ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.ExpiresAt)
+}
+
+func (ec *executionContext) _PortalUrlSendPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *PortalURLSendPayload) (ret graphql.Marshaler) {
+	ctx = within(ctx, "PortalUrlSendPayload", field)
 	defer ec.rescue(ctx, &ret)
 	return ec.marshalNUserError2ᚕᚖporticoᚋgraphᚐUserErrorᚄ(ctx, field.Selections, obj.UserErrors)
 }
@@ -22234,6 +22357,36 @@ func (ec *executionContext) unmarshalInputPortalUrlCreateInput(ctx context.Conte
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputPortalUrlSendInput(ctx context.Context, obj any) (PortalURLSendInput, error) {
+	var it PortalURLSendInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"customer"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "customer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customer"))
+			data, err := ec.unmarshalNCustomerRef2ᚖporticoᚋgraphᚐCustomerRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Customer = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputPriceInput(ctx context.Context, obj any) (catalog.PriceInput, error) {
 	var it catalog.PriceInput
 	if obj == nil {
@@ -28241,6 +28394,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "portalUrlSend":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_portalUrlSend(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "portalTokenRevoke":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_portalTokenRevoke(ctx, field)
@@ -29517,6 +29677,42 @@ func (ec *executionContext) _PortalUrlCreatePayload(ctx context.Context, sel ast
 			}
 		case "userErrors":
 			out.Values[i] = ec._PortalUrlCreatePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
+var portalUrlSendPayloadImplementors = []string{"PortalUrlSendPayload"}
+
+func (ec *executionContext) _PortalUrlSendPayload(ctx context.Context, sel ast.SelectionSet, obj *PortalURLSendPayload) graphql.Marshaler {
+	out := ec.newObject(sel, portalUrlSendPayloadImplementors)
+
+	for i, field := range out.fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PortalUrlSendPayload")
+		case "customer":
+			out.Values[i] = ec._PortalUrlSendPayload_customer(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "expiresAt":
+			out.Values[i] = ec._PortalUrlSendPayload_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._PortalUrlSendPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -36629,6 +36825,21 @@ func (ec *executionContext) marshalNPortalUrlIntent2string(ctx context.Context, 
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNPortalUrlSendInput2porticoᚋgraphᚐPortalURLSendInput(ctx context.Context, v any) (PortalURLSendInput, error) {
+	res, err := ec.unmarshalInputPortalUrlSendInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNPortalUrlSendPayload2ᚖporticoᚋgraphᚐPortalURLSendPayload(ctx context.Context, sel ast.SelectionSet, v *PortalURLSendPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._PortalUrlSendPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNPrice2ᚕᚖporticoᚋgraphᚐPriceᚄ(ctx context.Context, sel ast.SelectionSet, v []*Price) graphql.Marshaler {

@@ -717,6 +717,20 @@ type PortalURLCreatePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Who is mailed an address of the portal.
+type PortalURLSendInput struct {
+	Customer *CustomerRef `json:"customer"`
+}
+
+// The answer to portalUrlSend.
+type PortalURLSendPayload struct {
+	// To whom it is mailed.
+	Customer *Customer `json:"customer,omitempty"`
+	// When the mailed address stops working.
+	ExpiresAt  *time.Time   `json:"expiresAt,omitempty"`
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Which product to approve.
 type ProductApproveInput struct {
 	// The product.

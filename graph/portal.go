@@ -107,6 +107,25 @@ func (r mutation) mintPortalURL(ctx context.Context, in PortalURLCreateInput) (p
 	})
 }
 
+// PortalURLSend mails an address of the portal to a customer.
+func (r mutation) PortalURLSend(ctx context.Context, in PortalURLSendInput) (*PortalURLSendPayload, error) {
+	mailed, err := r.mailPortalURL(ctx, in)
+	if err != nil {
+		refused, err := userErrors(err)
+		return &PortalURLSendPayload{UserErrors: refused}, err
+	}
+	mintedFor(ctx, mailed.Customer.ID)
+	return &PortalURLSendPayload{Customer: alone(mailed.Customer, showCustomer), ExpiresAt: &mailed.ExpiresAt}, nil
+}
+
+func (r mutation) mailPortalURL(ctx context.Context, in PortalURLSendInput) (portal.Minted, error) {
+	customer, err := customerRef("customer", *in.Customer)
+	if err != nil {
+		return portal.Minted{}, err
+	}
+	return r.Portal.TokenMail(ctx, callerOf(ctx), customer)
+}
+
 // PortalTokenRevoke revokes portal tokens.
 func (r mutation) PortalTokenRevoke(ctx context.Context, in PortalTokenRevokeInput) (*PortalTokenRevokePayload, error) {
 	revoked, err := r.revokePortalTokens(ctx, in)

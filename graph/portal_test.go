@@ -265,3 +265,23 @@ func TestAMerchantDecidesWhatCustomersDo(t *testing.T) {
 	require.Equal(t, "NOT_ALLOWED_BY_SETTINGS", a.text("subscriptionCancel.userErrors.0.code"))
 	w.ask(ada, `mutation { portalSettingsUpdate(input: {preset: FULL_SERVICE}) { userErrors { code } } }`, nil).fails("FORBIDDEN")
 }
+
+func TestAMerchantHasAnAddressOfThePortalMailedFromASandboxToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.open("Acorn")
+	const send = `mutation($customer: CustomerRef!) { portalUrlSend(input: {customer: $customer}) {
+		customer { email } expiresAt userErrors { code field message } } }`
+	a := w.must(s.keyWith("TOKENS_WRITE"), send, variables{"customer": variables{"email": "ADA@acorn.test"}})
+	require.Equal(t, "2026-01-31T11:30:00Z", a.text("portalUrlSend.expiresAt"))
+	require.NotContains(t, a.raw, "eyJ")
+	w.work(`select id from mail order by id`, w.outbox.Send)
+	mails, err := w.outbox.KeptMails(t.Context(), 10)
+	require.NoError(t, err)
+	mails = slices.DeleteFunc(mails, func(m mail.Kept) bool { return m.Kind != mail.KindMagicLink })
+	require.Len(t, mails, 1)
+	require.Equal(t, "ada@acorn.test", mails[0].Recipient)
+	require.Contains(t, mails[0].Text, "https://portico.test/portal/"+s.handle+"?token=eyJ")
+	w.ask(s.key, send, variables{"customer": variables{"email": "nobody@acorn.test"}}).refuses("portalUrlSend", "NOT_FOUND input.customer")
+	w.ask(s.keyWith("CUSTOMERS_WRITE"), send, variables{"customer": variables{"email": "ada@acorn.test"}}).fails("FORBIDDEN")
+}

@@ -106,6 +106,7 @@ func strangers() map[string]struct{ typename, document, want string } {
 		"usageSet.input.customer.id":                      {"Customer", `mutation($id: ID!) { usageSet(input: {customer: {id: $id}, product: {identifier: "acorn"}, feature: "maxEmployees", quantity: 1}) { userErrors { code } } }`, notFound},
 		"usageSet.input.product.id":                       {"Product", `mutation($id: ID!) { usageSet(input: {customer: {email: "ada@acorn.test"}, ` + product + `, feature: "maxEmployees", quantity: 1}) { userErrors { code } } }`, notFound},
 
+		"portalUrlSend.input.customer.id":     {"Customer", `mutation($id: ID!) { portalUrlSend(input: {customer: {id: $id}}) { customer { id } userErrors { code } } }`, notFound},
 		"portalTokenCreate.input.customer.id": {"Customer", `mutation($id: ID!) { portalTokenCreate(input: {customer: {id: $id}}) { userErrors { code } } }`, notFound},
 		"connectStart.input.customer.id":      {"Customer", `mutation($id: ID!) { connectStart(input: {customer: {id: $id}, product: {identifier: "acorn"}}) { userErrors { code } } }`, notFound},
 		"connectStart.input.product.id":       {"Product", `mutation($id: ID!) { connectStart(input: {customer: {email: "ada@acorn.test"}, ` + product + `}) { userErrors { code } } }`, notFound},

@@ -158,11 +158,12 @@ func names(merchants []db.MerchantsOfAddressRow) string {
 	return strings.Join(all, ", ")
 }
 
-// TokenMail mails the portal's address with a token to a customer of the caller's merchant, whom it finds as TokenCreate does.
-func (p *Portal) TokenMail(ctx context.Context, caller account.Caller, ref account.CustomerRef) error {
+// TokenMail mails the portal's address with a token to a customer of the caller's merchant, whom it finds as TokenCreate does. The token is
+// not for the caller to see.
+func (p *Portal) TokenMail(ctx context.Context, caller account.Caller, ref account.CustomerRef) (Minted, error) {
 	minted, err := p.TokenCreate(ctx, caller, ref)
 	if err != nil {
-		return err
+		return Minted{}, err
 	}
 	err = p.DB.Tenant(minted.Merchant.ID).Tx(ctx, func(tx pgx.Tx) error {
 		return p.Mail.Enqueue(ctx, tx, mail.Message{
@@ -171,7 +172,8 @@ func (p *Portal) TokenMail(ctx context.Context, caller account.Caller, ref accou
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("mail portal token %d: %w", minted.ID, err)
+		return Minted{}, fmt.Errorf("mail portal token %d: %w", minted.ID, err)
 	}
-	return nil
+	minted.JWT, minted.URL = "", ""
+	return minted, nil
 }

@@ -239,14 +239,17 @@ func TestAMerchantHasATokenMailedToItsCustomer(t *testing.T) {
 	s.sell(s.customer("Ada@example.com", nil))
 	s.customer("idle@example.com", nil)
 	for _, email := range []string{"idle@example.com", "nobody@example.com"} {
-		requireFault(t, w.portal.TokenMail(t.Context(), s.owner, account.CustomerRef{Email: &email}), fault.CodeNotFound, "customer")
+		_, err := w.portal.TokenMail(t.Context(), s.owner, account.CustomerRef{Email: &email})
+		requireFault(t, err, fault.CodeNotFound, "customer")
 	}
-	require.NoError(t, w.portal.TokenMail(t.Context(), s.owner, account.CustomerRef{Email: to("ada@example.com")}))
+	mailed, err := w.portal.TokenMail(t.Context(), s.owner, account.CustomerRef{Email: to("ada@example.com")})
+	require.NoError(t, err)
+	require.Empty(t, mailed.JWT+mailed.URL, "it proves that the address is hers")
 	mails := w.work()
 	require.Len(t, mails, 1)
 	require.Equal(t, "Ada@example.com", mails[0].Recipient)
 	link := regexp.MustCompile(`https://portico\.test/portal/acorn\?token=(\S+)`).FindStringSubmatch(mails[0].Text)
 	require.NotNil(t, link, mails[0].Text)
-	_, err := w.portal.Authenticate(t.Context(), secret.Text(link[1]), "acorn")
+	_, err = w.portal.Authenticate(t.Context(), secret.Text(link[1]), "acorn")
 	require.NoError(t, err)
 }

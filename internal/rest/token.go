@@ -71,7 +71,8 @@ func (c *call) emailMagicLink() (any, error) {
 		return nil, err
 	}
 	return c.once(caller, func() (any, error) {
-		return "The link is on its way.", c.record(caller, func() (audit.Result, error) {
+		ctx := c.r.Context()
+		return "The link is on its way.", c.Audit.RecordToken(ctx, caller, c.act(c.w, c.r, c.route.action), audit.PortalToken, func() (audit.Result, error) {
 			query, err := parameters(c.r, "email")
 			if err != nil {
 				return audit.Result{}, err
@@ -80,7 +81,8 @@ func (c *call) emailMagicLink() (any, error) {
 			if err != nil {
 				return audit.Result{}, err
 			}
-			return audit.Result{}, c.Portal.TokenMail(c.r.Context(), caller, account.CustomerRef{Email: &email})
+			minted, err := c.Portal.TokenMail(ctx, caller, account.CustomerRef{Email: &email})
+			return audit.Result{CustomerID: minted.Customer.ID, Object: customerObject(minted.Customer)}, err
 		})
 	})
 }

@@ -196,6 +196,9 @@ func TestALinkIsMailedForTheMerchant(t *testing.T) {
 		var sentence string
 		require.NoError(t, json.Unmarshal([]byte(a.body), &sentence))
 	}
+	var counted int
+	require.NoError(t, w.db.System().QueryRow(t.Context(), `select count(*) from token_mint where kind = 'PORTAL'`).Scan(&counted))
+	require.Equal(t, 2, counted, "like the tokens that callers get")
 	require.NoError(t, w.portal.Mail.Send(t.Context(), 1))
 	mails, err := w.portal.Mail.KeptMails(t.Context(), 10)
 	require.NoError(t, err)
