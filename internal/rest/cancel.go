@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"portico/internal/account"
 	"portico/internal/audit"
@@ -43,7 +44,10 @@ func (d *door) cancel(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	reason := r.PostForm.Get("reason")
-	in := billing.Cancel{SubscriptionID: v.Cancel.ID, AtPeriodEnd: r.PostForm.Get("when") != endNow, Reason: &reason}
+	in := billing.Cancel{SubscriptionID: v.Cancel.ID, AtPeriodEnd: r.PostForm.Get("when") != endNow}
+	if strings.TrimSpace(reason) != "" {
+		in.Reason = &reason
+	}
 	ctx := r.Context()
 	err = d.Audit.Record(ctx, caller, d.act(w, r, "subscriptionCancel"), func() (audit.Result, error) {
 		_, err := d.Portal.Billing.Cancel(ctx, caller, in)

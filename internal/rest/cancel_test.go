@@ -127,4 +127,7 @@ func TestCustomersOfASuspendedShopSeeWhatTheyHaveAndCancelIt(t *testing.T) {
 	a = w.send(http.MethodPost, w.cancelPath("acorn", ada), cookie, url.Values{"when": {"now"}})
 	require.Equal(t, http.StatusSeeOther, a.status, a.body)
 	require.Contains(t, w.send(http.MethodGet, "/portal/acorn", cookie, nil).body, "Ended on 1 January 2026")
+	var reasons int
+	require.NoError(t, w.db.System().QueryRow(t.Context(), `select count(cancel_reason) from subscription`).Scan(&reasons))
+	require.Zero(t, reasons, "none was given")
 }
