@@ -2521,7 +2521,7 @@ input SubscriptionCancelInput {
   subscription: ID!
   "False ends it, and access, at once."
   atPeriodEnd: Boolean! = true
-  "Up to 500 characters; kept and sent in webhooks."
+  "Up to 500 characters; kept, and sent in webhooks as ` + "`" + `data.cancelReason` + "`" + `."
   reason: String
 }
 "The answer to subscriptionCancel."

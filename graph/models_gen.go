@@ -931,7 +931,7 @@ type SubscriptionCancelInput struct {
 	Subscription string `json:"subscription"`
 	// False ends it, and access, at once.
 	AtPeriodEnd bool `json:"atPeriodEnd"`
-	// Up to 500 characters; kept and sent in webhooks.
+	// Up to 500 characters; kept, and sent in webhooks as `data.cancelReason`.
 	Reason *string `json:"reason,omitempty"`
 }
 

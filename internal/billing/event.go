@@ -16,7 +16,7 @@ func (s *Subscription) eventData(reason string, now time.Time) (webhook.Object, 
 	if err != nil {
 		return nil, fmt.Errorf("read features of plan %d: %w", s.PlanID, err)
 	}
-	return webhook.Object{
+	data := webhook.Object{
 		{Key: "subscriptionId", Value: s.ID},
 		{Key: "customerId", Value: s.customerNumber},
 		{Key: "companyId", Value: s.CompanyID},
@@ -31,7 +31,11 @@ func (s *Subscription) eventData(reason string, now time.Time) (webhook.Object, 
 		{Key: "tier", Value: webhook.Object{{Key: "name", Value: s.tier}, {Key: "features", Value: features.Object()}}},
 		{Key: "customer", Value: webhook.Object{{Key: "id", Value: s.customerNumber}, {Key: "email", Value: s.customerEmail}}},
 		{Key: "userMeta", Value: s.userMeta},
-	}, nil
+	}
+	if s.CancelReason != nil && *s.CancelReason != "" {
+		data = append(data, webhook.Member{Key: "cancelReason", Value: *s.CancelReason})
+	}
+	return data, nil
 }
 
 func (i *Invoice) eventData() webhook.Object {

@@ -9,17 +9,21 @@ import (
 	"portico/internal/billing"
 )
 
-// reasonOf is the reason in the newest event of a type about a subscription.
+// reasons are in the newest event of a type about a subscription.
+type reasons struct{ Reason, CancelReason string }
+
 func (w *world) reasonOf(sub *billing.Subscription, kind string) string {
+	return w.reasonsOf(sub, kind).Reason
+}
+
+func (w *world) reasonsOf(sub *billing.Subscription, kind string) reasons {
 	w.t.Helper()
 	var body []byte
 	require.NoError(w.t, w.db.System().QueryRow(w.t.Context(), `select body from event where subscription_id = $1 and type = $2
 		order by sequence desc limit 1`, sub.ID, kind).Scan(&body))
-	var read struct {
-		Data struct{ Reason string }
-	}
+	var read struct{ Data reasons }
 	require.NoError(w.t, json.Unmarshal(body, &read))
-	return read.Data.Reason
+	return read.Data
 }
 
 func TestACustomerWhoIsWonBackIsARegainOfAccess(t *testing.T) {
