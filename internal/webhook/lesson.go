@@ -10,8 +10,8 @@ import (
 func learnedPace(e db.WebhookEndpoint) pace {
 	p := pace{
 		limit: limit{
-			size: float64(e.Concurrency), quickest: microseconds(e.QuickestUs), smoothed: microseconds(e.SmoothedUs),
-			ceiling: int(e.RefusedSize), refused: instant(e.RefusedAt), restTil: instant(e.HeldUntil),
+			size: float64(e.Concurrency), ceiling: int(e.RefusedSize), refused: instant(e.RefusedAt), restTil: instant(e.HeldUntil),
+			halving: recalledHalving(microseconds(e.SmoothedUs), microseconds(e.QuickestUs)),
 		},
 		breaker: breaker{
 			state: e.Breaker, probeAt: instant(e.HeldUntil), probes: int(e.FailedProbes), failures: int(e.Failures), suspects: e.Suspects,
@@ -26,13 +26,15 @@ func learnedPace(e db.WebhookEndpoint) pace {
 	return p
 }
 
-// lesson is what the next drain is to know. The lease lasts until the given time, nil ends it.
+// lesson is what the next drain is to know. The lease lasts until the given time, nil ends it. QuickestUs is how soon answers come with half
+// as many requests.
 func (d *drain) lesson(now time.Time, until *time.Time) db.SaveLeaseParams {
 	p, hour := &d.pace, now.UTC().Truncate(time.Hour)
 	s := db.SaveLeaseParams{
 		MerchantID: d.merchantID, ID: d.endpointID, Owner: d.owner, Until: until, Now: now,
 		Concurrency: float32(p.limit.size), RefusedSize: int32(p.limit.ceiling), //nolint:gosec // at most mostSize
-		RefusedAt: stamp(p.limit.refused), QuickestUs: p.limit.quickest.Microseconds(), SmoothedUs: p.limit.smoothed.Microseconds(),
+		RefusedAt:  stamp(p.limit.refused),
+		QuickestUs: p.limit.halving.half.typical().Microseconds(), SmoothedUs: p.limit.halving.whole.typical().Microseconds(),
 		LatencyUs: p.latency.Microseconds(), Breaker: p.breaker.state, FailedProbes: int32(p.breaker.probes), //nolint:gosec // one every few minutes
 		Failures: int32(min(p.breaker.failures, 1<<30)), Suspects: p.breaker.suspects, //nolint:gosec // bounded
 		HeldUntil: stamp(p.heldUntil()), NextRequestAt: stamp(p.spacing.next), Slow: p.slow, HealthSince: stamp(p.since),

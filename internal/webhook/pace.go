@@ -55,7 +55,7 @@ func (p *pace) learn(r reply) bool {
 	said := r.kind()
 	// A receiver that refuses is given less before it is given up.
 	recovers := said == answered && !p.failingSince.IsZero() && now.Sub(p.failingSince) > longStreak
-	overfed := said == refuses && p.limit.allowed() > 1
+	overfed := said == refuses && p.limit.whole() > 1
 	p.limit.learn(said, r.startedAt, r.duration, r.beside, r.retryAfter)
 	if p.latency == 0 {
 		p.latency = r.duration
