@@ -118,7 +118,8 @@ func (w *Webhooks) EndpointEnable(ctx context.Context, merchantID, id int64) (En
 // EndpointDisable has an endpoint receive nothing more; requests that are under way come to their end. Fault: NOT_FOUND on id.
 func (w *Webhooks) EndpointDisable(ctx context.Context, merchantID, id int64) (Endpoint, error) {
 	e, err := w.changeEndpoint(ctx, merchantID, id, func(tx pgx.Tx, row db.WebhookEndpoint) error {
-		return w.disable(ctx, tx, row, DisabledManual)
+		_, err := w.disable(ctx, tx, row, DisabledManual)
+		return err
 	})
 	if err != nil {
 		return Endpoint{}, fmt.Errorf("disable endpoint %d: %w", id, err)

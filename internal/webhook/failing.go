@@ -117,10 +117,7 @@ func (w *Webhooks) warn(ctx context.Context, tx pgx.Tx, row db.WebhookEndpoint) 
 // giveUp disables an endpoint that its merchant has not disabled, and tells them. What is pending stays so and waits, unsent, for the
 // endpoint to be enabled again.
 func (w *Webhooks) giveUp(ctx context.Context, tx pgx.Tx, row db.WebhookEndpoint, reason string) error {
-	if err := w.disable(ctx, tx, row, reason); err != nil {
-		return err
-	}
-	about, err := w.DB.EndpointAbout(ctx, tx, db.EndpointAboutParams{MerchantID: row.MerchantID, ID: row.ID})
+	about, err := w.disable(ctx, tx, row, reason)
 	if err != nil {
 		return err
 	}
@@ -185,19 +182,20 @@ func (w *Webhooks) revive(ctx context.Context, tx pgx.Tx, row db.WebhookEndpoint
 	return nil
 }
 
-// disable is how every endpoint is disabled whose row the caller has locked. The merchant's other endpoints hear of it, once.
-func (w *Webhooks) disable(ctx context.Context, tx pgx.Tx, row db.WebhookEndpoint, reason string) error {
+// disable is how every endpoint is disabled whose row the caller has locked. The merchant's other endpoints hear of it, once. Answers what
+// is said of the endpoint.
+func (w *Webhooks) disable(ctx context.Context, tx pgx.Tx, row db.WebhookEndpoint, reason string) (db.EndpointAboutRow, error) {
 	now := w.Now()
-	err := w.DB.DisableEndpoint(ctx, tx, db.DisableEndpointParams{MerchantID: row.MerchantID, ID: row.ID, Reason: reason, Now: now})
-	if err != nil || row.Status == EndpointDisabled {
-		return err
-	}
-	if err := w.revive(ctx, tx, row); err != nil {
-		return err
-	}
 	about, err := w.DB.EndpointAbout(ctx, tx, db.EndpointAboutParams{MerchantID: row.MerchantID, ID: row.ID})
 	if err != nil {
-		return err
+		return about, err
+	}
+	err = w.DB.DisableEndpoint(ctx, tx, db.DisableEndpointParams{MerchantID: row.MerchantID, ID: row.ID, Reason: reason, Now: now})
+	if err != nil || row.Status == EndpointDisabled {
+		return about, err
+	}
+	if err := w.revive(ctx, tx, row); err != nil {
+		return about, err
 	}
 	a := Announcement{MerchantID: row.MerchantID, Type: EndpointIsDisabled, OccurredAt: now}
 	var product, since any
@@ -211,5 +209,5 @@ func (w *Webhooks) disable(ctx context.Context, tx pgx.Tx, row db.WebhookEndpoin
 		{"endpointId", row.ID}, {"url", row.Url}, {"productIdentifier", product}, {"reason", strings.ToLower(reason)},
 		{"failingSince", since}, {"disabledAt", now},
 	}
-	return w.Announce(ctx, tx, a)
+	return about, w.Announce(ctx, tx, a)
 }
