@@ -147,43 +147,35 @@ func (q *Queries) AttemptsByDelivery(ctx context.Context, db DBTX, arg AttemptsB
 	return items, nil
 }
 
-const cancelDeliveries = `-- name: CancelDeliveries :one
-with ended as materialized (
-    select d.id, d.attempt_count, d.first_attempt_at from webhook_delivery d
-    join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
-    where d.merchant_id = $1 and d.endpoint_id = $2 and d.next_attempt_at > '-infinity' and e.status = 'DELETED'
-    order by d.priority, d.next_attempt_at, d.id
-    limit $3
-    for update of d
-), failed as (
-    update webhook_attempt a set outcome = 'FAILED', finished_at = $4::timestamptz
-    from ended
-    where a.merchant_id = $1 and a.delivery_id = ended.id and a.number = ended.attempt_count and a.created_at >= ended.first_attempt_at
-), gone as (
-    delete from webhook_delivery d using ended where d.merchant_id = $1 and d.id = ended.id
+const cancelDeliveries = `-- name: CancelDeliveries :exec
+with gone as (
+    delete from webhook_delivery d where d.merchant_id = $4 and d.id = any($5::bigint[])
+    returning d.merchant_id, d.id, d.attempt_count
 )
-select count(*) from ended
+update webhook_attempt a set outcome = 'FAILED', finished_at = $1::timestamptz
+from gone
+where a.merchant_id = gone.merchant_id and a.delivery_id = gone.id and a.number = gone.attempt_count
+  and a.created_at >= $2::timestamptz and a.created_at < $3::timestamptz
 `
 
 type CancelDeliveriesParams struct {
-	MerchantID int64
-	EndpointID int64
-	Batch      int32
 	Now        time.Time
+	Since      time.Time
+	Until      time.Time
+	MerchantID int64
+	Ids        []int64
 }
 
-// Ends what is on its way to a deleted endpoint, so many at once: what was tried has failed, and what was not is forgotten. Answers how
-// many those were.
-func (q *Queries) CancelDeliveries(ctx context.Context, db DBTX, arg CancelDeliveriesParams) (int64, error) {
-	row := db.QueryRow(ctx, cancelDeliveries,
-		arg.MerchantID,
-		arg.EndpointID,
-		arg.Batch,
+// Ends deliveries: what was tried, within the given time, has failed, and what was not is forgotten.
+func (q *Queries) CancelDeliveries(ctx context.Context, db DBTX, arg CancelDeliveriesParams) error {
+	_, err := db.Exec(ctx, cancelDeliveries,
 		arg.Now,
+		arg.Since,
+		arg.Until,
+		arg.MerchantID,
+		arg.Ids,
 	)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
+	return err
 }
 
 const countEndpoints = `-- name: CountEndpoints :one
@@ -335,6 +327,46 @@ type DeleteEndpointParams struct {
 func (q *Queries) DeleteEndpoint(ctx context.Context, db DBTX, arg DeleteEndpointParams) error {
 	_, err := db.Exec(ctx, deleteEndpoint, arg.Now, arg.MerchantID, arg.ID)
 	return err
+}
+
+const deliveriesToCancel = `-- name: DeliveriesToCancel :many
+select d.id, d.first_attempt_at from webhook_delivery d
+join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
+where d.merchant_id = $1 and d.endpoint_id = $2 and d.next_attempt_at > '-infinity' and e.status = 'DELETED'
+order by d.priority, d.next_attempt_at, d.id
+limit $3
+`
+
+type DeliveriesToCancelParams struct {
+	MerchantID int64
+	EndpointID int64
+	Batch      int32
+}
+
+type DeliveriesToCancelRow struct {
+	ID             int64
+	FirstAttemptAt *time.Time
+}
+
+// What is on its way to a deleted endpoint, so many at once.
+func (q *Queries) DeliveriesToCancel(ctx context.Context, db DBTX, arg DeliveriesToCancelParams) ([]DeliveriesToCancelRow, error) {
+	rows, err := db.Query(ctx, deliveriesToCancel, arg.MerchantID, arg.EndpointID, arg.Batch)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeliveriesToCancelRow
+	for rows.Next() {
+		var i DeliveriesToCancelRow
+		if err := rows.Scan(&i.ID, &i.FirstAttemptAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const deliveryWaits = `-- name: DeliveryWaits :many

@@ -151,24 +151,24 @@ where merchant_id = @merchant_id and id = @id and next_secret_cipher is not null
 -- name: EndpointDeletedAt :one
 select deleted_at::timestamptz from webhook_endpoint where merchant_id = @merchant_id and id = @id and status = 'DELETED';
 
--- name: CancelDeliveries :one
--- Ends what is on its way to a deleted endpoint, so many at once: what was tried has failed, and what was not is forgotten. Answers how
--- many those were.
-with ended as materialized (
-    select d.id, d.attempt_count, d.first_attempt_at from webhook_delivery d
-    join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
-    where d.merchant_id = @merchant_id and d.endpoint_id = @endpoint_id and d.next_attempt_at > '-infinity' and e.status = 'DELETED'
-    order by d.priority, d.next_attempt_at, d.id
-    limit @batch
-    for update of d
-), failed as (
-    update webhook_attempt a set outcome = 'FAILED', finished_at = @now::timestamptz
-    from ended
-    where a.merchant_id = @merchant_id and a.delivery_id = ended.id and a.number = ended.attempt_count and a.created_at >= ended.first_attempt_at
-), gone as (
-    delete from webhook_delivery d using ended where d.merchant_id = @merchant_id and d.id = ended.id
+-- name: DeliveriesToCancel :many
+-- What is on its way to a deleted endpoint, so many at once.
+select d.id, d.first_attempt_at from webhook_delivery d
+join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
+where d.merchant_id = @merchant_id and d.endpoint_id = @endpoint_id and d.next_attempt_at > '-infinity' and e.status = 'DELETED'
+order by d.priority, d.next_attempt_at, d.id
+limit @batch;
+
+-- name: CancelDeliveries :exec
+-- Ends deliveries: what was tried, within the given time, has failed, and what was not is forgotten.
+with gone as (
+    delete from webhook_delivery d where d.merchant_id = @merchant_id and d.id = any(@ids::bigint[])
+    returning d.merchant_id, d.id, d.attempt_count
 )
-select count(*) from ended;
+update webhook_attempt a set outcome = 'FAILED', finished_at = @now::timestamptz
+from gone
+where a.merchant_id = gone.merchant_id and a.delivery_id = gone.id and a.number = gone.attempt_count
+  and a.created_at >= @since::timestamptz and a.created_at < @until::timestamptz;
 
 -- name: ListEndpoints :many
 select * from webhook_endpoint

@@ -170,16 +170,35 @@ func (w *Webhooks) CancelDeliveries(ctx context.Context, merchantID, endpointID 
 		return 0, fmt.Errorf("find deleted endpoint %d: %w", endpointID, err)
 	}
 	for {
-		canceled, err := w.DB.CancelDeliveries(ctx, scope.ByIndex(), db.CancelDeliveriesParams{
-			MerchantID: merchantID, EndpointID: endpointID, Now: w.Now(), Batch: cancelBatch,
+		rows, err := w.DB.DeliveriesToCancel(ctx, scope.ByIndex(), db.DeliveriesToCancelParams{
+			MerchantID: merchantID, EndpointID: endpointID, Batch: cancelBatch,
 		})
+		if err == nil && len(rows) > 0 {
+			err = w.cancel(ctx, scope, merchantID, rows)
+		}
 		if err != nil {
 			return 0, fmt.Errorf("cancel deliveries to endpoint %d: %w", endpointID, err)
 		}
-		if canceled < cancelBatch {
+		if len(rows) < cancelBatch {
 			return max(0, deletedAt.Add(publishersEnd).Sub(now)), nil
 		}
 	}
+}
+
+// cancel ends deliveries, in the partitions in which their last attempts can be. A request that is under way may be recorded meanwhile.
+func (w *Webhooks) cancel(ctx context.Context, scope db.Scope, merchantID int64, rows []db.DeliveriesToCancelRow) error {
+	now := w.Now()
+	ids, tried := make([]int64, len(rows)), stretch{now, now}
+	for i, row := range rows {
+		ids[i] = row.ID
+		if row.FirstAttemptAt != nil {
+			tried.since = earlier(tried.since, *row.FirstAttemptAt)
+		}
+	}
+	tried = tried.wider(clockSkew)
+	return w.DB.CancelDeliveries(ctx, scope.ByIndex(), db.CancelDeliveriesParams{
+		MerchantID: merchantID, Ids: ids, Since: tried.since, Until: tried.until, Now: now,
+	})
 }
 
 // changeEndpoint does something to an endpoint and shows what came of it.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -213,6 +214,30 @@ func TestWhatIsReadLiesInFewPartitionsHoweverManyThereAre(t *testing.T) {
 			require.LessOrEqual(t, len(visited), c.most, "%s looks into %v", c.name, visited)
 		}
 	}
+}
+
+func TestWhatEndsWithItsEndpointIsLookedForInTheDaysOfItsAttempts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merchant(t)
+	e, _ := m.endpoint(t, receive(t, answering(http.StatusInternalServerError)).URL)
+	m.live(t, 30)
+	subscription := m.subscription(t)
+	require.NoError(t, w.Partition(t.Context()))
+	m.publish(t, subscription)
+	m.drain(t, e)
+	require.NoError(t, w.EndpointDelete(t.Context(), m.id, e.ID))
+	statements := &recorder{}
+	worker := w.process(t, func(c *pgxpool.Config) { c.ConnConfig.Tracer = statements })
+	_, err := worker.CancelDeliveries(t.Context(), m.id, e.ID)
+	require.NoError(t, err)
+	all := m.deliveries(t)
+	require.Equal(t, webhook.DeliveryFailed, all[len(all)-1].Status)
+	noted := statements.taken()
+	require.Len(t, noted, 1)
+	visited := m.visited(t, worker, noted[0])
+	require.NotEmpty(t, visited)
+	require.LessOrEqual(t, len(visited), 3, "%v", visited)
 }
 
 func TestPagesOfManyDaysHaveEveryRowOnceAndInOrder(t *testing.T) {
