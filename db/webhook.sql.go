@@ -2548,6 +2548,47 @@ func (q *Queries) SettleDeliveries(ctx context.Context, db DBTX, arg SettleDeliv
 	return err
 }
 
+const skipDeliveries = `-- name: SkipDeliveries :execrows
+with skipped as materialized (
+    select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.subscription_id, d.attempt_count, d.first_attempt_at, d.next_attempt_at, d.created_at, d.attempts_before, d.asked_at, d.replay_id, d.priority, d.replayed from webhook_delivery d
+    join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
+    where d.merchant_id = $3 and d.endpoint_id = $4 and d.next_attempt_at > '-infinity' and e.status = 'DISABLED'
+    order by d.priority, d.next_attempt_at, d.id
+    limit $5
+    for update of d for share of e
+), gone as (
+    delete from webhook_delivery d using skipped s where d.merchant_id = s.merchant_id and d.id = s.id
+)
+insert into webhook_attempt (merchant_id, delivery_id, number, endpoint_id, event_id, event_created_at, subscription_id, error, duration_ms,
+    created_at, delivery_created_at, outcome, finished_at)
+select merchant_id, id, attempt_count + 1, endpoint_id, event_id, event_created_at, subscription_id, $1::text, 0, $2::timestamptz,
+    created_at, 'SKIPPED', $2::timestamptz
+from skipped
+`
+
+type SkipDeliveriesParams struct {
+	Error      string
+	Now        time.Time
+	MerchantID int64
+	EndpointID int64
+	Most       int32
+}
+
+// Gives up what waits for a disabled endpoint, so many at once, and answers how many those were. Nobody enables it meanwhile.
+func (q *Queries) SkipDeliveries(ctx context.Context, db DBTX, arg SkipDeliveriesParams) (int64, error) {
+	result, err := db.Exec(ctx, skipDeliveries,
+		arg.Error,
+		arg.Now,
+		arg.MerchantID,
+		arg.EndpointID,
+		arg.Most,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const updateEndpoint = `-- name: UpdateEndpoint :exec
 update webhook_endpoint set product_id = $1, url = $2, description = $3, event_types = $4,
     timeout_seconds = $5, rate_limit = $6, header_names = $7, headers_cipher = $8

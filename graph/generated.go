@@ -986,7 +986,9 @@ type Mutation {
   webhookEndpointDelete(input: WebhookEndpointDeleteInput!): WebhookEndpointDeletePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
   """
   Has an endpoint receive events again, within a subscription in their order: what has failed since its last success, also for good, then what
-  happened while it was disabled, then what happens from now on. Enabling an enabled one changes nothing.
+  happened while it was disabled, then what happens from now on. With ` + "`" + `catchUp: false` + "`" + ` only the last. Where so much waits that one request
+  cannot give it up, that is CONFLICT on ` + "`" + `catchUp` + "`" + `: some has been given up, the endpoint stays disabled, and asking again goes on. Enabling an
+  enabled one changes nothing.
   """
   webhookEndpointEnable(input: WebhookEndpointEnableInput!): WebhookEndpointEnablePayload! @auth(allow: [MEMBER, API_KEY], role: ADMIN, scope: WEBHOOKS_WRITE)
   """
@@ -3340,6 +3342,8 @@ enum WebhookDeliveryStatus {
   FAILED
   "It was still to be sent when its event was too old to be kept."
   EXPIRED
+  "It was given up because its endpoint was enabled without catching up. webhookReplay and webhookDeliveryRetry send it."
+  SKIPPED
 }
 
 "Why a delivery has not been made, or not yet again."
@@ -3459,7 +3463,11 @@ type WebhookEndpointDeletePayload {
   userErrors: [UserError!]!
 }
 "Which webhook endpoint to enable."
-input WebhookEndpointEnableInput { id: ID! }
+input WebhookEndpointEnableInput {
+  id: ID!
+  "Whether what has failed and what has waited is sent. With false all that waits is given up, and its status is SKIPPED."
+  catchUp: Boolean! = true
+}
 "The answer to webhookEndpointEnable."
 type WebhookEndpointEnablePayload { webhookEndpoint: WebhookEndpoint userErrors: [UserError!]! }
 "Which delivery to send again."
@@ -3507,7 +3515,7 @@ input WebhookReplayInput {
   since: DateTime!
   "Exclusive; now when left out."
   until: DateTime
-  "Only what was not delivered: deliveries that are FAILED or EXPIRED."
+  "Only what was not delivered: deliveries that are FAILED, EXPIRED or SKIPPED."
   failedOnly: Boolean! = false
   "Types, and patterns such as ` + "`" + `subscription.*` + "`" + `; all when left out."
   eventTypes: [String!]
@@ -23759,7 +23767,11 @@ func (ec *executionContext) unmarshalInputWebhookEndpointEnableInput(ctx context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id"}
+	if _, present := asMap["catchUp"]; !present {
+		asMap["catchUp"] = true
+	}
+
+	fieldsInOrder := [...]string{"id", "catchUp"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -23773,6 +23785,13 @@ func (ec *executionContext) unmarshalInputWebhookEndpointEnableInput(ctx context
 				return it, err
 			}
 			it.ID = data
+		case "catchUp":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("catchUp"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CatchUp = data
 		}
 	}
 	return it, nil

@@ -1180,6 +1180,8 @@ type WebhookEndpointDisablePayload struct {
 // Which webhook endpoint to enable.
 type WebhookEndpointEnableInput struct {
 	ID string `json:"id"`
+	// Whether what has failed and what has waited is sent. With false all that waits is given up, and its status is SKIPPED.
+	CatchUp bool `json:"catchUp"`
 }
 
 // The answer to webhookEndpointEnable.
@@ -1273,7 +1275,7 @@ type WebhookReplayInput struct {
 	Since time.Time `json:"since"`
 	// Exclusive; now when left out.
 	Until *time.Time `json:"until,omitempty"`
-	// Only what was not delivered: deliveries that are FAILED or EXPIRED.
+	// Only what was not delivered: deliveries that are FAILED, EXPIRED or SKIPPED.
 	FailedOnly bool `json:"failedOnly"`
 	// Types, and patterns such as `subscription.*`; all when left out.
 	EventTypes []string `json:"eventTypes,omitempty"`

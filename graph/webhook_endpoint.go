@@ -210,6 +210,9 @@ func (r mutation) WebhookEndpointDelete(ctx context.Context, in WebhookEndpointD
 // WebhookEndpointEnable has an endpoint receive events again.
 func (r mutation) WebhookEndpointEnable(ctx context.Context, in WebhookEndpointEnableInput) (*WebhookEndpointEnablePayload, error) {
 	endpoint, err := r.changedEndpoint(in.ID, func(id int64) (webhook.Endpoint, error) {
+		if !in.CatchUp {
+			return r.Webhooks.EndpointEnableAnew(ctx, callerOf(ctx).MerchantID, id)
+		}
 		return r.Webhooks.EndpointEnable(ctx, callerOf(ctx).MerchantID, id)
 	})
 	if err != nil {

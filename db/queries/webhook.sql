@@ -170,6 +170,24 @@ from gone
 where a.merchant_id = gone.merchant_id and a.delivery_id = gone.id and a.number = gone.attempt_count
   and a.created_at >= @since::timestamptz and a.created_at < @until::timestamptz;
 
+-- name: SkipDeliveries :execrows
+-- Gives up what waits for a disabled endpoint, so many at once, and answers how many those were. Nobody enables it meanwhile.
+with skipped as materialized (
+    select d.* from webhook_delivery d
+    join webhook_endpoint e on e.merchant_id = d.merchant_id and e.id = d.endpoint_id
+    where d.merchant_id = @merchant_id and d.endpoint_id = @endpoint_id and d.next_attempt_at > '-infinity' and e.status = 'DISABLED'
+    order by d.priority, d.next_attempt_at, d.id
+    limit @most
+    for update of d for share of e
+), gone as (
+    delete from webhook_delivery d using skipped s where d.merchant_id = s.merchant_id and d.id = s.id
+)
+insert into webhook_attempt (merchant_id, delivery_id, number, endpoint_id, event_id, event_created_at, subscription_id, error, duration_ms,
+    created_at, delivery_created_at, outcome, finished_at)
+select merchant_id, id, attempt_count + 1, endpoint_id, event_id, event_created_at, subscription_id, @error::text, 0, @now::timestamptz,
+    created_at, 'SKIPPED', @now::timestamptz
+from skipped;
+
 -- name: ListEndpoints :many
 select * from webhook_endpoint
 where merchant_id = @merchant_id and id < @before and status <> 'DELETED'

@@ -20,6 +20,7 @@ const (
 	DeliveryDelivered = "DELIVERED" // the receiver acknowledged with a 2xx
 	DeliveryFailed    = "FAILED"    // every attempt failed, or its endpoint was deleted behind a failed one
 	DeliveryExpired   = "EXPIRED"   // it was still to be sent when its event was dropped
+	DeliverySkipped   = "SKIPPED"   // its endpoint was enabled without what had waited
 )
 
 // Delivery is one event on its way to one endpoint. Of one that is finished its last attempt is left, for as long as attempts are
