@@ -1398,6 +1398,93 @@ func (q *Queries) FinishedDeliveriesOfEvent(ctx context.Context, db DBTX, arg Fi
 	return items, nil
 }
 
+const finishedDeliveriesOfTypes = `-- name: FinishedDeliveriesOfTypes :many
+select a.merchant_id, a.delivery_id, a.endpoint_id, a.event_id, a.event_created_at, a.outcome, a.number, a.delivery_created_at, a.finished_at
+from webhook_attempt a
+where a.merchant_id = $1 and a.delivery_id < $2 and a.delivery_id > $3 and a.created_at >= $4::timestamptz
+  and a.created_at < $5::timestamptz and a.outcome is not null
+  and ($6::bigint is null or a.endpoint_id = $6)
+  and ($7::bigint is null or a.event_id = $7)
+  and ($8::text is null or a.outcome = $8)
+  and a.delivery_created_at >= $9::timestamptz and a.delivery_created_at < $10::timestamptz
+  and exists (select from event v where v.merchant_id = a.merchant_id and v.id = a.event_id and v.created_at = a.event_created_at
+              and v.created_at < $11::timestamptz and v.type = any($12::text[]))
+order by a.delivery_id desc
+limit $13
+`
+
+type FinishedDeliveriesOfTypesParams struct {
+	MerchantID  int64
+	Before      int64
+	Above       int64
+	Since       time.Time
+	Until       time.Time
+	EndpointID  *int64
+	EventID     *int64
+	Outcome     *string
+	MadeSince   time.Time
+	MadeUntil   time.Time
+	EventsUntil time.Time
+	Types       []string
+	Most        int32
+}
+
+type FinishedDeliveriesOfTypesRow struct {
+	MerchantID        int64
+	DeliveryID        int64
+	EndpointID        int64
+	EventID           int64
+	EventCreatedAt    time.Time
+	Outcome           *string
+	Number            int32
+	DeliveryCreatedAt time.Time
+	FinishedAt        *time.Time
+}
+
+func (q *Queries) FinishedDeliveriesOfTypes(ctx context.Context, db DBTX, arg FinishedDeliveriesOfTypesParams) ([]FinishedDeliveriesOfTypesRow, error) {
+	rows, err := db.Query(ctx, finishedDeliveriesOfTypes,
+		arg.MerchantID,
+		arg.Before,
+		arg.Above,
+		arg.Since,
+		arg.Until,
+		arg.EndpointID,
+		arg.EventID,
+		arg.Outcome,
+		arg.MadeSince,
+		arg.MadeUntil,
+		arg.EventsUntil,
+		arg.Types,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FinishedDeliveriesOfTypesRow
+	for rows.Next() {
+		var i FinishedDeliveriesOfTypesRow
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.DeliveryID,
+			&i.EndpointID,
+			&i.EventID,
+			&i.EventCreatedAt,
+			&i.Outcome,
+			&i.Number,
+			&i.DeliveryCreatedAt,
+			&i.FinishedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const finishedDeliveriesToEndpoint = `-- name: FinishedDeliveriesToEndpoint :many
 select merchant_id, delivery_id, endpoint_id, event_id, event_created_at, outcome, number, delivery_created_at, finished_at
 from webhook_attempt
@@ -1985,6 +2072,83 @@ func (q *Queries) PendingDeliveriesByID(ctx context.Context, db DBTX, arg Pendin
 	var items []PendingDeliveriesByIDRow
 	for rows.Next() {
 		var i PendingDeliveriesByIDRow
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.ID,
+			&i.EndpointID,
+			&i.EventID,
+			&i.EventCreatedAt,
+			&i.AttemptCount,
+			&i.NextAttemptAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const pendingDeliveriesOfTypes = `-- name: PendingDeliveriesOfTypes :many
+select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.attempt_count, d.next_attempt_at, d.created_at
+from webhook_delivery d
+where d.merchant_id = $1 and d.id < $2 and d.id > $3 and d.created_at >= $4::timestamptz
+  and d.created_at < $5::timestamptz
+  and ($6::bigint is null or d.endpoint_id = $6)
+  and ($7::bigint is null or d.event_id = $7)
+  and exists (select from event v where v.merchant_id = d.merchant_id and v.id = d.event_id and v.created_at = d.event_created_at
+              and v.created_at < $8::timestamptz and v.type = any($9::text[]))
+order by d.id desc
+limit $10
+`
+
+type PendingDeliveriesOfTypesParams struct {
+	MerchantID  int64
+	Before      int64
+	Above       int64
+	MadeSince   time.Time
+	MadeUntil   time.Time
+	EndpointID  *int64
+	EventID     *int64
+	EventsUntil time.Time
+	Types       []string
+	Most        int32
+}
+
+type PendingDeliveriesOfTypesRow struct {
+	MerchantID     int64
+	ID             int64
+	EndpointID     int64
+	EventID        int64
+	EventCreatedAt time.Time
+	AttemptCount   int32
+	NextAttemptAt  time.Time
+	CreatedAt      time.Time
+}
+
+func (q *Queries) PendingDeliveriesOfTypes(ctx context.Context, db DBTX, arg PendingDeliveriesOfTypesParams) ([]PendingDeliveriesOfTypesRow, error) {
+	rows, err := db.Query(ctx, pendingDeliveriesOfTypes,
+		arg.MerchantID,
+		arg.Before,
+		arg.Above,
+		arg.MadeSince,
+		arg.MadeUntil,
+		arg.EndpointID,
+		arg.EventID,
+		arg.EventsUntil,
+		arg.Types,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PendingDeliveriesOfTypesRow
+	for rows.Next() {
+		var i PendingDeliveriesOfTypesRow
 		if err := rows.Scan(
 			&i.MerchantID,
 			&i.ID,

@@ -245,7 +245,7 @@ type QueryResolver interface {
 	LatestEventCursor(ctx context.Context) (string, error)
 	WebhookEndpoints(ctx context.Context, product *ProductRef, status *string, first *int32, after *string) (*Connection[WebhookEndpoint], error)
 	WebhookEndpoint(ctx context.Context, id string) (*WebhookEndpoint, error)
-	WebhookDeliveries(ctx context.Context, endpoint *string, event *string, status *string, since *time.Time, until *time.Time, first *int32, after *string) (*Connection[WebhookDelivery], error)
+	WebhookDeliveries(ctx context.Context, endpoint *string, event *string, status *string, since *time.Time, until *time.Time, eventTypes []string, first *int32, after *string) (*Connection[WebhookDelivery], error)
 	WebhookReplay(ctx context.Context, id string) (*WebhookReplay, error)
 	WebhookReplays(ctx context.Context, first *int32, after *string) (*Connection[WebhookReplay], error)
 	Merchants(ctx context.Context, search *string, status *string, sandbox bool, first *int32, after *string) (*Connection[Merchant], error)
@@ -709,6 +709,8 @@ type Query {
     since: DateTime
     "Those that were created before."
     until: DateTime
+    "Those of events of these types: types, and patterns as endpoints have, such as ` + "`" + `subscription.*` + "`" + `. Of events that are still kept."
+    eventTypes: [String!]
     first: Int, after: String
   ): WebhookDeliveryConnection! @auth(allow: [MEMBER, API_KEY], scope: WEBHOOKS_READ)
   "A replay of webhooks, with its progress."
@@ -5817,22 +5819,30 @@ func (ec *executionContext) field_Query_webhookDeliveries_args(ctx context.Conte
 		return nil, err
 	}
 	args["until"] = arg4
-	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "eventTypes",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["eventTypes"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int32, error) {
 			return ec.unmarshalOInt2ᚖint32(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg5
-	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg6
+	args["after"] = arg7
 	return args, nil
 }
 
@@ -17927,7 +17937,7 @@ func (ec *executionContext) _Query_webhookDeliveries(ctx context.Context, field 
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().WebhookDeliveries(ctx, fc.Args["endpoint"].(*string), fc.Args["event"].(*string), fc.Args["status"].(*string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(*int32), fc.Args["after"].(*string))
+			return ec.Resolvers.Query().WebhookDeliveries(ctx, fc.Args["endpoint"].(*string), fc.Args["event"].(*string), fc.Args["status"].(*string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["eventTypes"].([]string), fc.Args["first"].(*int32), fc.Args["after"].(*string))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next

@@ -40,7 +40,7 @@ func (r *Resolver) WebhookDelivery() WebhookDeliveryResolver { return deliveryFi
 
 // WebhookDeliveries are the merchant's, narrowed by the arguments.
 func (r query) WebhookDeliveries(
-	ctx context.Context, endpoint, event, status *string, since, until *time.Time, first *int32, after *string,
+	ctx context.Context, endpoint, event, status *string, since, until *time.Time, eventTypes []string, first *int32, after *string,
 ) (*Connection[WebhookDelivery], error) {
 	request, err := pageOf(first, after)
 	if err != nil {
@@ -54,7 +54,9 @@ func (r query) WebhookDeliveries(
 	if err != nil {
 		return nil, err
 	}
-	filter := webhook.DeliveryFilter{EndpointID: endpointID, EventID: eventID, Status: status, Since: since, Until: until}
+	filter := webhook.DeliveryFilter{
+		EndpointID: endpointID, EventID: eventID, Status: status, Since: since, Until: until, EventTypes: eventTypes,
+	}
 	deliveries, more, err := r.Webhooks.Deliveries(ctx, callerOf(ctx).MerchantID, filter, request)
 	return connected(deliveries, more, err, showDelivery, (*WebhookDelivery).rowID)
 }

@@ -60,3 +60,16 @@ func TestDeliveriesAreListedByTheTimeOfTheirCreation(t *testing.T) {
 	w.ask(s.key, list, variables{"since": at(time.Hour), "until": at(-time.Hour)}).fails("BAD_REQUEST")
 	require.Contains(t, w.ask(s.key, list, variables{"since": at(0), "until": at(0)}).raw, "since: must be before until")
 }
+
+func TestDeliveriesAreListedByTheTypeOfTheirEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.open("Acorn")
+	const list = `query($types: [String!]) { webhookDeliveries(eventTypes: $types) { nodes { event { type } } } }`
+	all := len(w.must(s.key, list, nil).at("webhookDeliveries.nodes").([]any))
+	created := w.must(s.key, list, variables{"types": []string{"subscription.created"}})
+	require.Equal(t, "subscription.created", created.text("webhookDeliveries.nodes.0.event.type"))
+	require.Empty(t, w.must(s.key, list, variables{"types": []string{"payment.*", "product.approved"}}).at("webhookDeliveries.nodes"))
+	require.Len(t, w.must(s.key, list, variables{"types": []string{"*"}}).at("webhookDeliveries.nodes"), all)
+	require.Contains(t, w.ask(s.key, list, variables{"types": []string{"subscription"}}).raw, "eventTypes.0: must be one of")
+}

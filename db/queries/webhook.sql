@@ -582,6 +582,18 @@ where merchant_id = @merchant_id and id < @before and id > @above and created_at
 order by id desc
 limit @most;
 
+-- name: PendingDeliveriesOfTypes :many
+select d.merchant_id, d.id, d.endpoint_id, d.event_id, d.event_created_at, d.attempt_count, d.next_attempt_at, d.created_at
+from webhook_delivery d
+where d.merchant_id = @merchant_id and d.id < @before and d.id > @above and d.created_at >= @made_since::timestamptz
+  and d.created_at < @made_until::timestamptz
+  and (sqlc.narg(endpoint_id)::bigint is null or d.endpoint_id = sqlc.narg(endpoint_id))
+  and (sqlc.narg(event_id)::bigint is null or d.event_id = sqlc.narg(event_id))
+  and exists (select from event v where v.merchant_id = d.merchant_id and v.id = d.event_id and v.created_at = d.event_created_at
+              and v.created_at < @events_until::timestamptz and v.type = any(@types::text[]))
+order by d.id desc
+limit @most;
+
 -- name: CountWaiting :many
 -- How many deliveries to each endpoint are still to be sent, counted up to a number.
 select e.id::bigint as endpoint_id, d.waiting
@@ -630,6 +642,20 @@ where merchant_id = @merchant_id and event_id = @event_id and delivery_id < @bef
   and (sqlc.narg(outcome)::text is null or outcome = sqlc.narg(outcome))
   and delivery_created_at >= @made_since::timestamptz and delivery_created_at < @made_until::timestamptz
 order by delivery_id desc
+limit @most;
+
+-- name: FinishedDeliveriesOfTypes :many
+select a.merchant_id, a.delivery_id, a.endpoint_id, a.event_id, a.event_created_at, a.outcome, a.number, a.delivery_created_at, a.finished_at
+from webhook_attempt a
+where a.merchant_id = @merchant_id and a.delivery_id < @before and a.delivery_id > @above and a.created_at >= @since::timestamptz
+  and a.created_at < @until::timestamptz and a.outcome is not null
+  and (sqlc.narg(endpoint_id)::bigint is null or a.endpoint_id = sqlc.narg(endpoint_id))
+  and (sqlc.narg(event_id)::bigint is null or a.event_id = sqlc.narg(event_id))
+  and (sqlc.narg(outcome)::text is null or a.outcome = sqlc.narg(outcome))
+  and a.delivery_created_at >= @made_since::timestamptz and a.delivery_created_at < @made_until::timestamptz
+  and exists (select from event v where v.merchant_id = a.merchant_id and v.id = a.event_id and v.created_at = a.event_created_at
+              and v.created_at < @events_until::timestamptz and v.type = any(@types::text[]))
+order by a.delivery_id desc
 limit @most;
 
 -- name: DeadDeliveries :many

@@ -56,33 +56,41 @@ type DeliveryFilter struct {
 	Status     *string
 	Since      *time.Time // created at this time or later
 	Until      *time.Time // exclusive
+	EventTypes []string   // types, and patterns such as subscription.*; nil for all
 }
 
 // listing is a filter and a page, and which deliveries that page can have.
 type listing struct {
 	DeliveryFilter
 	page.Request
-	above, before int64 // exclusive
+	types         []string // nil for all
+	above, before int64    // exclusive
 	made          stretch
 }
 
-// Deliveries is a page of the merchant's deliveries, newest first, and whether more follow. Fault: INVALID on since.
+// Deliveries is a page of the merchant's deliveries, newest first, and whether more follow. Faults: INVALID on since and eventTypes.
 func (w *Webhooks) Deliveries(ctx context.Context, merchantID int64, f DeliveryFilter, p page.Request) ([]Delivery, bool, error) {
 	if f.Since != nil && f.Until != nil && !f.Since.Before(*f.Until) {
 		return nil, false, fault.Invalid("since", "must be before until")
 	}
+	types, err := typesIn(f.EventTypes)
+	if err != nil {
+		return nil, false, err
+	}
 	var all []Delivery
 	// A delivery that is finished between two statements would be in neither.
-	err := w.DB.Tenant(merchantID).Snapshot(ctx, func(tx pgx.Tx) error {
+	err = w.DB.Tenant(merchantID).Snapshot(ctx, func(tx pgx.Tx) error {
 		l, err := w.listing(ctx, tx, f, p)
 		if err != nil {
 			return err
 		}
+		if l.types = types; types != nil {
+			if err := w.DB.PlanForValues(ctx, tx); err != nil {
+				return err
+			}
+		}
 		if f.Status == nil || *f.Status == DeliveryPending {
-			rows, err := w.DB.PendingDeliveries(ctx, tx, db.PendingDeliveriesParams{
-				MerchantID: merchantID, Above: l.above, Before: l.before, MadeSince: l.made.since, MadeUntil: l.made.until, Most: l.Limit(),
-				EndpointID: f.EndpointID, EventID: f.EventID,
-			})
+			rows, err := w.pending(ctx, tx, merchantID, l)
 			if err != nil {
 				return err
 			}
@@ -128,6 +136,17 @@ func (w *Webhooks) listing(ctx context.Context, tx pgx.Tx, f DeliveryFilter, p p
 	}
 	l.above, l.before = ids.Above, min(l.before, ids.Before)
 	return l, nil
+}
+
+// pending is a page of what is to be sent.
+func (w *Webhooks) pending(ctx context.Context, tx pgx.Tx, merchantID int64, l listing) ([]db.PendingDeliveriesRow, error) {
+	if l.types != nil {
+		return w.pendingOfTypes(ctx, tx, merchantID, l)
+	}
+	return w.DB.PendingDeliveries(ctx, tx, db.PendingDeliveriesParams{
+		MerchantID: merchantID, Above: l.above, Before: l.before, MadeSince: l.made.since, MadeUntil: l.made.until, Most: l.Limit(),
+		EndpointID: l.EndpointID, EventID: l.EventID,
+	})
 }
 
 // finished reads the days in which a page of finished deliveries should be, and more of them where they are too few. What a delivery
@@ -180,6 +199,8 @@ func (w *Webhooks) finishedWithin(
 	ctx context.Context, tx pgx.Tx, merchantID int64, l listing, tried stretch,
 ) ([]db.FinishedDeliveriesRow, error) {
 	switch {
+	case l.types != nil:
+		return w.finishedOfTypes(ctx, tx, merchantID, l, tried)
 	case l.EventID != nil:
 		rows, err := w.DB.FinishedDeliveriesOfEvent(ctx, tx, db.FinishedDeliveriesOfEventParams{
 			MerchantID: merchantID, EventID: *l.EventID, EndpointID: l.EndpointID, Outcome: l.Status, Above: l.above, Before: l.before,
@@ -208,7 +229,7 @@ func (w *Webhooks) finishedWithin(
 
 // finishedRow is the answers of the same columns to different questions.
 type finishedRow interface {
-	db.FinishedDeliveriesOfEventRow | db.DeadDeliveriesRow | db.FinishedDeliveriesToEndpointRow | db.FinishedDeliveriesByIDRow
+	db.FinishedDeliveriesOfEventRow | db.DeadDeliveriesRow | db.FinishedDeliveriesToEndpointRow | db.FinishedDeliveriesOfTypesRow | db.FinishedDeliveriesByIDRow
 }
 
 func finishedRows[R finishedRow](rows []R) []db.FinishedDeliveriesRow {
