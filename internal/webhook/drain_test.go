@@ -70,16 +70,7 @@ func TestASubscriptionsEventsGoOutInOrderAndOneAtATime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.merchant(t)
-	sending := make(chan struct{}, 1)
-	r := receive(t, func(w http.ResponseWriter, _ string) {
-		select {
-		case sending <- struct{}{}:
-			time.Sleep(time.Millisecond)
-			<-sending
-		default:
-			w.WriteHeader(http.StatusConflict)
-		}
-	})
+	r := receive(t, alone())
 	e, _ := m.endpoint(t, r.URL)
 	subscription := m.subscription(t)
 	for range 12 {

@@ -284,6 +284,20 @@ func answering(code int) func(http.ResponseWriter, string) {
 	return func(w http.ResponseWriter, _ string) { w.WriteHeader(code) }
 }
 
+// alone refuses what comes while another request is under way.
+func alone() func(http.ResponseWriter, string) {
+	sending := make(chan struct{}, 1)
+	return func(w http.ResponseWriter, _ string) {
+		select {
+		case sending <- struct{}{}:
+			time.Sleep(time.Millisecond)
+			<-sending
+		default:
+			w.WriteHeader(http.StatusConflict)
+		}
+	}
+}
+
 // fickle is a receiver that answers with an error as long as it is down, and it is at first.
 func fickle(t *testing.T) (r *inbox, down *atomic.Bool) {
 	t.Helper()
