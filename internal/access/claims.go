@@ -13,7 +13,6 @@ import (
 	"portico/internal/account"
 	"portico/internal/catalog"
 	"portico/internal/fault"
-	"portico/internal/page"
 	"portico/internal/webhook"
 )
 
@@ -94,47 +93,6 @@ func (a *Access) Claims(
 	return found.claims(), nil
 }
 
-// ClaimChange is a change of one key.
-type ClaimChange struct {
-	ID        int64
-	Version   int64 // that it made, together with the others of the same version
-	Key       string
-	Before    json.RawMessage // nil when it was not there
-	After     json.RawMessage // nil when it is gone
-	ExpiresAt *time.Time      // of what is there after it
-	ActorKind account.Kind    // SYSTEM for a claim that expired
-	ActorID   int64
-	ChangedAt time.Time // in real time
-}
-
-// ClaimsHistory is what has changed in the claims of a customer in a product, newest first: up to a row more than the page, which tells
-// whether there is another. The last 500 versions are there at least.
-func (a *Access) ClaimsHistory(
-	ctx context.Context, caller account.Caller, customer account.CustomerRef, product catalog.ProductRef, r page.Request,
-) ([]ClaimChange, error) {
-	of, err := a.claimantRef(ctx, caller, customer, product, nil)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := a.DB.ClaimChanges(ctx, a.DB.Tenant(of.merchantID), db.ClaimChangesParams{
-		MerchantID: of.merchantID, CustomerID: of.customerID, ProductID: of.productID, Before: r.Before(), RowLimit: r.Limit(),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list changes of claims: %w", err)
-	}
-	changes := make([]ClaimChange, len(rows))
-	for i, row := range rows {
-		changes[i] = ClaimChange{
-			ID: row.ID, Version: row.Version, Key: row.Key, Before: row.ValueBefore, After: row.ValueAfter, ExpiresAt: inUTC(row.ExpiresAt),
-			ActorKind: account.Kind(row.ActorKind), ChangedAt: row.ChangedAt.UTC(),
-		}
-		if row.ActorID != nil {
-			changes[i].ActorID = *row.ActorID
-		}
-	}
-	return changes, nil
-}
-
 // patch reads the input. All that is wrong with it is reported together.
 func (in ClaimsSet) patch() (map[string]*keptClaim, error) {
 	object, err := account.JSONObject("claims", in.Claims)
@@ -200,104 +158,6 @@ func (in ClaimsSet) mayCreate(patch map[string]*keptClaim) bool {
 		}
 	}
 	return false
-}
-
-// claimantRef names a customer in a product.
-type claimantRef struct{ merchantID, customerID, productID int64 }
-
-// claimantRef finds the customer and the product. A customer of whom newcomers would be said is created where an address has none.
-func (a *Access) claimantRef(
-	ctx context.Context, caller account.Caller, customer account.CustomerRef, product catalog.ProductRef, newcomers map[string]*keptClaim,
-) (claimantRef, error) {
-	if err := checkRefs(customer, product); err != nil {
-		return claimantRef{}, err
-	}
-	row, err := a.product(ctx, caller, product)
-	if err != nil {
-		return claimantRef{}, err
-	}
-	var found account.Customer
-	if newcomers != nil && customer.Email != nil {
-		found, err = a.visitor(ctx, caller, *customer.Email, row.Product.ID, newcomers)
-	} else {
-		found, err = a.Accounts.Customer(ctx, caller, customer)
-	}
-	return claimantRef{caller.MerchantID, found.ID, row.Product.ID}, err
-}
-
-// product is the one that ref names and that the caller reaches.
-func (a *Access) product(ctx context.Context, caller account.Caller, ref catalog.ProductRef) (db.ProductByRefRow, error) {
-	if wrong := ref.Check("product"); wrong != nil {
-		return db.ProductByRefRow{}, wrong
-	}
-	row, err := a.DB.ProductByRef(ctx, a.DB.Tenant(caller.MerchantID), db.ProductByRefParams{
-		MerchantID: caller.MerchantID, ID: ref.ID, Identifier: ref.Identifier,
-	})
-	if db.IsNoRows(err) || (err == nil && !caller.Reaches(row.Product.ID)) {
-		return db.ProductByRefRow{}, fault.NotFound("product", "product")
-	}
-	if err != nil {
-		return db.ProductByRefRow{}, fmt.Errorf("find a product: %w", err)
-	}
-	return row, nil
-}
-
-// visitor finds or creates a customer, who has to do with the product from now on. Nobody is created for claims that will be refused.
-func (a *Access) visitor(
-	ctx context.Context, caller account.Caller, email string, productID int64, said map[string]*keptClaim,
-) (account.Customer, error) {
-	email, err := account.EmailAddress("customer.email", email)
-	if err != nil {
-		return account.Customer{}, err
-	}
-	_, err = a.Accounts.Customer(ctx, caller, account.CustomerRef{Email: &email})
-	if fault.Is(err, fault.CodeNotFound) {
-		nobody := claimant{row: db.ClaimSubjectsRow{NowAt: a.Now()}, kept: map[string]*keptClaim{}}
-		_, err = nobody.apply(said)
-	}
-	if err != nil {
-		return account.Customer{}, err
-	}
-	customer, err := a.Accounts.CustomerVisit(ctx, caller, account.Visit{Email: email})
-	if err != nil {
-		return account.Customer{}, err
-	}
-	return customer, a.Accounts.CustomerLink(ctx, caller, customer.ID, productID)
-}
-
-func (a *Access) claimant(ctx context.Context, tx db.DBTX, of claimantRef) (*claimant, error) {
-	found, err := a.claimants(ctx, tx, []claimantRef{of})
-	if err != nil {
-		return nil, err
-	}
-	if len(found) == 0 {
-		return nil, fault.NotFound("customer", "customer")
-	}
-	return found[0], nil
-}
-
-func (a *Access) claimants(ctx context.Context, tx db.DBTX, refs []claimantRef) ([]*claimant, error) {
-	read := db.ClaimSubjectsParams{Now: a.Now()}
-	read.MerchantIds, read.CustomerIds, read.ProductIds = claimantColumns(refs)
-	rows, err := a.DB.ClaimSubjects(ctx, tx, read)
-	if err != nil {
-		return nil, fmt.Errorf("read claims: %w", err)
-	}
-	found := make([]*claimant, len(rows))
-	for i, row := range rows {
-		if found[i], err = claimantOf(row); err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
-}
-
-func claimantColumns(refs []claimantRef) (merchantIDs, customerIDs, productIDs []int64) {
-	for _, ref := range refs {
-		merchantIDs, customerIDs = append(merchantIDs, ref.merchantID), append(customerIDs, ref.customerID)
-		productIDs = append(productIDs, ref.productID)
-	}
-	return merchantIDs, customerIDs, productIDs
 }
 
 func (a *Access) changeClaims(
@@ -385,48 +245,6 @@ func (a *Access) saveClaims(ctx context.Context, tx pgx.Tx, caller account.Calle
 	return a.Webhooks.Announce(ctx, tx, events...)
 }
 
-func addHistory(history *db.InsertClaimChangesParams, of *claimant, one claimed, caller account.Caller, now time.Time) {
-	kind, actor := caller.Kind, caller.ID()
-	if one.expired {
-		kind, actor = account.KindSystem, 0
-	}
-	value := func(c *keptClaim) string {
-		if c == nil {
-			return ""
-		}
-		return string(c.Value)
-	}
-	var expires *time.Time
-	if one.after != nil {
-		expires = one.after.ExpiresAt
-	}
-	history.MerchantIds, history.CustomerIds = append(history.MerchantIds, of.row.MerchantID), append(history.CustomerIds, of.row.CustomerID)
-	history.ProductIds, history.Versions = append(history.ProductIds, of.row.ProductID), append(history.Versions, of.version)
-	history.Keys, history.Befores = append(history.Keys, one.key), append(history.Befores, value(one.before))
-	history.Afters, history.ExpiresAts = append(history.Afters, value(one.after)), append(history.ExpiresAts, orEpoch(expires))
-	history.ActorKinds, history.ActorIds = append(history.ActorKinds, string(kind)), append(history.ActorIds, actor)
-	history.ChangedAts = append(history.ChangedAts, now)
-}
-
-// The history keeps at least so many versions, and is cut every so many.
-const (
-	keptVersions = 500
-	cutEvery     = 100
-)
-
-func (a *Access) forgetClaimChanges(ctx context.Context, tx pgx.Tx, of *claimant) error {
-	if of.version <= keptVersions || of.version%cutEvery != 0 {
-		return nil
-	}
-	err := a.DB.DeleteClaimChanges(ctx, tx, db.DeleteClaimChangesParams{
-		MerchantID: of.row.MerchantID, CustomerID: of.row.CustomerID, ProductID: of.row.ProductID, Version: of.version - keptVersions,
-	})
-	if err != nil {
-		return fmt.Errorf("forget old changes of claims: %w", err)
-	}
-	return nil
-}
-
 // event is claims.updated. It tells all claims, those of the subscription too, so that a receiver can put them in the place of what it
 // has; a change of the subscription alone is told by the subscription's own events.
 func (c claimsChange) event() webhook.Announcement {
@@ -447,20 +265,4 @@ func (c claimsChange) event() webhook.Announcement {
 			{Key: "userMeta", Value: row.UserMeta},
 		},
 	}
-}
-
-// orEpoch and orZero stand in arrays for what is null.
-
-func orEpoch(t *time.Time) time.Time {
-	if t == nil {
-		return time.Unix(0, 0).UTC()
-	}
-	return *t
-}
-
-func orZero(id *int64) int64 {
-	if id == nil {
-		return 0
-	}
-	return *id
 }

@@ -78,11 +78,7 @@ func (b *Billing) ownInvoices(ctx context.Context, caller account.Caller, p db.I
 	if err != nil {
 		return nil, fmt.Errorf("list a caller's invoices: %w", err)
 	}
-	invoices := make([]Invoice, len(rows))
-	for i, row := range rows {
-		invoices[i] = Invoice{row}
-	}
-	return invoices, nil
+	return shownInvoices(rows), nil
 }
 
 func (b *Billing) ownInvoicesByID(ctx context.Context, caller account.Caller, ids []int64) (map[int64]Invoice, error) {

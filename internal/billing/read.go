@@ -95,11 +95,15 @@ func (b *Billing) Invoices(ctx context.Context, caller account.Caller, subscript
 	if err != nil {
 		return nil, fmt.Errorf("list invoices: %w", err)
 	}
+	return shownInvoices(rows), nil
+}
+
+func shownInvoices(rows []db.Invoice) []Invoice {
 	invoices := make([]Invoice, len(rows))
 	for i, row := range rows {
 		invoices[i] = Invoice{row}
 	}
-	return invoices, nil
+	return invoices
 }
 
 // InvoicesByID finds those of the named invoices that Invoices would list.
