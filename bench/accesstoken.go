@@ -43,29 +43,13 @@ func accessTokens(ctx context.Context, l *lab) ([]figure, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a key: %w", err)
 	}
-	results, err := alternate(pick(l, 7, 1),
-		func() (float64, error) {
-			return l.mint(ctx, func(ctx context.Context, merchant, number int64) error {
-				return inside.mintAccessBare(ctx, key, merchant, number)
-			})
+	return l.mints(ctx, d, inside, minting{
+		bare: "SELECT and golang-jwt, ES256", mutation: "AccessTokenCreate", operation: accessTokenOperation,
+		mintBare: func(ctx context.Context, merchant, number int64) error {
+			return inside.mintAccessBare(ctx, key, merchant, number)
 		},
-		func() (float64, error) { return l.mint(ctx, inside.mintAccess) },
-		func() (float64, error) { return l.mint(ctx, inside.recordAccess) },
-	)
-	if err != nil {
-		return nil, err
-	}
-	minted, err := d.mintOverHTTP(ctx, inside, accessTokenOperation)
-	if err != nil {
-		return nil, err
-	}
-	return []figure{
-		of("SELECT and golang-jwt, ES256", "us/token", results[0]...).because("one connection, without HTTP"),
-		of("AccessTokenCreate", "us/token", results[1]...),
-		of("the same with its audit entry and count", "us/token", results[2]...),
-		of("against bare", "times", ratios(results[2], results[0])...).because("%s without entry and count", number(median(ratios(results[1], results[0])))),
-		of("accessTokenCreate over HTTP", "tokens/s", minted.PerSecond).because("p50 %s ms, p99 %s ms", number(minted.P50), number(minted.P99)),
-	}, nil
+		mint: inside.mintAccess, record: inside.recordAccess,
+	})
 }
 
 func (d *domain) mintAccess(ctx context.Context, merchant, number int64) error {
