@@ -16,7 +16,7 @@ type paced struct {
 // paces are what most installations live at: a few events a second for a hundred endpoints, and workers that have nothing to do. The CPU is
 // that of everybody, publisher and receiver included.
 func paces(ctx context.Context, l *lab) ([]figure, error) {
-	const endpoints = 100
+	endpoints := pick(l, 100, leastMerchant)
 	lasting := pick(l, 30*time.Second, time.Second)
 	idle, err := l.paced(ctx, endpoints, 0, lasting)
 	if err != nil {
