@@ -3,12 +3,16 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"portico/db"
 	"portico/internal/catalog"
@@ -97,7 +101,7 @@ func (h *bareHandler) answer(r *http.Request) (*bareAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
-	row, err := h.db.AccessOf(r.Context(), h.db.Tenant(merchant), db.AccessOfParams{
+	row, err := h.db.AccessOf(r.Context(), single{h.db.Tenant(merchant), h.db.Pool(), "{" + strconv.FormatInt(merchant, 10) + "}"}, db.AccessOfParams{
 		MerchantID: merchant, CustomerNumber: &question.Customer, ProductIdentifier: &question.Product, Now: time.Now(),
 	})
 	if err != nil {
@@ -119,6 +123,32 @@ func (h *bareHandler) merchant(r *http.Request) (int64, error) {
 	if !h.authenticate {
 		return strconv.ParseInt(r.Header.Get("Merchant"), 10, 64)
 	}
-	key, err := h.db.APIKeyByHash(r.Context(), h.db.System(), h.keys.Hash(secret.Text(r.Header.Get("X-API-Key"))))
+	key, err := h.db.APIKeyByHash(r.Context(), single{h.db.System(), h.db.Pool(), "system"}, h.keys.Hash(secret.Text(r.Header.Get("X-API-Key"))))
 	return key.MerchantID, err
+}
+
+// single sends a statement in its scope over a connection of its own, where Portico's own scopes let requests share round trips.
+type single struct {
+	db.Scope
+	pool   *pgxpool.Pool
+	tenant string
+}
+
+// QueryRow implements db.DBTX.
+func (s single) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	batch := &pgx.Batch{}
+	batch.Queue(`select set_config('portico.tenant', $1, true)`, s.tenant)
+	batch.Queue(sql, args...)
+	return singleRow{s.pool.SendBatch(ctx, batch)}
+}
+
+type singleRow struct{ results pgx.BatchResults }
+
+// Scan implements pgx.Row.
+func (r singleRow) Scan(dest ...any) error {
+	_, err := r.results.Exec()
+	if err == nil {
+		err = r.results.QueryRow().Scan(dest...)
+	}
+	return errors.Join(err, r.results.Close())
 }

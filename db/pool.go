@@ -21,7 +21,8 @@ var ErrPrivilegedRole = errors.New(
 // DB is a connection pool that is only usable through a Scope.
 type DB struct {
 	*Queries
-	pool *pgxpool.Pool
+	pool   *pgxpool.Pool
+	rounds *rounds
 }
 
 // Open connects to the database at url and refuses a role that could see past row-level security. Options have the last word on the
@@ -32,12 +33,7 @@ func Open(ctx context.Context, url string, options ...func(*pgxpool.Config)) (*D
 		return nil, fmt.Errorf("parse DATABASE_URL: %w", err)
 	}
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
-		conn.TypeMap().RegisterType(&pgtype.Type{
-			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
-		})
-		conn.TypeMap().RegisterType(&pgtype.Type{Name: "jsonb", OID: pgtype.JSONBOID, Codec: rawJSON{&pgtype.JSONBCodec{
-			Marshal: json.Marshal, Unmarshal: json.Unmarshal,
-		}}})
+		registerTypes(conn.TypeMap())
 		return nil
 	}
 	for _, set := range options {
@@ -56,7 +52,17 @@ func Open(ctx context.Context, url string, options ...func(*pgxpool.Config)) (*D
 		pool.Close()
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	return &DB{Queries: New(), pool: pool}, nil
+	return &DB{Queries: New(), pool: pool, rounds: newRounds(pool)}, nil
+}
+
+// registerTypes gives times in UTC, and JSON as it is stored.
+func registerTypes(types *pgtype.Map) {
+	types.RegisterType(&pgtype.Type{
+		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+	})
+	types.RegisterType(&pgtype.Type{Name: "jsonb", OID: pgtype.JSONBOID, Codec: rawJSON{&pgtype.JSONBCodec{
+		Marshal: json.Marshal, Unmarshal: json.Unmarshal,
+	}}})
 }
 
 // rawJSON copies a jsonb column that is read as json.RawMessage. pgx would parse it first, of which Postgres has no need.

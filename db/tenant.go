@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,6 +24,7 @@ const (
 // travels with its setting in one round trip; Tx opens a transaction in the same scope.
 type Scope struct {
 	pool    *pgxpool.Pool
+	rounds  *rounds
 	tenant  string
 	byIndex bool
 }
@@ -33,11 +35,11 @@ func (d *DB) Tenant(merchantIDs ...int64) Scope {
 	for i, id := range merchantIDs {
 		ids[i] = strconv.FormatInt(id, 10)
 	}
-	return Scope{pool: d.pool, tenant: "{" + strings.Join(ids, ",") + "}"}
+	return Scope{pool: d.pool, rounds: d.rounds, tenant: "{" + strings.Join(ids, ",") + "}"}
 }
 
 // System sees every merchant's rows: for sweeps and for look-ups by a credential that is about to name the merchant.
-func (d *DB) System() Scope { return Scope{pool: d.pool, tenant: "system"} }
+func (d *DB) System() Scope { return Scope{pool: d.pool, rounds: d.rounds, tenant: "system"} }
 
 // ByIndex is the same scope for single statements on a table that is empty now and full a moment later: a plan that was made of the
 // empty one would read all of the full one, and again for each row that is looked for.
@@ -97,8 +99,42 @@ func (s Scope) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, er
 
 // QueryRow implements DBTX.
 func (s Scope) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	answer, place := s.ask(ctx, sql, args)
+	if answer != nil {
+		return answerRow{answer, s.rounds}
+	}
 	results, err := s.send(ctx, sql, args)
-	return scopedRow{results: results, err: err}
+	return scopedRow{results: results, err: err, place: place}
+}
+
+// ask gives the answer that came with those of other requests, or nil and perhaps a place to ask alone in.
+func (s Scope) ask(ctx context.Context, sql string, args []any) (*answer, *place) {
+	if s.byIndex || !slices.Contains(together(), sql) {
+		return nil, nil
+	}
+	admission, err := admissionOf(ctx)
+	if err != nil {
+		return nil, nil //nolint:nilerr // asking alone finds the same
+	}
+	q := &question{sql: sql, args: args, done: make(chan struct{})}
+	q.enter, q.as = s.entering(admission)
+	answer, place := s.rounds.ask(ctx, q)
+	if answer != nil {
+		_ = admission.settle(nil)
+	}
+	return answer, place
+}
+
+// entering is the statement that a single statement follows.
+func (s Scope) entering(admission *Admission) (string, []any) {
+	enter, as := setTenant, []any{s.tenant}
+	if admission != nil {
+		enter, as = enterWithKey, append(as, admission.merchantID, admission.keyID, admission.version)
+	}
+	if s.byIndex {
+		enter += byIndex
+	}
+	return enter, as
 }
 
 // A batch without BEGIN is one implicit transaction, which is how far the setting reaches.
@@ -108,13 +144,7 @@ func (s Scope) send(ctx context.Context, sql string, args []any) (pgx.BatchResul
 		return nil, err
 	}
 	batch := &pgx.Batch{}
-	enter, as := setTenant, []any{s.tenant}
-	if admission != nil {
-		enter, as = enterWithKey, append(as, admission.merchantID, admission.keyID, admission.version)
-	}
-	if s.byIndex {
-		enter += byIndex
-	}
+	enter, as := s.entering(admission)
 	batch.Queue(enter, as...)
 	batch.Queue(sql, args...)
 	results := s.pool.SendBatch(ctx, batch)
@@ -162,9 +192,11 @@ func (r *scopedRows) Err() error {
 type scopedRow struct {
 	results pgx.BatchResults
 	err     error
+	place   *place
 }
 
 func (r scopedRow) Scan(dest ...any) error {
+	defer r.place.giveBack()
 	if r.err != nil {
 		return r.err
 	}

@@ -38,16 +38,19 @@ func fill(t *testing.T, d *db.DB) {
 // that stays on it, is noticed by the next statement.
 func oneConnection(t *testing.T) *db.DB {
 	t.Helper()
-	url := dbtest.URL(t)
-	separator := "?"
-	if strings.Contains(url, "?") {
-		separator = "&"
-	}
-	d, err := db.Open(t.Context(), url+separator+"pool_max_conns=1")
+	d, err := db.Open(t.Context(), with(dbtest.URL(t), "pool_max_conns=1"))
 	require.NoError(t, err)
 	t.Cleanup(d.Close)
 	fill(t, d)
 	return d
+}
+
+// with adds a setting to the address of a database.
+func with(url, setting string) string {
+	if strings.Contains(url, "?") {
+		return url + "&" + setting
+	}
+	return url + "?" + setting
 }
 
 const companyNames = `select name from company order by name`
@@ -73,6 +76,15 @@ func queryError(ctx context.Context, tx db.DBTX, sql string) error {
 	return rows.Err()
 }
 
+// codeOf is the SQLSTATE of an error of Postgres.
+func codeOf(err error) string {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		return refused.Code
+	}
+	return ""
+}
+
 func requireCode(t *testing.T, err error, code string) {
 	t.Helper()
 	var refused *pgconn.PgError
@@ -87,6 +99,8 @@ const (
 	policyViolation     = "42501"
 	foreignKeyViolation = "23503"
 	divisionByZero      = "22012"
+	invalidText         = "22021"
+	stopping            = "57P01"
 )
 
 func TestAScopeSeesTheRowsOfItsMerchantsOnly(t *testing.T) {
