@@ -134,7 +134,7 @@ func (r *rounds) next() (context.Context, *round) {
 }
 
 // run performs one round after the other until nobody waits.
-func (r *rounds) run(ctx context.Context, at *round) {
+func (r *rounds) run(ctx context.Context, at *round) { //nolint:contextcheck // each round has a context of its own, which next makes
 	for at != nil {
 		r.perform(ctx, at)
 		at.giveUp()

@@ -277,7 +277,7 @@ func TestARoundNeverMixesTenants(t *testing.T) {
 	var group errgroup.Group
 	for asker := range uint64(askers) {
 		group.Go(func() error {
-			chance := rand.New(rand.NewPCG(1, asker)) //nolint:gosec // the same every time
+			chance := rand.New(rand.NewPCG(1, asker))
 			for range each {
 				merchant := chance.Int64N(crowdMerchants) + 1
 				other := merchant%crowdMerchants + 1
