@@ -2089,7 +2089,10 @@ type ProductCreatePayload {
   userErrors: [UserError!]!
 }
 
-"What is to be different about a product. What is left out stays; null takes a URL away."
+"""
+What is to be different about a product. What is left out stays. null takes upgradeUrl, logoUrl and integrationPageUrl away; of everything
+else it changes nothing.
+"""
 input ProductUpdateInput {
   id: ID!
   name: String

@@ -852,7 +852,8 @@ type ProductSubmitForReviewPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
-// What is to be different about a product. What is left out stays; null takes a URL away.
+// What is to be different about a product. What is left out stays. null takes upgradeUrl, logoUrl and integrationPageUrl away; of everything
+// else it changes nothing.
 type ProductUpdateInput struct {
 	ID                 string                     `json:"id"`
 	Name               *string                    `json:"name,omitempty"`

@@ -69,7 +69,7 @@ func (l *listenCommand) Run(ctx context.Context) error {
 		Timeout:       forwardTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
-	f.say("Events of %s (%s, %s) go to %s, Ctrl-C ends.\nSigning secret: %s\n", whose.Name, whose.Shop, kind, l.ForwardTo, l.Secret)
+	f.say("Events of %s (%s, %s) go to %s, Ctrl-C ends.\nSigning secret: %s\n", whose.Name, whose.Shop, kind, target.Redacted(), l.Secret)
 	err = f.run(ctx, from)
 	if ctx.Err() != nil {
 		err = nil

@@ -142,6 +142,26 @@ func TestWhatCannotBeIsNamedAndNothingIsSaved(t *testing.T) {
 	require.Equal(t, before, after)
 }
 
+func TestAMemberOfTheWrongTypeHearsWhatItMustBe(t *testing.T) {
+	t.Parallel()
+	d, id := merchant(t)
+	for changes, message := range map[string]string{
+		`{"redirectUrls": []}`:                "must be a JSON object",
+		`{"theme": "dark"}`:                   "must be a JSON object",
+		`{"allowSkip": "yes"}`:                "must be true or false",
+		`{"maxPauseDuration": 1.5}`:           "must be a whole number of at most 32 bits",
+		`{"maxPauseDuration": 9999999999}`:    "must be a whole number of at most 32 bits",
+		`{"helpText": 7}`:                     "must be a string",
+		`{"theme": {"logoUrl": [""]}}`:        "must be a string",
+		`{"redirectUrls": {"home": {}}}`:      "must be a string",
+		`{"supportContact": {"email": true}}`: "must be a string",
+	} {
+		_, err := save(t, d, id, changes)
+		require.Len(t, fault.List(err), 1, changes)
+		require.Equal(t, message, fault.List(err)[0].Message, changes)
+	}
+}
+
 func TestAStyleSheetLoadsNothingAndRunsNothing(t *testing.T) {
 	t.Parallel()
 	d, id := merchant(t)
