@@ -1,23 +1,8 @@
 -- +goose Up
 
--- A token whose act has an entry of its own is counted and becomes none. Until now an empty request id said so.
+-- A token whose act has an entry of its own is counted and becomes none. Until now an empty request id said so, and
+-- it goes on to do so for the release before; what that one writes without the column is told by it.
 alter table token_mint add column has_entry boolean not null default false;
-select set_config('portico.tenant', 'system', true);
-update token_mint set has_entry = true where request_id = '';
-
--- The release before writes the empty request id and not the column, and looks for the one and not for the other. Once no process of
--- that release is left this can go.
--- +goose StatementBegin
-create function mark_token_entry() returns trigger language plpgsql as $$
-begin
-    new.has_entry := true;
-    new.request_id := '';
-    return new;
-end
-$$;
--- +goose StatementEnd
-create trigger token_mint_has_entry before insert on token_mint for each row when (new.has_entry or new.request_id = '')
-    execute function mark_token_entry();
 
 -- What is done from the shell of this installation has the name of the operating system's user, who has no id here. What is there is
 -- not read for the check: none of it is from the shell.

@@ -34,13 +34,14 @@ from set_config('synchronous_commit', 'off', true);
 
 -- name: CountMints :one
 -- Makes entries of the oldest tokens, counts them, and flags the days on which a customer's tokens come at an unusual rate. Returns how
--- many tokens there were, and whose days were flagged. Asks for the system.
+-- many tokens there were, and whose days were flagged. Asks for the system. The release before says with an empty request id that a token's
+-- act has its entry.
 with moved as (
     delete from token_mint where token_mint.id < (select min(oldest.id) from token_mint oldest) + @most::bigint returning *
 ), entry as (
     insert into audit_entry (merchant_id, begun_at, actor_kind, actor_id, action, fields, object, outcome, request_id, address, user_agent)
     select merchant_id, minted_at, actor_kind, actor_id, action, fields, object, 'DONE', request_id, address, user_agent
-    from moved where not has_entry order by id
+    from moved where not (has_entry or request_id = '') order by id
 ), counted as (
     insert into token_count (merchant_id, customer_id, kind, hour, count)
     select moved.merchant_id, moved.customer_id, moved.kind, date_trunc('hour', moved.minted_at, 'UTC'), count(*)

@@ -68,7 +68,8 @@ func (l *Log) RecordToken(ctx context.Context, caller account.Caller, act Act, k
 		return err
 	}
 	entry := l.entryOf(caller, act)
-	entry.Object = &result.Object
+	// The release before looks at the request id, where this one looks at HasEntry.
+	entry.Object, entry.RequestID = &result.Object, ""
 	return l.count(ctx, entry, kind, result.CustomerID, true)
 }
 
