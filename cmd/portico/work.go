@@ -28,25 +28,18 @@ type workCommand struct {
 
 // Run works until the context ends.
 func (w *workCommand) Run(ctx context.Context) error {
-	c, log, err := settings()
-	if err != nil {
-		return err
-	}
-	a, err := wire(ctx, c, log)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	if a.mail.Transport == nil && (len(w.Queues) == 0 || slices.Contains(w.Queues, mail.Queue)) {
-		log.Warn("PORTICO_SMTP_URL is not set: mails stay queued, and are given up after a day")
-	}
-	worker, err := startWorker(ctx, a, w.Queues)
-	if err != nil {
-		return err
-	}
-	log.Info("working", "queues", w.Queues)
-	<-ctx.Done()
-	return stopWorker(ctx, a, worker)
+	return withApp(ctx, func(a *app) error {
+		if a.mail.Transport == nil && (len(w.Queues) == 0 || slices.Contains(w.Queues, mail.Queue)) {
+			a.log.Warn("PORTICO_SMTP_URL is not set: mails stay queued, and are given up after a day")
+		}
+		worker, err := startWorker(ctx, a, w.Queues)
+		if err != nil {
+			return err
+		}
+		a.log.Info("working", "queues", w.Queues)
+		<-ctx.Done()
+		return stopWorker(ctx, a, worker)
+	})
 }
 
 func startWorker(ctx context.Context, a *app, queues []string) (*river.Client[pgx.Tx], error) {

@@ -16,22 +16,16 @@ import (
 const endNow = "now"
 
 func (d *door) cancelPage(w http.ResponseWriter, r *http.Request) error {
-	caller, known, err := d.visitor(w, r, r.PathValue("shop"))
-	if err != nil {
-		return err
-	}
-	if !known {
-		return d.toShop(w, r)
-	}
-	v, err := d.cancelView(r, caller)
-	if err != nil {
-		return err
-	}
-	return showCancel(w, v, nil)
+	return d.atCancel(w, r, func(_ account.Caller, v view) error { return showCancel(w, v, nil) })
 }
 
 // cancel does what subscriptionCancel does, for who is signed in on the pages.
 func (d *door) cancel(w http.ResponseWriter, r *http.Request) error {
+	return d.atCancel(w, r, func(caller account.Caller, v view) error { return d.cancelOf(w, r, caller, v) })
+}
+
+// atCancel leads who is not signed in to the shop, and others to the page about the subscription of the address.
+func (d *door) atCancel(w http.ResponseWriter, r *http.Request, do func(account.Caller, view) error) error {
 	caller, known, err := d.visitor(w, r, r.PathValue("shop"))
 	if err != nil {
 		return err
@@ -43,13 +37,17 @@ func (d *door) cancel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return do(caller, v)
+}
+
+func (d *door) cancelOf(w http.ResponseWriter, r *http.Request, caller account.Caller, v view) error {
 	reason := r.PostForm.Get("reason")
 	in := billing.Cancel{SubscriptionID: v.Cancel.ID, AtPeriodEnd: r.PostForm.Get("when") != endNow}
 	if strings.TrimSpace(reason) != "" {
 		in.Reason = &reason
 	}
 	ctx := r.Context()
-	err = d.Audit.Record(ctx, caller, d.act(w, r, "subscriptionCancel"), func() (audit.Result, error) {
+	err := d.Audit.Record(ctx, caller, d.act(w, r, "subscriptionCancel"), func() (audit.Result, error) {
 		_, err := d.Portal.Billing.Cancel(ctx, caller, in)
 		return audit.Result{Object: "gid://portico/CustomerSubscription/" + strconv.FormatInt(in.SubscriptionID, 10)}, err
 	})
