@@ -85,6 +85,8 @@ func Start(t testing.TB, o Options) *Server {
 	serving.Go(func() { _ = server.Serve(listener) })
 	t.Cleanup(func() {
 		_ = server.Close()
+		// The server does not know its listener before it serves.
+		_ = listener.Close()
 		serving.Wait()
 	})
 	return s
