@@ -31,7 +31,7 @@ func HalfSurrogate(text []byte) bool {
 	}
 }
 
-// escaped reads the \uXXXX that a text begins with.
+// escaped reads the escape, such as \u00e9, that a text begins with.
 func escaped(text []byte) rune {
 	r, _ := strconv.ParseUint(string(text[2:6]), 16, 16)
 	return rune(r)
