@@ -30,6 +30,111 @@ func (q *Queries) EndHold(ctx context.Context, db DBTX, arg EndHoldParams) (bool
 	return slow, err
 }
 
+const endLease = `-- name: EndLease :one
+with saved as (
+    update webhook_endpoint e set lease_owner = null, lease_until = null,
+        concurrency = $3, refused_size = $4, refused_at = $5, quickest_us = $6,
+        smoothed_us = $7, latency_us = $8, breaker = $9, held_until = $10,
+        failed_probes = $11, failures = $12, suspects = $13, next_request_at = $14,
+        slow = $15, health_since = $16, last_success_at = $17,
+        last_failure_at = $18, failing_since = $19, resumed_at = $20
+    where e.merchant_id = $21 and e.id = $22 and e.lease_owner = $23::bigint
+    returning e.merchant_id, e.id, e.status, e.slow, e.held_until, e.next_request_at
+), counted as (
+    insert into webhook_endpoint_hour as h (merchant_id, endpoint_id, slot, hour, succeeded, failed, durations)
+    select s.merchant_id, s.id, $24::smallint, $25::timestamptz, $26::bigint, $27::bigint, $28::bigint[]
+    from saved s
+    where $29::bigint > 0
+    on conflict (merchant_id, endpoint_id, slot) do update set
+        hour = excluded.hour,
+        succeeded = excluded.succeeded + case when h.hour = excluded.hour then h.succeeded else 0 end,
+        failed = excluded.failed + case when h.hour = excluded.hour then h.failed else 0 end,
+        durations = case when h.hour = excluded.hour then array(
+            select h.durations[i] + excluded.durations[i] from generate_subscripts(excluded.durations, 1) i order by i
+        ) else excluded.durations end
+)
+select (s.status = 'ENABLED' and (s.held_until is null or s.held_until <= $1::timestamptz)
+    and ($2::bool or delivery_waits(s.merchant_id, s.id, $1::timestamptz, false)))::bool as more,
+    (s.slow or coalesce(s.next_request_at > $1::timestamptz, false))::bool as slow
+from saved s
+`
+
+type EndLeaseParams struct {
+	Now           time.Time
+	Expecting     bool
+	Concurrency   float32
+	RefusedSize   int32
+	RefusedAt     *time.Time
+	QuickestUs    int64
+	SmoothedUs    int64
+	LatencyUs     int64
+	Breaker       string
+	HeldUntil     *time.Time
+	FailedProbes  int32
+	Failures      int32
+	Suspects      []int64
+	NextRequestAt *time.Time
+	Slow          bool
+	HealthSince   *time.Time
+	LastSuccessAt *time.Time
+	LastFailureAt *time.Time
+	FailingSince  *time.Time
+	ResumedAt     *time.Time
+	MerchantID    int64
+	ID            int64
+	Owner         int64
+	Slot          int16
+	Hour          time.Time
+	Succeeded     int64
+	Failed        int64
+	Durations     []int64
+	Attempts      int64
+}
+
+type EndLeaseRow struct {
+	More bool
+	Slow bool
+}
+
+// Saves what the owner of the lease has learned and counted, and gives the lease back. Tells whether somebody should go on, where something
+// is due or where the caller expects it, and in which queue. No row is for who has lost the lease.
+func (q *Queries) EndLease(ctx context.Context, db DBTX, arg EndLeaseParams) (EndLeaseRow, error) {
+	row := db.QueryRow(ctx, endLease,
+		arg.Now,
+		arg.Expecting,
+		arg.Concurrency,
+		arg.RefusedSize,
+		arg.RefusedAt,
+		arg.QuickestUs,
+		arg.SmoothedUs,
+		arg.LatencyUs,
+		arg.Breaker,
+		arg.HeldUntil,
+		arg.FailedProbes,
+		arg.Failures,
+		arg.Suspects,
+		arg.NextRequestAt,
+		arg.Slow,
+		arg.HealthSince,
+		arg.LastSuccessAt,
+		arg.LastFailureAt,
+		arg.FailingSince,
+		arg.ResumedAt,
+		arg.MerchantID,
+		arg.ID,
+		arg.Owner,
+		arg.Slot,
+		arg.Hour,
+		arg.Succeeded,
+		arg.Failed,
+		arg.Durations,
+		arg.Attempts,
+	)
+	var i EndLeaseRow
+	err := row.Scan(&i.More, &i.Slow)
+	return i, err
+}
+
 const endpointIsWaiting = `-- name: EndpointIsWaiting :one
 select exists (
     select from webhook_endpoint e
@@ -200,115 +305,6 @@ func (q *Queries) LeaseEndpoint(ctx context.Context, db DBTX, arg LeaseEndpointP
 	return i, err
 }
 
-const saveLease = `-- name: SaveLease :one
-with saved as (
-    update webhook_endpoint e set lease_owner = case when $1::timestamptz is not null then e.lease_owner end,
-        lease_until = $1::timestamptz,
-        concurrency = $4, refused_size = $5, refused_at = $6, quickest_us = $7,
-        smoothed_us = $8, latency_us = $9, breaker = $10, held_until = $11,
-        failed_probes = $12, failures = $13, suspects = $14, next_request_at = $15,
-        slow = $16, health_since = $17, last_success_at = $18,
-        last_failure_at = $19, failing_since = $20, resumed_at = $21
-    where e.merchant_id = $22 and e.id = $23 and e.lease_owner = $24::bigint
-    returning e.merchant_id, e.id, e.status, e.slow, e.held_until, e.next_request_at
-), counted as (
-    insert into webhook_endpoint_hour as h (merchant_id, endpoint_id, slot, hour, succeeded, failed, durations)
-    select s.merchant_id, s.id, $25::smallint, $26::timestamptz, $27::bigint, $28::bigint, $29::bigint[]
-    from saved s
-    where $30::bigint > 0
-    on conflict (merchant_id, endpoint_id, slot) do update set
-        hour = excluded.hour,
-        succeeded = excluded.succeeded + case when h.hour = excluded.hour then h.succeeded else 0 end,
-        failed = excluded.failed + case when h.hour = excluded.hour then h.failed else 0 end,
-        durations = case when h.hour = excluded.hour then array(
-            select h.durations[i] + excluded.durations[i] from generate_subscripts(excluded.durations, 1) i order by i
-        ) else excluded.durations end
-)
-select ($1::timestamptz is null and s.status = 'ENABLED' and (s.held_until is null or s.held_until <= $2::timestamptz)
-    and ($3::bool or delivery_waits(s.merchant_id, s.id, $2::timestamptz, false)))::bool as more,
-    (s.slow or coalesce(s.next_request_at > $2::timestamptz, false))::bool as slow
-from saved s
-`
-
-type SaveLeaseParams struct {
-	Until         *time.Time
-	Now           time.Time
-	Expecting     bool
-	Concurrency   float32
-	RefusedSize   int32
-	RefusedAt     *time.Time
-	QuickestUs    int64
-	SmoothedUs    int64
-	LatencyUs     int64
-	Breaker       string
-	HeldUntil     *time.Time
-	FailedProbes  int32
-	Failures      int32
-	Suspects      []int64
-	NextRequestAt *time.Time
-	Slow          bool
-	HealthSince   *time.Time
-	LastSuccessAt *time.Time
-	LastFailureAt *time.Time
-	FailingSince  *time.Time
-	ResumedAt     *time.Time
-	MerchantID    int64
-	ID            int64
-	Owner         int64
-	Slot          int16
-	Hour          time.Time
-	Succeeded     int64
-	Failed        int64
-	Durations     []int64
-	Attempts      int64
-}
-
-type SaveLeaseRow struct {
-	More bool
-	Slow bool
-}
-
-// Saves what the owner of the lease has learned and counted, and extends the lease until the given time; null gives it back. Then it
-// tells whether somebody should go on, where something is due or where the caller expects it, and in which queue. No row is for
-// who has lost the lease.
-func (q *Queries) SaveLease(ctx context.Context, db DBTX, arg SaveLeaseParams) (SaveLeaseRow, error) {
-	row := db.QueryRow(ctx, saveLease,
-		arg.Until,
-		arg.Now,
-		arg.Expecting,
-		arg.Concurrency,
-		arg.RefusedSize,
-		arg.RefusedAt,
-		arg.QuickestUs,
-		arg.SmoothedUs,
-		arg.LatencyUs,
-		arg.Breaker,
-		arg.HeldUntil,
-		arg.FailedProbes,
-		arg.Failures,
-		arg.Suspects,
-		arg.NextRequestAt,
-		arg.Slow,
-		arg.HealthSince,
-		arg.LastSuccessAt,
-		arg.LastFailureAt,
-		arg.FailingSince,
-		arg.ResumedAt,
-		arg.MerchantID,
-		arg.ID,
-		arg.Owner,
-		arg.Slot,
-		arg.Hour,
-		arg.Succeeded,
-		arg.Failed,
-		arg.Durations,
-		arg.Attempts,
-	)
-	var i SaveLeaseRow
-	err := row.Scan(&i.More, &i.Slow)
-	return i, err
-}
-
 const saveLeases = `-- name: SaveLeases :many
 with asked as (
     select generate_subscripts($1::bigint[], 1) as place, unnest($1::bigint[]) as merchant_id,
@@ -397,7 +393,7 @@ type SaveLeasesRow struct {
 	Saved bool
 }
 
-// Saves as SaveLease does what the owners of leases have learned and counted, and extends each until the same time. Answers the places of
+// Saves as EndLease does what the owners of leases have learned and counted, and extends each until the same time. Answers the places of
 // those who have theirs, and which are saved: a row that somebody has locked is left for later, so that nobody waits for another's
 // endpoint. The zero time stands for none.
 func (q *Queries) SaveLeases(ctx context.Context, db DBTX, arg SaveLeasesParams) ([]SaveLeasesRow, error) {

@@ -6,13 +6,11 @@ where merchant_id = @merchant_id and id = @id and status = 'ENABLED'
   and (held_until is null or held_until <= @now::timestamptz)
 returning *;
 
--- name: SaveLease :one
--- Saves what the owner of the lease has learned and counted, and extends the lease until the given time; null gives it back. Then it
--- tells whether somebody should go on, where something is due or where the caller expects it, and in which queue. No row is for
--- who has lost the lease.
+-- name: EndLease :one
+-- Saves what the owner of the lease has learned and counted, and gives the lease back. Tells whether somebody should go on, where something
+-- is due or where the caller expects it, and in which queue. No row is for who has lost the lease.
 with saved as (
-    update webhook_endpoint e set lease_owner = case when sqlc.narg(until)::timestamptz is not null then e.lease_owner end,
-        lease_until = sqlc.narg(until)::timestamptz,
+    update webhook_endpoint e set lease_owner = null, lease_until = null,
         concurrency = @concurrency, refused_size = @refused_size, refused_at = sqlc.narg(refused_at), quickest_us = @quickest_us,
         smoothed_us = @smoothed_us, latency_us = @latency_us, breaker = @breaker, held_until = sqlc.narg(held_until),
         failed_probes = @failed_probes, failures = @failures, suspects = @suspects, next_request_at = sqlc.narg(next_request_at),
@@ -33,13 +31,13 @@ with saved as (
             select h.durations[i] + excluded.durations[i] from generate_subscripts(excluded.durations, 1) i order by i
         ) else excluded.durations end
 )
-select (sqlc.narg(until)::timestamptz is null and s.status = 'ENABLED' and (s.held_until is null or s.held_until <= @now::timestamptz)
+select (s.status = 'ENABLED' and (s.held_until is null or s.held_until <= @now::timestamptz)
     and (@expecting::bool or delivery_waits(s.merchant_id, s.id, @now::timestamptz, false)))::bool as more,
     (s.slow or coalesce(s.next_request_at > @now::timestamptz, false))::bool as slow
 from saved s;
 
 -- name: SaveLeases :many
--- Saves as SaveLease does what the owners of leases have learned and counted, and extends each until the same time. Answers the places of
+-- Saves as EndLease does what the owners of leases have learned and counted, and extends each until the same time. Answers the places of
 -- those who have theirs, and which are saved: a row that somebody has locked is left for later, so that nobody waits for another's
 -- endpoint. The zero time stands for none.
 with asked as (

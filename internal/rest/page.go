@@ -110,15 +110,10 @@ func (d *door) remember(w http.ResponseWriter, r *http.Request, shop string, cal
 
 func (d *door) home(w http.ResponseWriter, r *http.Request) error {
 	shop := r.PathValue("shop")
-	front, err := d.Portal.Storefront(r.Context(), shop)
+	ask, err := d.askIn(r, shop)
 	if err != nil {
 		return err
 	}
-	look, err := d.Portal.Look(r.Context(), front)
-	if err != nil {
-		return err
-	}
-	ask := askIn(front, look)
 	caller, known, err := d.visitor(w, r, shop)
 	if err != nil {
 		return err
@@ -233,26 +228,29 @@ func (d *door) askForLink(w http.ResponseWriter, r *http.Request) error {
 func (d *door) askAgain(w http.ResponseWriter, r *http.Request, faults fault.Errors) error {
 	ask := askAnywhere()
 	if shop := r.PathValue("shop"); shop != "" {
-		front, err := d.Portal.Storefront(r.Context(), shop)
-		if err != nil {
+		var err error
+		if ask, err = d.askIn(r, shop); err != nil {
 			return err
 		}
-		look, err := d.Portal.Look(r.Context(), front)
-		if err != nil {
-			return err
-		}
-		ask = askIn(front, look)
 	}
 	ask.refuse(faults, url.Values{"email": r.PostForm["email"]})
 	return show(w, statusOf(faults[0].Code), "ask", ask)
 }
 
 // askIn asks who comes to a shop for an e-mail address, if the shop lets customers in by mail. While it is suspended nobody else does.
-func askIn(front account.Storefront, look settings.Settings) view {
+func (d *door) askIn(r *http.Request, shop string) (view, error) {
+	front, err := d.Portal.Storefront(r.Context(), shop)
+	if err != nil {
+		return view{}, err
+	}
+	look, err := d.Portal.Look(r.Context(), front)
+	if err != nil {
+		return view{}, err
+	}
 	return view{
 		Title: "Your subscriptions with", Name: front.Name, Action: "/portal/" + front.Shop, Look: &look,
 		ByToken: look.Authentication.Method == settings.Token && !front.Suspended,
-	}
+	}, nil
 }
 
 func askAnywhere() view { return view{Title: "Your subscriptions", Action: "/portal"} }

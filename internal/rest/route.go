@@ -177,22 +177,18 @@ func (c *call) read(into any) error {
 			return fault.Invalid(name, "must not contain half of a surrogate pair")
 		}
 		if err := json.Unmarshal(member, fields.Field(i).Addr().Interface()); err != nil {
-			return fault.Invalid(name, "must be %s", kindOf(fields.Field(i).Type()))
+			return wrongKind(name, fields.Field(i).Type())
 		}
 	}
 	return nil
 }
 
-// kindOf says what a member of a body must be.
-func kindOf(member reflect.Type) string {
-	switch {
-	case member == reflect.TypeFor[value]():
-		return "a string or a number"
-	case member == reflect.TypeFor[*int64]():
-		return "a whole number"
-	default:
-		return "a string"
+// wrongKind says what a member of a body must be.
+func wrongKind(name string, member reflect.Type) error {
+	if member == reflect.TypeFor[value]() {
+		return fault.Invalid(name, "must be a string or a number")
 	}
+	return fault.WrongKind(name, member)
 }
 
 // body is the text of the body, as often as it is asked for.

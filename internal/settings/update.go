@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -76,27 +75,11 @@ func (in Update) change(p *Portal) error {
 		var wrong *json.UnmarshalTypeError
 		err := json.Unmarshal(in.Changes, p)
 		if errors.As(err, &wrong) {
-			return fault.Invalid(wrong.Field, "must be %s", kindOf(wrong.Type))
+			return fault.WrongKind(wrong.Field, wrong.Type)
 		}
 		if err != nil {
 			return fault.Invalid("", "must be a JSON object")
 		}
 	}
 	return nil
-}
-
-// kindOf says what a member must be.
-func kindOf(member reflect.Type) string {
-	switch member.Kind() {
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Int32:
-		return "a whole number of at most 32 bits"
-	case reflect.String:
-		return "a string"
-	case reflect.Pointer:
-		return kindOf(member.Elem())
-	default:
-		return "a JSON object"
-	}
 }

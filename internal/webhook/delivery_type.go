@@ -3,7 +3,6 @@ package webhook
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -21,10 +20,7 @@ func typesIn(asked []string) ([]string, error) {
 	if err := check.Err(); err != nil || slices.Contains(asked, everyType) {
 		return nil, err
 	}
-	return slices.DeleteFunc(typeNames(Types()), func(t string) bool {
-		kind, _, _ := strings.Cut(t, ".")
-		return !slices.Contains(asked, t) && !slices.Contains(asked, kind+".*")
-	}), nil
+	return slices.DeleteFunc(typeNames(Types()), func(t string) bool { return !isWanted(Type(t), asked) }), nil
 }
 
 // A delivery does not have its event's type. Where the type is rare its events lead to their deliveries, and where it is common the

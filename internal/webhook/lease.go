@@ -44,7 +44,7 @@ func (d *drain) renew(ctx context.Context) error {
 	if now.Before(d.renewAt) && !d.changed {
 		return nil
 	}
-	end, err := d.w.leases.ask(ctx, d.lesson(now, nil), bookMoment, d.w.saveLeases)
+	end, err := d.w.leases.ask(ctx, d.lesson(now), bookMoment, d.w.saveLeases)
 	switch {
 	case err != nil:
 		return err
@@ -74,7 +74,7 @@ const (
 )
 
 // saveLeases renews the leases of several drains.
-func (w *Webhooks) saveLeases(ctx context.Context, lessons []db.SaveLeaseParams) ([]leaseEnd, error) {
+func (w *Webhooks) saveLeases(ctx context.Context, lessons []db.EndLeaseParams) ([]leaseEnd, error) {
 	p := db.SaveLeasesParams{Until: w.Now().Add(leaseTime)}
 	for _, s := range lessons {
 		p.MerchantIds = append(p.MerchantIds, s.MerchantID)
@@ -135,9 +135,9 @@ func (d *drain) free(ctx context.Context, handOver bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookTimeout)
 	defer cancel()
 	err := d.scope.Tx(ctx, func(tx pgx.Tx) error {
-		lesson := d.lesson(d.w.Now(), nil)
+		lesson := d.lesson(d.w.Now())
 		lesson.Expecting = !d.isQuiet()
-		left, err := d.w.DB.SaveLease(ctx, tx, lesson)
+		left, err := d.w.DB.EndLease(ctx, tx, lesson)
 		if db.IsNoRows(err) {
 			return nil
 		}

@@ -26,12 +26,11 @@ func learnedPace(e db.WebhookEndpoint) pace {
 	return p
 }
 
-// lesson is what the next drain is to know. The lease lasts until the given time, nil ends it. QuickestUs is how soon answers come with half
-// as many requests.
-func (d *drain) lesson(now time.Time, until *time.Time) db.SaveLeaseParams {
+// lesson is what the next drain is to know. QuickestUs is how soon answers come with half as many requests.
+func (d *drain) lesson(now time.Time) db.EndLeaseParams {
 	p, hour := &d.pace, now.UTC().Truncate(time.Hour)
-	s := db.SaveLeaseParams{
-		MerchantID: d.merchantID, ID: d.endpointID, Owner: d.owner, Until: until, Now: now,
+	s := db.EndLeaseParams{
+		MerchantID: d.merchantID, ID: d.endpointID, Owner: d.owner, Now: now,
 		Concurrency: float32(p.limit.size), RefusedSize: int32(p.limit.ceiling), //nolint:gosec // at most mostSize
 		RefusedAt:  stamp(p.limit.refused),
 		QuickestUs: p.limit.halving.half.typical().Microseconds(), SmoothedUs: p.limit.halving.whole.typical().Microseconds(),

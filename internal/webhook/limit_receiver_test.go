@@ -175,7 +175,7 @@ func deliver(to anew, seconds float64, seed uint64, fixed int) course {
 
 // throughRow saves what was learned as a drain does that ends.
 func throughRow(p pace, now time.Time) db.WebhookEndpoint {
-	s := (&drain{pace: p}).lesson(now, nil)
+	s := (&drain{pace: p}).lesson(now)
 	return db.WebhookEndpoint{
 		Concurrency: s.Concurrency, RefusedSize: s.RefusedSize, RefusedAt: s.RefusedAt, QuickestUs: s.QuickestUs, SmoothedUs: s.SmoothedUs,
 		LatencyUs: s.LatencyUs, Breaker: s.Breaker, HeldUntil: s.HeldUntil,

@@ -41,7 +41,7 @@ type Webhooks struct {
 	// What the drains of this process share.
 	looks   group[lookFor, view]
 	records group[record, struct{}]
-	leases  group[db.SaveLeaseParams, leaseEnd]
+	leases  group[db.EndLeaseParams, leaseEnd]
 	idlers  idlers
 	traffic traffic
 
